@@ -1,0 +1,5 @@
+"""x"""
+import os
+from django.core.asgi import get_asgi_application
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiveweb.settings")
+application = get_asgi_application()

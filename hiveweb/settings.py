@@ -1,0 +1,109 @@
+"""Django settings. Values come from the environment or an env file, checked at start-up."""
+
+import sys
+from pathlib import Path
+
+import dj_database_url
+
+from hiveweb.env import Env, EnvError
+from hiveweb.installation import build_conf, secret_key
+from sessions_app.conf import is_loopback
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV = Env(str(BASE_DIR))
+
+#: The typed settings of sessions_app; see sessions_app.conf.
+HIVE = build_conf(ENV, BASE_DIR)
+
+DEBUG = ENV.bool("HIVE_DEBUG", False)
+SECRET_KEY = ENV.str("HIVE_SECRET_KEY") or secret_key(HIVE.state_dir)
+
+#: hiveweb.guard checks Host, Origin and identity before Django sees a request; these are the
+#: names it accepts. Bound beyond loopback, addresses are accepted too (a name can be rebound to
+#: us by a stranger's DNS, an address cannot), which Django's own list cannot express.
+ALLOWED_HOSTS = (
+    ["localhost", "127.0.0.1", "[::1]", *HIVE.allowed_hosts] if is_loopback(HIVE.host) else ["*"]
+)
+
+INSTALLED_APPS = [
+    # Only there for its runserver; loading Twisted costs every other command a third of a second.
+    *(["daphne"] if "runserver" in sys.argv else []),
+    "channels",
+    "ninja",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "sessions_app",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "hiveweb.urls"
+ASGI_APPLICATION = "hiveweb.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+try:
+    _database = dj_database_url.parse(
+        ENV.str("DATABASE_URL", f"sqlite:///{HIVE.state_dir / 'hiveweb.sqlite3'}")
+    )
+except ValueError as error:
+    raise EnvError(f"DATABASE_URL cannot be read: {error}") from error
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["NAME"] = BASE_DIR / str(_database["NAME"])
+    # Writers take the lock when a transaction begins; a deferred one fails when it upgrades.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "sessions_app": {"level": ENV.str("HIVE_LOG_LEVEL", "INFO").upper()},
+        "django": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
+    },
+}

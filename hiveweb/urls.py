@@ -1,0 +1,3 @@
+"""Mounting only."""
+
+urlpatterns: list[object] = []

@@ -1,0 +1,1 @@
+"""Sessions: one hive-mind run each, in a directory of its own."""

@@ -1,0 +1,83 @@
+"""Which session runs next, who waits and why, and how many slots are taken."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from sessions_app.conf import current
+from sessions_app.lifecycle import ACTIVE, EventKind, Status
+from sessions_app.models import AgentSession
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a session that was started does not run yet: its place (1 is next) and the reason."""
+
+    place: int
+    reason: str
+
+
+def _queue() -> QuerySet[AgentSession]:
+    """Sessions that wait for a slot, the next one first."""
+    return AgentSession.objects.filter(status=Status.STARTING, claimed_by="").order_by(
+        "priority", "queued_at", "id"
+    )
+
+
+def slots_taken() -> int:
+    """Live sessions: claimed and not ended. Counted, never kept in a counter."""
+    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="").count()
+
+
+def claim_next(owner: str, slots: int) -> AgentSession | None:
+    """Take the next waiting session for ``owner`` if a slot is free.
+
+    The claim counts a new attempt; it is one guarded UPDATE, so no two spawners get one session.
+    """
+    while slots_taken() < slots:
+        session = _queue().first()
+        if session is None:
+            return None
+        claimed = AgentSession.objects.advance(
+            session.id,
+            EventKind.CLAIMED,
+            when=[Status.STARTING],
+            guard={"claimed_by": "", "attempt": session.attempt},
+            data={"attempt": session.attempt + 1},
+            claimed_by=owner,
+            attempt=session.attempt + 1,
+        )
+        if claimed:
+            session.claimed_by = owner
+            session.attempt += 1
+            return session
+    return None
+
+
+def release(session_id: uuid.UUID, attempt: int, why: str) -> bool:
+    """Put a claimed session whose launch was given up back into the queue."""
+    return AgentSession.objects.advance(
+        session_id,
+        EventKind.RELEASED,
+        when=[Status.STARTING],
+        guard={"attempt": attempt, "verdict": ""},
+        data={"why": why},
+        claimed_by="",
+    )
+
+
+def waiting(session: AgentSession) -> Waiting | None:
+    """The place of a session in the queue and why it waits; None when it does not wait."""
+    if session.status != Status.STARTING or session.claimed_by:
+        return None
+    ahead = _queue().filter(
+        Q(priority__lt=session.priority)
+        | Q(priority=session.priority, queued_at__lt=session.queued_at)
+        | Q(priority=session.priority, queued_at=session.queued_at, id__lt=session.id)
+    )
+    place = ahead.count() + 1
+    slots, taken = current().slots, slots_taken()
+    if taken >= slots:
+        return Waiting(place, f"all {slots} slots are taken")
+    return Waiting(place, "about to start")

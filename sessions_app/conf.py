@@ -1,0 +1,87 @@
+"""The typed settings of sessions_app; built once by hiveweb.settings, read with ``current()``."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from django.conf import settings
+
+from sessions_app.errors import Invalid
+from sessions_app.profiles import DEFAULT_PROFILE, CommandProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Conf:
+    """One installation's settings; docs/settings.md describes each."""
+
+    root: Path
+    env_file: str | None
+    workspace: Path
+    log_dir: Path
+    state_dir: Path
+    socket: Path
+    host: str
+    port: int
+    token: str = field(repr=False)
+    allowed_hosts: tuple[str, ...]
+    profiles: dict[str, CommandProfile]
+    run_as: str
+    slots: int
+    stop_grace: float
+    child_env: tuple[str, ...]
+    collect_max_bytes: int
+    collect_excludes: frozenset[str]
+    autospawn: bool
+
+    @property
+    def sessions_dir(self) -> Path:
+        """Where session directories and index.json lie."""
+        return self.workspace / ".swarm" / "sessions"
+
+    @property
+    def outputs_dir(self) -> Path:
+        """Where output directories lie."""
+        return self.workspace / "ext" / "hive-sessions"
+
+    @property
+    def index_file(self) -> Path:
+        """The registry for people and ``jq``."""
+        return self.sessions_dir / "index.json"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Launch and exit records, one directory a session."""
+        return self.state_dir / "runs"
+
+    @property
+    def manage_py(self) -> Path:
+        """The script that child processes of ours are started with."""
+        return self.root / "manage.py"
+
+    def profile(self, name: str) -> CommandProfile:
+        """A profile by name; an empty name is the default one.
+
+        Raises:
+            Invalid: there is none of that name.
+        """
+        try:
+            return self.profiles[name or DEFAULT_PROFILE]
+        except KeyError:
+            names = ", ".join(sorted(self.profiles))
+            raise Invalid(f"there is no profile {name!r}; choose from {names}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def current() -> Conf:
+    """The settings in force."""
+    return cast("Conf", settings.HIVE)

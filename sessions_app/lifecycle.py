@@ -1,0 +1,70 @@
+"""The vocabulary of a session's life: states, transitions, reasons, priorities."""
+
+from enum import IntEnum, StrEnum
+
+
+class Status(StrEnum):
+    """The states a caller sees."""
+
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+#: What ``status`` prints for a session that does not exist. Never stored.
+NOT_FOUND = "not_found"
+
+FINISHED = frozenset({Status.COMPLETED, Status.FAILED})
+#: States that occupy a slot once claimed, and that a start finds already under way.
+ACTIVE = frozenset({Status.STARTING, Status.RUNNING})
+
+#: Each state and the states that may precede it. Nothing leaves a finished state.
+PREDECESSORS: dict[Status, frozenset[Status]] = {
+    Status.CREATED: frozenset(),
+    Status.STARTING: frozenset({Status.CREATED}),
+    Status.RUNNING: frozenset({Status.STARTING}),
+    Status.COMPLETED: frozenset({Status.RUNNING}),
+    Status.FAILED: frozenset({Status.CREATED, Status.STARTING, Status.RUNNING}),
+}
+
+
+class Reason(StrEnum):
+    """Why a session ended as it did."""
+
+    REPORTED = "reported"
+    STOPPED = "stopped"
+    OUTCOME_RULE = "outcome_rule"
+    EXITED = "exited"
+    LAUNCH_FAILED = "launch_failed"
+    LOST = "lost"
+
+
+class Priority(IntEnum):
+    """Which waiting session runs first; a smaller number goes first."""
+
+    HIGH = 0
+    MEDIUM = 1
+    LOW = 2
+
+    @property
+    def word(self) -> str:
+        """The word on the wire."""
+        return self.name.lower()
+
+
+class EventKind(StrEnum):
+    """What a row of the event log records."""
+
+    CREATED = "created"
+    STARTING = "starting"
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    RUNNING = "running"
+    STOP_REQUESTED = "stop_requested"
+    REPORTED = "reported"
+    OUTCOME = "outcome"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REMOVED = "removed"

@@ -1,0 +1,86 @@
+"""Reading logs: bytes at offsets, so that every reader resumes without loss or repetition."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The most that one read returns.
+MAX_CHUNK = 1024 * 1024
+_BLOCK = 64 * 1024
+#: CSI and OSC sequences, other escapes, and control characters but tab and newline (ECMA-48).
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of a log: they stand at ``offset``; the log had ``size`` bytes when read."""
+
+    offset: int
+    data: bytes
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The offset to go on from."""
+        return self.offset + len(self.data)
+
+
+def size(path: str) -> int:
+    """The log's size in bytes; 0 when it is missing."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def read(path: str, offset: int, limit: int = MAX_CHUNK) -> Chunk:
+    """Up to ``limit`` bytes from ``offset``; nothing when it lies beyond the end.
+
+    A missing log reads as an empty one.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return Chunk(offset, b"", 0)
+    try:
+        data = os.pread(fd, max(0, min(limit, MAX_CHUNK)), offset)
+        return Chunk(offset, data, os.fstat(fd).st_size)
+    finally:
+        os.close(fd)
+
+
+def tail_offset(path: str, lines: int, max_bytes: int = MAX_CHUNK) -> int:
+    """Where the last ``lines`` lines begin, looking back at most ``max_bytes``.
+
+    Reads blocks from the end, so the size of the log does not matter. A line too long to look
+    back over is entered in the middle.
+    """
+    end = size(path)
+    floor = max(0, end - max_bytes)
+    position, wanted = end, lines
+    while position > floor:
+        begin = max(floor, position - _BLOCK)
+        block = read(path, begin, position - begin).data
+        if position == end and block.endswith(b"\n"):
+            block = block[:-1]
+        index = len(block)
+        while wanted and (index := block.rfind(b"\n", 0, index)) >= 0:
+            wanted -= 1
+        if not wanted:
+            return begin + index + 1
+        position = begin
+    return floor
+
+
+def plain(data: bytes) -> str:
+    """Log bytes as text without escape sequences; of a line drawn over with ``\\r`` the last."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    lines = (_last_drawn(line) for line in text.split("\n"))
+    return "\n".join(_ESCAPES.sub("", line) for line in lines)
+
+
+def _last_drawn(line: str) -> str:
+    return line.rstrip("\r").rpartition("\r")[2]

@@ -1,0 +1,188 @@
+"""The truth: sessions, their events, and the two small facts about an installation."""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from sessions_app.lifecycle import PREDECESSORS, EventKind, Priority, Status
+
+
+class AgentSessionManager(models.Manager["AgentSession"]):
+    """The only place that changes a session's row."""
+
+    def advance(
+        self,
+        session_id: uuid.UUID,
+        event: EventKind,
+        *,
+        when: Collection[Status],
+        guard: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        at: datetime | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Change one session if it still is as expected, and record the event, or do neither.
+
+        Args:
+            session_id: which session.
+            event: the kind of the event row.
+            when: the states the session must be in.
+            guard: further fields that must still have these values.
+            data: what the event row records.
+            at: the time of the event; now if None.
+            **changes: the new values; ``updated`` is set as well.
+
+        Returns:
+            False when someone else was first: nothing has been changed.
+
+        Raises:
+            ValueError: the lifecycle knows no such transition (a mistake in our code).
+        """
+        target = changes.get("status")
+        if target is not None and not set(when) <= PREDECESSORS[Status(target)]:
+            raise ValueError(f"no transition from {sorted(when)} to {target}")
+        moment = at or timezone.now()
+        with transaction.atomic():
+            changed = self.filter(id=session_id, status__in=list(when), **(guard or {})).update(
+                **changes, updated=moment
+            )
+            if changed:
+                SessionEvent.objects.create(
+                    session_id=session_id, kind=event, at=moment, data=data or {}
+                )
+        return bool(changed)
+
+
+class AgentSession(models.Model):
+    """One hive-mind run and everything that is known about it.
+
+    ``status`` says where the session is; ``reason``, ``exit_code`` and ``exit_signal`` how it
+    ended. ``verdict`` is set by whatever decides the outcome first (a report, a stop, a rule over
+    the output) while the process tree may still have to be stopped.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    task = models.TextField()
+    priority = models.SmallIntegerField(
+        choices=[(p.value, p.word) for p in Priority], default=Priority.MEDIUM
+    )
+    metadata = models.JSONField(null=True, blank=True)
+    args = models.JSONField(default=list, blank=True)
+    profile = models.CharField(max_length=64)
+
+    status = models.CharField(
+        max_length=16, choices=[(s.value, s.value) for s in Status], default=Status.CREATED
+    )
+    reason = models.CharField(max_length=32, blank=True, default="")
+    detail = models.TextField(blank=True, default="")
+    exit_code = models.IntegerField(null=True, blank=True)
+    exit_signal = models.IntegerField(null=True, blank=True)
+
+    verdict = models.CharField(max_length=32, blank=True, default="")
+    verdict_status = models.CharField(max_length=16, blank=True, default="")
+    verdict_detail = models.TextField(blank=True, default="")
+    verdict_code = models.IntegerField(null=True, blank=True)
+    #: Where in the log the rules go on looking, and, once one matched, where that line ended.
+    rule_offset = models.BigIntegerField(default=0)
+
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+    queued_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    #: Counts launches tried; an attempt that was given up can never run any more.
+    attempt = models.PositiveIntegerField(default=0)
+    claimed_by = models.CharField(max_length=64, blank=True, default="")
+    pid = models.IntegerField(null=True, blank=True)
+
+    working_dir = models.TextField()
+    output_dir = models.TextField()
+    database = models.TextField()
+    log_file = models.TextField()
+
+    collected_files = models.PositiveIntegerField(default=0)
+    collected_bytes = models.BigIntegerField(default=0)
+    #: Why files could not be collected; cleanup keeps such a session.
+    collect_error = models.TextField(blank=True, default="")
+
+    objects: ClassVar[AgentSessionManager] = AgentSessionManager()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["-created", "-id"], name="session_newest"),
+            models.Index(fields=["status", "ended_at"], name="session_by_end"),
+            models.Index(
+                fields=["priority", "queued_at", "id"],
+                condition=models.Q(status=Status.STARTING, claimed_by=""),
+                name="session_waiting",
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=[s.value for s in Status]),
+                name="session_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the session has reached its last state."""
+        return self.status in (Status.COMPLETED, Status.FAILED)
+
+    @property
+    def priority_word(self) -> str:
+        """The priority as callers write it."""
+        return Priority(self.priority).word
+
+
+class SessionEvent(models.Model):
+    """One thing that happened to a session. Append-only; outlives the session's row."""
+
+    id = models.BigAutoField(primary_key=True)
+    session_id = models.UUIDField(db_index=True)
+    kind = models.CharField(max_length=32)
+    at = models.DateTimeField()
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.kind}"
+
+
+class Installation(models.Model):
+    """The one row that says since when this registry exists."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    created = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"since {self.created.isoformat()}"
+
+    @classmethod
+    def since(cls) -> datetime:
+        """When the registry was made; never changes afterwards."""
+        row, _ = cls.objects.get_or_create(id=1, defaults={"created": timezone.now()})
+        return row.created
+
+
+class OneTimeLink(models.Model):
+    """A link that signs one browser in, once. Only its hash is stored."""
+
+    LIFETIME: ClassVar = timedelta(hours=24)
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    created = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"link of {self.created.isoformat()}"

@@ -1,0 +1,92 @@
+"""The only sender to the channel layer. It carries hints: what changed stands in the rows.
+
+One watcher a process looks at the event rows when the doorbell rings, and at least twice a second
+(another process may have changed them), and hints to whoever listens that there is something new.
+"""
+
+import asyncio
+import logging
+import uuid
+
+from channels.layers import get_channel_layer
+from django.db import DatabaseError
+
+from sessions_app import db, queries
+
+logger = logging.getLogger(__name__)
+#: Changes made by another process reach listeners within this many seconds.
+TICK = 0.4
+
+#: Everybody who wants to hear of any session's change.
+ALL_SESSIONS = "sessions"
+
+
+def group_of(session_id: uuid.UUID) -> str:
+    """The group of those who want to hear of one session's changes."""
+    return f"session.{session_id}"
+
+
+async def hint(event_id: int, session_ids: set[uuid.UUID]) -> None:
+    """Tell listeners that sessions changed, up to and including the event ``event_id``.
+
+    Message: ``{"type": "sessions.changed", "event": event_id}``.
+    """
+    layer = get_channel_layer()
+    message = {"type": "sessions.changed", "event": event_id}
+    await layer.group_send(ALL_SESSIONS, message)
+    for session_id in session_ids:
+        await layer.group_send(group_of(session_id), message)
+
+
+class Watcher:
+    """Turns new event rows into hints, for as long as it runs."""
+
+    def __init__(self) -> None:
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the rows now instead of at the next tick."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled. A database that is away for a while is waited for."""
+        seen: int | None = None
+        while True:
+            try:
+                if seen is None:
+                    seen = await db.call(queries.latest_event)
+                events = await db.call(queries.events_after, seen)
+            except DatabaseError as error:
+                logger.warning("changes cannot be read, trying again: %s", error)
+                await asyncio.sleep(1)
+                continue
+            if events:
+                seen = events[-1][0]
+                await hint(seen, {session_id for _, session_id in events})
+                continue
+            self._awake.clear()
+            try:
+                async with asyncio.timeout(TICK):
+                    await self._awake.wait()
+            except TimeoutError:
+                pass
+
+
+_watchers: dict[asyncio.AbstractEventLoop, tuple[Watcher, asyncio.Task[None]]] = {}
+
+
+def ensure_watching() -> Watcher:
+    """The watcher of this process's event loop, started if it does not run yet."""
+    loop = asyncio.get_running_loop()
+    watcher, task = _watchers.get(loop, (None, None))
+    if watcher is None or task is None or task.done():
+        watcher = Watcher()
+        _watchers[loop] = (watcher, loop.create_task(watcher.run(), name="publish.watcher"))
+    return watcher
+
+
+def stop_watching() -> None:
+    """Stop this loop's watcher, if there is one."""
+    _, task = _watchers.pop(asyncio.get_running_loop(), (None, None))
+    if task is not None:
+        task.cancel()

@@ -1,0 +1,149 @@
+"""Reading sessions: one with its place in the queue, pages of them, counts, what changed."""
+
+import base64
+import binascii
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Q
+
+from sessions_app import claims, validation
+from sessions_app.errors import Invalid
+from sessions_app.lifecycle import Status
+from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.projection import session_json
+
+MAX_PAGE = 500
+#: A reader that missed more changes than this is told to read the list afresh.
+MAX_CHANGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Sessions, newest first, and the cursor of the next page (None on the last one)."""
+
+    sessions: list[AgentSession]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed after an event id.
+
+    Attributes:
+        cursor: the id of the newest event; ask for changes after it next time.
+        sessions: the present rows of the sessions that changed.
+        removed: ids of sessions that are gone.
+        complete: False when there was too much to tell; read the list afresh.
+    """
+
+    cursor: int
+    sessions: list[AgentSession]
+    removed: list[uuid.UUID]
+    complete: bool = True
+
+
+def full_json(session: AgentSession) -> dict[str, Any]:
+    """A session as callers get it: its row and, while it waits, ``{place, reason}``."""
+    queue = claims.waiting(session)
+    waiting = {"place": queue.place, "reason": queue.reason} if queue else None
+    return {**session_json(session), "waiting": waiting}
+
+
+def find(
+    *,
+    status: str = "",
+    priority: str = "",
+    text: str = "",
+    cursor: str = "",
+    limit: int = 100,
+) -> Page:
+    """A page of sessions, newest first; stable while others are created.
+
+    Args:
+        status, priority: only these, unless empty.
+        text: only sessions whose task contains it (ASCII letters in either case), or whose id
+            starts with it.
+        cursor: ``next_cursor`` of the page before.
+        limit: 1 to 500 sessions.
+
+    Raises:
+        Invalid: a filter or the cursor cannot be understood.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise Invalid(f"the limit must be from 1 to {MAX_PAGE}")
+    rows = AgentSession.objects.order_by("-created", "-id")
+    if status:
+        rows = rows.filter(status=validation.status(status))
+    if priority:
+        rows = rows.filter(priority=validation.priority(priority))
+    if text:
+        rows = rows.filter(_text_filter(validation.search_text(text)))
+    if cursor:
+        created, session_id = _read_cursor(cursor)
+        rows = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=session_id))
+    found = list(rows[: limit + 1])
+    more = len(found) > limit
+    found = found[:limit]
+    return Page(found, _write_cursor(found[-1]) if more else None)
+
+
+def _text_filter(text: str) -> Q:
+    matches = Q(task__icontains=text)
+    digits = text.lower().replace("-", "")
+    if len(digits) >= 4 and all(c in "0123456789abcdef" for c in digits) and len(digits) <= 32:
+        low, high = uuid.UUID(hex=digits.ljust(32, "0")), uuid.UUID(hex=digits.ljust(32, "f"))
+        matches |= Q(id__gte=low, id__lte=high)
+    return matches
+
+
+def _write_cursor(session: AgentSession) -> str:
+    text = f"{session.created.isoformat()} {session.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, uuid.UUID]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        created, _, session_id = base64.urlsafe_b64decode(padded).decode("ascii").partition(" ")
+        moment = datetime.fromisoformat(created)
+        if moment.tzinfo is None:
+            raise ValueError("naive")
+        return moment, uuid.UUID(session_id)
+    except (binascii.Error, ValueError, OverflowError):
+        raise Invalid("the cursor is not one of ours; begin without one") from None
+
+
+def counts() -> dict[str, int]:
+    """How many sessions are in each of the five states."""
+    rows = AgentSession.objects.order_by().values_list("status").annotate(n=Count("id"))
+    found = dict(rows)
+    return {status.value: int(found.get(status.value, 0)) for status in Status}
+
+
+def latest_event() -> int:
+    """The id of the newest event; 0 when nothing has happened yet."""
+    return SessionEvent.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+
+def events_after(event_id: int) -> list[tuple[int, uuid.UUID]]:
+    """(event id, session id) of what happened after an event, oldest first, bounded."""
+    rows = SessionEvent.objects.filter(id__gt=event_id).values_list("id", "session_id")
+    return list(rows[: MAX_CHANGES + 1])
+
+
+def changes_after(event_id: int) -> Changes:
+    """The sessions that changed after an event, each once, with the row it has now."""
+    newest = latest_event()
+    if event_id > newest:  # another database, or one that was put back
+        return Changes(newest, [], [], complete=False)
+    events = events_after(event_id)
+    if len(events) > MAX_CHANGES:
+        return Changes(newest, [], [], complete=False)
+    ids = {session_id for _, session_id in events}
+    sessions = list(AgentSession.objects.filter(id__in=ids))
+    gone = ids - {session.id for session in sessions}
+    cursor = events[-1][0] if events else event_id
+    return Changes(cursor, sessions, sorted(gone))

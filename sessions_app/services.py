@@ -1,0 +1,219 @@
+"""What callers may ask for: create, start, stop, report. Intent in, rows out.
+
+Every change is one guarded UPDATE with its event row; the spawner is rung afterwards and does the
+rest. Nothing here touches a process.
+"""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from sessions_app import doorbell, registry, validation, workspace
+from sessions_app.conf import current
+from sessions_app.errors import Conflict, NotFound, Unavailable
+from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
+from sessions_app.models import AgentSession, SessionEvent
+
+_UNCLAIMED = {"claimed_by": ""}
+
+
+def create(
+    task: object,
+    *,
+    priority: object = None,
+    metadata: object = None,
+    args: Iterable[object] = (),
+    profile: str = "",
+) -> AgentSession:
+    """Create a session: its directories, its row, its entry in the registry.
+
+    Args:
+        task: 1 to 128,000 bytes of text.
+        priority: ``high``, ``medium`` (also when empty or None) or ``low``.
+        metadata: a JSON object or None.
+        args: arguments for the command, before those given at the start.
+        profile: the name of a command profile; empty for the default one.
+
+    Raises:
+        Invalid: a value cannot be taken; the message says which and why.
+        Unavailable: the directories cannot be made; nothing was left behind.
+    """
+    conf = current()
+    session_id = uuid.uuid4()
+    place = workspace.paths(conf, session_id)
+    now = timezone.now()
+    session = AgentSession(
+        id=session_id,
+        task=validation.task(task),
+        priority=validation.priority(priority),
+        metadata=validation.metadata(metadata),
+        args=validation.args(args),
+        profile=conf.profile(profile).name,
+        status=Status.CREATED,
+        created=now,
+        updated=now,
+        working_dir=str(place.working_dir),
+        output_dir=str(place.output_dir),
+        database=str(place.database),
+        log_file=str(place.log_file),
+    )
+    with workspace.creating(conf, session), transaction.atomic():
+        session.save(force_insert=True)
+        SessionEvent.objects.create(session_id=session_id, kind=EventKind.CREATED, at=now)
+    announce()
+    return session
+
+
+def get(session_id: object) -> AgentSession:
+    """One session's row.
+
+    Raises:
+        NotFound: there is none, or the id is malformed.
+    """
+    parsed = validation.session_id(session_id)
+    try:
+        return AgentSession.objects.get(id=parsed)
+    except AgentSession.DoesNotExist:
+        raise NotFound(f"no session has the id {parsed}") from None
+
+
+def start(session_id: object, args: Iterable[object] = ()) -> AgentSession:
+    """Ask for a session to be run. Already starting or running: success, and nothing changes.
+
+    Raises:
+        NotFound: there is no such session.
+        Invalid: an argument cannot be passed on.
+        Conflict: it has ended; a session runs once.
+    """
+    session = get(session_id)
+    extra = validation.args(args)
+    if session.status == Status.CREATED:
+        now = timezone.now()
+        AgentSession.objects.advance(
+            session.id,
+            EventKind.STARTING,
+            when=[Status.CREATED],
+            at=now,
+            data={"args": len(extra)},
+            status=Status.STARTING,
+            queued_at=now,
+            args=validation.args([*session.args, *extra]),
+        )
+        workspace.project(session.id)
+        session = get(session.id)
+    if session.finished:
+        raise Conflict(
+            f"session {session.id} has ended ({session.status}) and cannot be started again; "
+            "create a new one with the same task"
+        )
+    if session.status in ACTIVE:
+        announce(work=True)
+    return session
+
+
+def stop(session_id: object) -> AgentSession:
+    """Ask for a session to be stopped; one that never ran is ``failed`` at once.
+
+    A session that has ended is left as it is: success. A running one ends within its grace
+    period; see :mod:`sessions_app.waiting` to wait for that.
+
+    Raises:
+        NotFound: there is no such session.
+    """
+    session = get(session_id)
+    if session.finished:
+        return session
+    now = timezone.now()
+    ended_unlaunched = AgentSession.objects.advance(
+        session.id,
+        EventKind.FAILED,
+        when=[Status.CREATED, Status.STARTING],
+        guard=_UNCLAIMED,
+        at=now,
+        data={"reason": Reason.STOPPED},
+        status=Status.FAILED,
+        reason=Reason.STOPPED,
+        detail="stopped before it ran",
+        ended_at=now,
+    )
+    if ended_unlaunched:
+        workspace.note_in_log(session, "stopped before it ran")
+        workspace.project(session.id)
+        announce()
+    else:
+        AgentSession.objects.advance(
+            session.id,
+            EventKind.STOP_REQUESTED,
+            when=ACTIVE,
+            guard={"verdict": ""},
+            verdict=Reason.STOPPED,
+            verdict_status=Status.FAILED,
+            verdict_detail="stopped on request",
+        )
+        announce(work=True)
+    return get(session.id)
+
+
+def report(session_id: object, word: str) -> AgentSession:
+    """A report from inside a run: it decides the outcome, and what still runs is then stopped.
+
+    Reporting what has been reported already is success.
+
+    Raises:
+        NotFound: there is no such session.
+        Invalid: the word is neither a state nor reportable.
+        Conflict: the session is not running, or its outcome is decided.
+    """
+    session = get(session_id)
+    wanted = validation.status(word)
+    if session.status == wanted or (session.verdict and session.verdict_status == wanted):
+        return session
+    validation.reportable_status(word)
+    reported = AgentSession.objects.advance(
+        session.id,
+        EventKind.REPORTED,
+        when=[Status.RUNNING],
+        guard={"verdict": ""},
+        data={"status": wanted},
+        verdict=Reason.REPORTED,
+        verdict_status=wanted,
+        verdict_detail=f"the run reported {wanted}",
+    )
+    if not reported:
+        raise Conflict(
+            f"session {session.id} is {session.status}; only a running session whose outcome "
+            "is still open can report one"
+        )
+    announce(work=True)
+    return get(session.id)
+
+
+def announce(*, work: bool = False) -> None:
+    """Tell the spawner that rows changed; with no spawner alive, do or arrange what it would do.
+
+    Args:
+        work: a session waits to be started or stopped, so a spawner is needed.
+
+    Raises:
+        Unavailable: a spawner is needed and cannot be started.
+    """
+    conf = current()
+    state_dir = str(conf.state_dir)
+    if doorbell.ring(state_dir):
+        return
+    alive = doorbell.spawner(state_dir) is not None  # it may be busy starting: it will look
+    if not alive and work and conf.autospawn:
+        try:
+            doorbell.hire(state_dir, str(conf.manage_py))
+        except OSError as error:
+            raise Unavailable(f"no spawner runs and none can be started: {error}") from error
+    elif not alive:
+        try:
+            registry.write_index(conf)
+        except OSError as error:
+            raise Unavailable(f"index.json cannot be written: {error}") from error
+
+

@@ -1,0 +1,291 @@
+"""A session's directories and files: where they lie, made idempotently, opened without links.
+
+When we run as root and the hive as another user, the session's directory is ours with the run's
+group and mode 1770: the run may add files to it but not replace ours, and we open what is in it
+by descriptor, never following a link.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sessions_app import file_lock
+from sessions_app.conf import Conf, current
+from sessions_app.errors import Unavailable
+from sessions_app.identity import RunUser, run_user
+from sessions_app.models import AgentSession
+from sessions_app.projection import session_json
+
+_NOFOLLOW_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: A create that was interrupted this long ago (seconds) is not under way any more.
+STALE_CREATE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where one session's things lie; stored in its row when it is created."""
+
+    working_dir: Path
+    output_dir: Path
+    database: Path
+    log_file: Path
+
+
+def paths(conf: Conf, session_id: uuid.UUID) -> Paths:
+    """The paths of a new session, as in docs/session-api.md."""
+    working_dir = conf.sessions_dir / str(session_id)
+    return Paths(
+        working_dir=working_dir,
+        output_dir=conf.outputs_dir / str(session_id),
+        database=working_dir / ".swarm" / "memory.db",
+        log_file=conf.log_dir / f"hive-{session_id}.log",
+    )
+
+
+def initialise(conf: Conf) -> None:
+    """Make the installation's own directories.
+
+    Raises:
+        Unavailable: one of them cannot be made or written; the message says which.
+    """
+    plan = (
+        (conf.state_dir, 0o700),
+        (conf.runs_dir, 0o700),
+        (conf.state_dir / "locks", 0o700),
+        (conf.state_dir / "creating", 0o700),
+        (conf.sessions_dir, 0o755),
+        (conf.outputs_dir, 0o755),
+        (conf.log_dir, 0o755),
+    )
+    for directory, mode in plan:
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=mode)
+        except OSError as error:
+            raise Unavailable(f"cannot make the directory {directory}: {error.strerror}") from error
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise Unavailable(f"the directory {directory} is not writable for this user")
+
+
+@contextlib.contextmanager
+def creating(conf: Conf, session: AgentSession) -> Iterator[None]:
+    """Make a session's directories; remove them all if the block (the row's insert) fails.
+
+    A marker in the state directory names the session until the block is through, so that what a
+    killed process left can be found and removed (see :func:`remove_interrupted_creates`).
+
+    Raises:
+        Unavailable: the directories cannot be made (disk full, not writable, ...).
+    """
+    marker = conf.state_dir / "creating" / str(session.id)
+    try:
+        _ensure(marker.parent, lambda: marker.touch(mode=0o600))
+        prepare(conf, session)
+        write_session_json(session)
+    except OSError as error:
+        discard(session)
+        marker.unlink(missing_ok=True)
+        raise Unavailable(f"cannot prepare the session's directories: {error}") from error
+    try:
+        yield
+    except BaseException:
+        discard(session)
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            marker.unlink(missing_ok=True)
+
+
+def _ensure(directory: Path, action: Any) -> None:
+    """Do something in a directory that all but always exists already."""
+    try:
+        action()
+    except FileNotFoundError:
+        directory.mkdir(parents=True, exist_ok=True)
+        action()
+
+
+def prepare(conf: Conf, session: AgentSession) -> None:
+    """Make what is missing of a session's directories, link and log file."""
+    user = run_user(conf.run_as)
+    working_dir, output_dir = Path(session.working_dir), Path(session.output_dir)
+    if _make_directory(output_dir, 0o755) and user.switch:
+        os.chown(output_dir, user.uid, user.gid, follow_symlinks=False)
+    made = _make_directory(working_dir, 0o700 if user.switch else 0o750)
+    with open_directory(working_dir) as fd:
+        if made and user.switch:
+            os.fchown(fd, 0, user.gid)
+            os.fchmod(fd, 0o1770)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(".swarm", 0o770, dir_fd=fd)
+            if user.switch:
+                os.chown(".swarm", user.uid, user.gid, dir_fd=fd, follow_symlinks=False)
+        with contextlib.suppress(FileExistsError):
+            os.symlink(session.output_dir, "output", dir_fd=fd)
+    os.close(open_log(session, user))
+
+
+def _make_directory(path: Path, mode: int) -> bool:
+    """Make a directory and, if need be, its parents; False when it was there."""
+    try:
+        _ensure(path.parent, lambda: path.mkdir(mode=mode))
+    except FileExistsError:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def open_directory(path: str | Path, dir_fd: int | None = None) -> Iterator[int]:
+    """A descriptor of a directory that is not a link."""
+    fd = os.open(path, _NOFOLLOW_DIR, dir_fd=dir_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def open_log(session: AgentSession, user: RunUser) -> int:
+    """The log file's descriptor for appending, made if missing. The caller closes it."""
+    path = Path(session.log_file)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o640)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, flags, 0o640)
+    if user.switch:
+        os.fchown(fd, -1, user.gid)
+    return fd
+
+
+def note_in_log(session: AgentSession, text: str) -> None:
+    """Append a line of our own to a session's log; what cannot be written is let go."""
+    with contextlib.suppress(OSError):
+        fd = open_log(session, run_user(current().run_as))
+        try:
+            os.write(fd, f"hiveweb: {text}\n".encode("utf-8", "replace"))
+        finally:
+            os.close(fd)
+
+
+def write_session_json(session: AgentSession) -> None:
+    """Replace ``session.json`` atomically.
+
+    Raises:
+        OSError: the directory is gone, not writable or full.
+    """
+    text = json.dumps(session_json(session), ensure_ascii=False, indent=2) + "\n"
+    user = run_user(current().run_as)
+    with open_directory(session.working_dir) as fd:
+        write_atomically(fd, "session.json", text.encode(), user.gid if user.switch else None)
+
+
+def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = None) -> None:
+    """Put a file in place whole or not at all; readers see the old one or the new one."""
+    draft = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(draft, flags, 0o644 if gid is None else 0o640, dir_fd=dir_fd)
+    try:
+        with open(fd, "wb") as file:
+            if gid is not None:
+                os.fchown(file.fileno(), -1, gid)
+            file.write(content)
+        os.replace(draft, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(draft, dir_fd=dir_fd)
+        raise
+
+
+def project(session_id: uuid.UUID) -> None:
+    """Bring ``session.json`` up to the row, whoever changed it and in which order.
+
+    The row is read under a lock of the session's, so that of two writers the later one always
+    writes the later state. A file that cannot be written leaves the row as it is: the row counts.
+    """
+    conf = current()
+    with file_lock.hold(conf.state_dir / "locks" / session_id.hex[:2]):
+        session = AgentSession.objects.filter(id=session_id).first()
+        if session is not None:
+            with contextlib.suppress(OSError):
+                write_session_json(session)
+
+
+def discard(session: AgentSession) -> None:
+    """Remove all that a create which did not come through has made."""
+    with contextlib.suppress(OSError):
+        remove(session)
+    with contextlib.suppress(OSError):
+        Path(session.output_dir).rmdir()
+
+
+def remove(session: AgentSession) -> int:
+    """Remove a session's directory, log and run records; the output directory stays.
+
+    Idempotent; never follows a link. Returns the bytes that were freed.
+
+    Raises:
+        OSError: something could not be removed.
+    """
+    working_dir, log_file = Path(session.working_dir), Path(session.log_file)
+    if working_dir.name != str(session.id) or log_file.name != f"hive-{session.id}.log":
+        raise OSError(errno.EPERM, "the row's paths are not those of its session", str(working_dir))
+    freed = tree_bytes(working_dir)
+    _remove_tree(working_dir)
+    with contextlib.suppress(FileNotFoundError):
+        freed += log_file.lstat().st_size
+        log_file.unlink()
+    _remove_tree(current().runs_dir / str(session.id))
+    return freed
+
+
+def _remove_tree(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_symlink():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
+
+
+def tree_bytes(path: Path) -> int:
+    """The size of the files below a directory, links not followed; 0 when it is missing."""
+    total = 0
+    for _, _, files, fd in os.fwalk(path, follow_symlinks=False):
+        for name in files:
+            with contextlib.suppress(OSError):
+                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                total += info.st_size if info.st_nlink == 1 else 0
+    return total
+
+
+def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> int:
+    """Remove what killed creates left behind: directories without a row. Returns how many."""
+    removed = 0
+    for marker in (conf.state_dir / "creating").glob("*"):
+        with contextlib.suppress(OSError, ValueError):
+            if time.time() - marker.stat().st_mtime < older_than:
+                continue
+            session_id = uuid.UUID(marker.name)
+            if not AgentSession.objects.filter(id=session_id).exists():
+                place = paths(conf, session_id)
+                discard(
+                    AgentSession(
+                        id=session_id,
+                        working_dir=str(place.working_dir),
+                        output_dir=str(place.output_dir),
+                        log_file=str(place.log_file),
+                    )
+                )
+                removed += 1
+            marker.unlink()
+    return removed
