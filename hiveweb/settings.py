@@ -7,7 +7,6 @@ import dj_database_url
 
 from hiveweb.env import Env, EnvError
 from hiveweb.installation import build_conf, secret_key
-from sessions_app.conf import is_loopback
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = Env(str(BASE_DIR))
@@ -18,12 +17,9 @@ HIVE = build_conf(ENV, BASE_DIR)
 DEBUG = ENV.bool("HIVE_DEBUG", False)
 SECRET_KEY = ENV.str("HIVE_SECRET_KEY") or secret_key(HIVE.state_dir)
 
-#: hiveweb.guard checks Host, Origin and identity before Django sees a request; these are the
-#: names it accepts. Bound beyond loopback, addresses are accepted too (a name can be rebound to
-#: us by a stranger's DNS, an address cannot), which Django's own list cannot express.
-ALLOWED_HOSTS = (
-    ["localhost", "127.0.0.1", "[::1]", *HIVE.allowed_hosts] if is_loopback(HIVE.host) else ["*"]
-)
+#: hiveweb.guard decides, in one place and for websockets too, which Host headers are accepted; its
+#: rule (addresses, but no strange names, beyond loopback) cannot be expressed in Django's list.
+ALLOWED_HOSTS = ["*"]
 
 INSTALLED_APPS = [
     # Only there for its runserver; loading Twisted costs every other command a third of a second.

@@ -76,8 +76,18 @@ def waiting(session: AgentSession) -> Waiting | None:
         | Q(priority=session.priority, queued_at__lt=session.queued_at)
         | Q(priority=session.priority, queued_at=session.queued_at, id__lt=session.id)
     )
-    place = ahead.count() + 1
-    slots, taken = current().slots, slots_taken()
-    if taken >= slots:
-        return Waiting(place, f"all {slots} slots are taken")
-    return Waiting(place, "about to start")
+    return Waiting(ahead.count() + 1, _why_waiting())
+
+
+def all_waiting() -> dict[uuid.UUID, Waiting]:
+    """Everybody who waits, read at once: for lists, where :func:`waiting` would ask per row."""
+    ids = list(_queue().values_list("id", flat=True))
+    reason = _why_waiting() if ids else ""
+    return {session_id: Waiting(place, reason) for place, session_id in enumerate(ids, start=1)}
+
+
+def _why_waiting() -> str:
+    slots = current().slots
+    if slots_taken() >= slots:
+        return f"all {slots} slots are taken"
+    return "about to start"

@@ -130,6 +130,7 @@ def hire(state_dir: str, manage_py: str) -> None:
             stdout=log,
             stderr=log,
             cwd="/",
+            env={k: v for k, v in os.environ.items() if not k.startswith("HIVE_MIND_")},
             start_new_session=True,
         )
     finally:

@@ -47,7 +47,17 @@ class Changes:
 
 def full_json(session: AgentSession) -> dict[str, Any]:
     """A session as callers get it: its row and, while it waits, ``{place, reason}``."""
-    queue = claims.waiting(session)
+    return _with_waiting(session, claims.waiting(session))
+
+
+def many_json(sessions: list[AgentSession]) -> list[dict[str, Any]]:
+    """``full_json`` of many; the queue is read once, and only if one of them is starting."""
+    starting = any(session.status == Status.STARTING for session in sessions)
+    queue = claims.all_waiting() if starting else {}
+    return [_with_waiting(session, queue.get(session.id)) for session in sessions]
+
+
+def _with_waiting(session: AgentSession, queue: claims.Waiting | None) -> dict[str, Any]:
     waiting = {"place": queue.place, "reason": queue.reason} if queue else None
     return {**session_json(session), "waiting": waiting}
 
@@ -87,7 +97,7 @@ def find(
     found = list(rows[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
-    return Page(found, _write_cursor(found[-1]) if more else None)
+    return Page(found, cursor_of(found[-1]) if more else None)
 
 
 def _text_filter(text: str) -> Q:
@@ -99,7 +109,8 @@ def _text_filter(text: str) -> Q:
     return matches
 
 
-def _write_cursor(session: AgentSession) -> str:
+def cursor_of(session: AgentSession) -> str:
+    """The cursor of the page that begins after this session."""
     text = f"{session.created.isoformat()} {session.id}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

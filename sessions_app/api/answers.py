@@ -1,0 +1,57 @@
+"""How endpoints answer: JSON made in a database thread, problems, and what OpenAPI says of both."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ParamSpec
+
+from django.http import HttpResponse
+
+from sessions_app import db, problems
+from sessions_app.api.schemas import Problem
+from sessions_app.errors import HiveError
+
+P = ParamSpec("P")
+
+#: Errors that every endpoint may answer with.
+_ALWAYS = (400, 401, 403, 500, 503)
+
+
+def responses(status: int, schema: Any, *errors: int) -> dict[int, Any]:
+    """The ``response`` argument of a route: what it answers, and its errors as problems."""
+    return {status: schema, **{code: Problem for code in sorted({*errors, *_ALWAYS})}}
+
+
+async def answer(
+    status: int, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+) -> HttpResponse:
+    """Run a function that may use the database and send what it returns as JSON.
+
+    It is encoded in the same thread: a registry of 100,000 sessions takes half a second.
+    """
+
+    def work() -> bytes:
+        return problems.encode(function(*args, **kwargs))
+
+    return HttpResponse(await db.call(work), status=status, content_type="application/json")
+
+
+def problem(
+    status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> HttpResponse:
+    """A problem document as a response."""
+    return HttpResponse(
+        problems.encode(problems.document(status, code, detail, errors)),
+        status=status,
+        content_type=problems.CONTENT_TYPE,
+        headers=problems.headers(status),
+    )
+
+
+def problem_of(error: HiveError) -> HttpResponse:
+    """An error of ours as a response."""
+    return problem(error.http_status, error.code, error.detail)
+
+
+def phrase(status: int) -> str:
+    """The standard's words for a status."""
+    return HTTPStatus(status).phrase

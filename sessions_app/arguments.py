@@ -1,0 +1,128 @@
+"""The operator's words, parsed by hand: options, then the id or task, then what is not ours.
+
+argparse would take, abbreviate or reorder arguments that belong to the spawned command, and take
+a task that begins with a dash for an option. Here an option is one only by its exact name and
+only before the first other word.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from sessions_app.errors import Invalid, NotFound
+from sessions_app.lifecycle import Priority
+from sessions_app.validation import shorten
+
+HELP = frozenset({"--help", "-h"})
+_PRIORITIES = frozenset({"", *(priority.word for priority in Priority)})
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What ``create`` was asked for, not yet validated."""
+
+    task: str
+    priority: str = ""
+    metadata: str = ""
+    profile: str = field(default="", kw_only=True)
+    start: bool = field(default=False, kw_only=True)
+
+
+def split(
+    words: Sequence[str], *, flags: Collection[str] = (), valued: Collection[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """Leading options by their exact names, and all words after them; ``--`` ends the options.
+
+    Raises:
+        Invalid: an option that needs a value is the last word.
+    """
+    options: dict[str, str] = {}
+    position = 0
+    while position < len(words):
+        word = words[position]
+        name, equals, value = word.partition("=")
+        if word == "--":
+            position += 1
+            break
+        if word in flags:
+            options[word] = ""
+        elif equals and name in valued:
+            options[name] = value
+        elif word in valued:
+            position += 1
+            if position == len(words):
+                raise Invalid(f"{word} needs a value after it")
+            options[word] = words[position]
+        else:
+            break
+        position += 1
+    return options, list(words[position:])
+
+
+def needs_id(verb: str, words: Sequence[str]) -> str:
+    """The first word, as an id.
+
+    Raises:
+        Invalid: there is none.
+        NotFound: it is an option that this verb does not have.
+    """
+    if not words:
+        raise Invalid(f"{verb} needs the id of a session; see: hive {verb} --help")
+    if words[0].startswith("-"):
+        word = shorten(words[0], 60)
+        raise NotFound(f"no session has the id {word!r}, and {verb} has no such option")
+    return words[0]
+
+
+def only_id(verb: str, words: Sequence[str]) -> str:
+    """The one word there is, as an id.
+
+    Raises:
+        Invalid: there is none, or more than one.
+        NotFound: it is an option that this verb does not have.
+    """
+    nothing_else(f"{verb} takes one id (options stand before it)", words[1:])
+    return needs_id(verb, words)
+
+
+def nothing_else(usage: str, words: Sequence[str]) -> None:
+    """Refuse words that are left over.
+
+    Raises:
+        Invalid: there are some.
+    """
+    if words:
+        more = f" and {len(words) - 1} more" if len(words) > 1 else ""
+        raise Invalid(f"too many arguments: {usage}, not also {shorten(words[0], 60)!r}{more}")
+
+
+def new_session(words: Sequence[str]) -> NewSession:
+    """``create``'s words: ``[--profile NAME] [--start] [--] TASK [PRIORITY [METADATA]]``.
+
+    The plain form of docs/session-api.md, ``TASK PRIORITY METADATA``, is taken as it stands
+    whatever TASK is, ``--start`` and ``--`` included.
+
+    Raises:
+        Invalid: no task, or too many words.
+    """
+    if _is_plain(words):
+        return NewSession(*words)
+    options, rest = split(words, flags=["--start"], valued=["--profile"])
+    if not rest:
+        raise Invalid("create needs a task: create TASK [PRIORITY] [METADATA]")
+    nothing_else("create takes TASK [PRIORITY] [METADATA]; quote the task", rest[3:])
+    return NewSession(
+        *rest, profile=options.get("--profile", ""), start="--start" in options
+    )
+
+
+def _is_plain(words: Sequence[str]) -> bool:
+    if len(words) != 3:
+        return False
+    if words[1] in _PRIORITIES or not words[2].strip():
+        return True
+    try:
+        metadata = json.loads(words[2])
+    except (ValueError, RecursionError):
+        return False
+    return metadata is None or isinstance(metadata, dict)

@@ -1,0 +1,188 @@
+"""The drop-in's client: asks the local socket, and without a server becomes ``manage.py hive``.
+
+Standard library only, and little of it: scripts/hive-session-manager.sh runs this with
+``python -I -S`` at each call, where ten milliseconds are the interpreter's own and each module
+counts.
+
+The protocol is one request a connection. The client sends ``HIVE1``, the number of arguments and
+the arguments, each ended by a NUL byte, and shuts its side down; the server sends frames: a byte
+for the kind, four for the length (big-endian), the payload. Kinds: ``a`` the request has arrived,
+``o`` standard output, ``e`` standard error, ``f`` follow these files, ``x`` the exit code; ``x``
+comes last.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import _socket
+
+from hiveweb.env import Env, EnvError, socket_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+MAGIC = b"HIVE1\0"
+#: Exit codes: 128 and the signal, as a shell has it; sysexits.h's EX_TEMPFAIL.
+INTERRUPTED, BROKEN_PIPE, TEMPORARY_FAILURE = 130, 141, 75
+#: Seconds until the server has taken the connection, and until it has acknowledged the request.
+CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 10.0
+#: These are processes of their own, not requests.
+_PROCESSES = (b"up", b"spawner")
+
+
+def main() -> NoReturn:
+    """Carry out ``sys.argv[2:]`` for the installation in the directory ``sys.argv[1]``."""
+    root = os.path.realpath(sys.argv[1])  # noqa: PTH118 - pathlib costs 5 ms here
+    leave(lambda: call(root, [os.fsencode(word) for word in sys.argv[2:]]))
+
+
+def leave(action: Callable[[], int]) -> NoReturn:
+    """Run ``action`` and exit with its code at once; finalising Python takes milliseconds."""
+    repair_streams()
+    try:
+        code = action()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+    except (OSError, EnvError) as error:
+        complain(str(error))
+        code = 2 if isinstance(error, EnvError) else 1
+    os._exit(code)
+
+
+def repair_streams() -> None:
+    """Open /dev/null where a standard stream is closed, or our next file would take its place."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def complain(detail: str) -> None:
+    """One line on standard error; let go if nobody can read it."""
+    try:
+        write_all(2, f"hive: {detail}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of ``data``, also where the caller left the descriptor non-blocking.
+
+    Raises:
+        OSError: it cannot be written; BrokenPipeError when the reader is gone.
+    """
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            import select  # noqa: PLC0415 - rarely needed
+
+            select.select([], [fd], [])
+
+
+def call(root: str, words: list[bytes]) -> int:
+    """Ask the server, print its answer and return the exit code; does not return if none runs."""
+    env = Env(root)
+    if words[:1] and words[0] in _PROCESSES:
+        fall_back(root, words)
+    connection = connect(socket_path(env))
+    if connection is None:
+        fall_back(root, words)
+    answer = Answer()
+    sent = answer.ask(connection, words)
+    connection.close()
+    if answer.code is None:
+        # A request that was cut off is never carried out. One that may have been is repeated
+        # only where that changes nothing: two creates would be two sessions.
+        if answer.printed or (sent and words[:1] == [b"create"]):
+            complain("the server broke off; `list` tells what was done")
+            return TEMPORARY_FAILURE
+        fall_back(root, words)
+    if answer.follow and answer.code == 0:
+        from sessions_app import follower  # noqa: PLC0415 - only those who wait pay for it
+
+        return follower.follow(env, *answer.follow)
+    return answer.code
+
+
+def connect(path: str) -> _socket.socket | None:
+    """A connection to the server at ``path``; None when there is none."""
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    connection.settimeout(CONNECT_TIMEOUT)
+    try:
+        if len(os.fsencode(path)) < 100:
+            connection.connect(path)
+        else:
+            from sessions_app.doorbell import unix_address  # noqa: PLC0415 - rarely needed
+
+            with unix_address(path) as address:
+                connection.connect(address)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def fall_back(root: str, words: list[bytes]) -> NoReturn:
+    """Become ``manage.py hive``, which does the same without a server."""
+    manage = os.path.join(root, "manage.py")  # noqa: PTH118 - pathlib costs 5 ms here
+    command = [os.fsencode(sys.executable), os.fsencode(manage), b"hive", *words]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is what is wanted
+
+
+class Answer:
+    """What the server said.
+
+    Attributes:
+        code: the exit code, or None when the connection ended without one.
+        printed: whether any output has been passed on.
+        follow: what to call :func:`follower.follow` with, if the server said so.
+    """
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.printed = False
+        self.follow: tuple[bool, bytes, bytes] | None = None
+
+    def ask(self, connection: _socket.socket, words: list[bytes]) -> bool:
+        """Send the request and take the answer in; False when the request was cut off."""
+        sent = True
+        request = b"%s%d\0%s" % (MAGIC, len(words), b"".join([word + b"\0" for word in words]))
+        connection.settimeout(ANSWER_TIMEOUT)
+        try:
+            connection.sendall(request)
+            connection.shutdown(_socket.SHUT_WR)
+        except OSError:
+            sent = False  # it may have told why
+        buffer = bytearray()
+        while self.code is None:
+            try:
+                data = connection.recv(65536)
+            except OSError:
+                break
+            if not data:
+                break
+            connection.settimeout(None)  # it is at work; how long is its own affair
+            buffer += data
+            while (end := 5 + int.from_bytes(buffer[1:5], "big")) <= len(buffer):
+                self._take(buffer[:1], bytes(buffer[5:end]))
+                del buffer[:end]
+        return sent
+
+    def _take(self, kind: bytearray, payload: bytes) -> None:
+        if kind == b"x":
+            self.code = int(payload)
+        elif kind == b"f":
+            flag, session_json, log_file = payload.split(b"\0")
+            self.follow = (flag == b"1", session_json, log_file)
+        elif kind in (b"o", b"e"):
+            self.printed = True
+            write_all(1 if kind == b"o" else 2, payload)

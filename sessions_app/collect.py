@@ -1,0 +1,131 @@
+"""Collecting what a run left in its working directory into its output directory.
+
+Everything is opened by descriptor, one name at a time, without following links: the run owns
+these directories and may change them under our hands.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from dataclasses import dataclass, field
+
+from sessions_app.conf import Conf
+from sessions_app.models import AgentSession
+from sessions_app.workspace import open_directory
+
+#: Ours, and what must not be collected into itself.
+_OWN = frozenset({"session.json", "output"})
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(slots=True)
+class Collection:
+    """What was collected. ``error`` is empty when all of it was."""
+
+    files: int = 0
+    bytes: int = 0
+    error: str = ""
+
+
+@dataclass(slots=True)
+class _Collector:
+    excludes: frozenset[str]
+    max_bytes: int
+    device_differs: bool = False
+    result: Collection = field(default_factory=Collection)
+
+    def directory(self, source: int, target: int, *, top: bool) -> None:
+        with os.scandir(source) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            if name in self.excludes or (top and (name in _OWN or name.startswith("."))):
+                continue
+            info = os.stat(name, dir_fd=source, follow_symlinks=False)
+            if stat.S_ISDIR(info.st_mode):
+                self._subdirectory(source, target, name)
+            elif stat.S_ISREG(info.st_mode):
+                self._file(source, target, name)
+
+    def _subdirectory(self, source: int, target: int, name: str) -> None:
+        with open_directory(name, source) as inner:
+            info = os.fstat(inner)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, stat.S_IMODE(info.st_mode) & 0o777 | 0o700, dir_fd=target)
+                os.chown(name, info.st_uid, info.st_gid, dir_fd=target, follow_symlinks=False)
+            with open_directory(name, target) as outer:
+                self.directory(inner, outer, top=False)
+
+    def _file(self, source: int, target: int, name: str) -> None:
+        fd = os.open(name, _READ, dir_fd=source)
+        try:
+            info = os.fstat(fd)
+            if not stat.S_ISREG(info.st_mode) or _exists(target, name):
+                return  # what the run wrote into output/ itself stays as it is
+            if self.result.bytes + info.st_size > self.max_bytes:
+                raise OSError(
+                    f"more than {self.max_bytes // 2**20:,} MB were left (HIVE_COLLECT_MAX_MB)"
+                )
+            if self.device_differs or not self._link(fd, target, name):
+                self._copy(fd, info, target, name)
+            self.result.files += 1
+            self.result.bytes += info.st_size
+        finally:
+            os.close(fd)
+
+    def _link(self, fd: int, target: int, name: str) -> bool:
+        try:
+            # through the descriptor, so that it is the file that was looked at
+            os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=target, follow_symlinks=True)
+        except FileExistsError:
+            raise
+        except OSError:  # another file system, or one without hard links
+            self.device_differs = True
+            return False
+        return True
+
+    def _copy(self, fd: int, info: os.stat_result, target: int, name: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        copy = os.open(name, flags, 0o600, dir_fd=target)
+        try:
+            with open(fd, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
+                shutil.copyfileobj(reader, writer, 1024 * 1024)
+            if os.geteuid() == 0:
+                os.fchown(copy, info.st_uid, info.st_gid)
+            os.fchmod(copy, stat.S_IMODE(info.st_mode) & 0o777)
+            os.utime(copy, ns=(info.st_atime_ns, info.st_mtime_ns))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=target)
+            raise
+        finally:
+            os.close(copy)
+
+
+def _exists(dir_fd: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def collect(conf: Conf, session: AgentSession) -> Collection:
+    """Collect a session's files: hard links where possible, else copies; never over a file.
+
+    Left out: session.json, ``output``, dot-entries of the top directory, names in
+    ``HIVE_COLLECT_EXCLUDE`` anywhere, links, and everything that is not a regular file. What could
+    not be collected is told in ``error``; what was collected until then stays. Idempotent.
+    """
+    collector = _Collector(conf.collect_excludes, conf.collect_max_bytes)
+    try:
+        with (
+            open_directory(session.working_dir) as source,
+            open_directory(session.output_dir) as target,
+        ):
+            collector.directory(source, target, top=True)
+    except OSError as error:
+        collector.result.error = str(error) if error.errno is None else (
+            f"{error.strerror}: {error.filename!r}"
+        )
+    return collector.result

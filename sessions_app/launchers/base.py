@@ -1,0 +1,79 @@
+"""What a launcher must be able to do: start, find again, signal, wait."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """One launch of a command.
+
+    Attributes:
+        session_id, attempt: what is launched; an attempt can be launched once.
+        argv: the command and its arguments; argv[0] is looked up in ``env['PATH']``.
+        env: the whole environment of the command.
+        cwd: its working directory; must not be a link.
+        log_fd: descriptor its output is appended to; the caller closes it afterwards.
+        user: (uid, gid, groups) to become, or None to stay who we are.
+    """
+
+    session_id: UUID
+    attempt: int
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    log_fd: int
+    user: tuple[int, int, Sequence[int]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended: an exit code, or a signal, or the error that kept it from running.
+
+    ``at`` is the time of the end in seconds since the epoch; ``tree_ended`` says that no other
+    process of the run was left either (False: not known).
+    """
+
+    code: int | None
+    signal: int | None
+    error: str | None
+    at: float
+    tree_ended: bool = False
+
+
+class Run(Protocol):
+    """One launched command, alive or not."""
+
+    pid: int
+    launched_at: float
+
+    async def command_ended(self) -> Exit | None:
+        """Wait for the command's own end; None when nobody could note how it ended."""
+
+    async def tree_ended(self, timeout: float) -> bool:  # noqa: ASYNC109 - a deadline that is an answer
+        """Wait until no process of the run is left; False when some are after ``timeout`` s."""
+
+    async def end_tree(self, grace: float) -> list[int]:
+        """Stop every process of the run: SIGTERM, ``grace`` seconds, SIGKILL.
+
+        Returns the pids that not even SIGKILL ended in time (normally none).
+        """
+
+
+class Launcher(Protocol):
+    """Starts commands so that they outlive us, and finds them again."""
+
+    async def start(self, spec: LaunchSpec) -> Run | None:
+        """Launch; None when it turned out that this attempt can never run any more.
+
+        Raises:
+            LaunchError: the command cannot be executed; the message says why.
+        """
+
+    async def find(self, session_id: UUID, attempt: int) -> Run | None:
+        """An earlier launch, alive or ended; None when it never happened and never will."""
+
+    async def close(self) -> None:
+        """Let go of everything; commands go on running."""

@@ -1,0 +1,186 @@
+"""What open pages are told: changed rows as frames, read once for all viewers of a process."""
+
+import asyncio
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sessions_app import claims, db, presentation, queries, services
+from sessions_app.models import AgentSession, SessionEvent
+
+#: The list shows one line of a task; longer values are cut in its frames (``"cut": true``).
+LIST_TASK_CHARACTERS = 400
+LIST_VALUE_CHARACTERS = 1000
+#: A frame has about this many characters at most; more changes take several frames.
+FRAME_CHARACTERS = 256 * 1024
+#: Viewers that ask for the same within this many seconds get the same reading.
+SHARED_FOR = 0.05
+#: The most events of one session that a page is told at once, the newest ones.
+MAX_EVENTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a viewer of the list has to be told.
+
+    Attributes:
+        cursor: what it knows afterwards.
+        frames: the frames to send, in order; empty when nothing changed.
+        queue: everybody who waits and why; None when that cannot have changed.
+    """
+
+    cursor: int
+    frames: tuple[str, ...] = ()
+    queue: dict[str, dict[str, Any]] | None = None
+
+
+def encode(message: dict[str, Any]) -> str:
+    """A message as the text of one frame."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def list_update(since: int | None) -> Update:
+    """The frames for a viewer of the list that knows everything up to the event ``since``.
+
+    Frames are ``changes`` (``cursor``, ``sessions``, ``removed``, ``counts``), or ``reset`` where
+    the page has to be read afresh. When changes take several frames, all but the last carry the
+    old cursor: a viewer that gets only some of them asks for all of them again.
+    """
+    if since is None:
+        cursor = queries.latest_event()
+        return Update(cursor, (_reset(cursor),), _queue())
+    changes = queries.changes_after(since)
+    if not changes.complete:
+        return Update(changes.cursor, (_reset(changes.cursor),), _queue())
+    if changes.cursor == since:
+        return Update(since)
+    counts = queries.counts()
+    removed = [str(session_id) for session_id in changes.removed]
+    parts = _parts(changes.sessions)
+    frames = [
+        encode({"type": "changes", "cursor": since, "sessions": part, "removed": [], "counts": counts})
+        for part in parts[:-1]
+    ]
+    last = {"type": "changes", "cursor": changes.cursor, "sessions": parts[-1]}
+    frames.append(encode({**last, "removed": removed, "counts": counts}))
+    return Update(changes.cursor, tuple(frames), _queue())
+
+
+def _reset(cursor: int) -> str:
+    return encode({"type": "reset", "cursor": cursor, "counts": queries.counts()})
+
+
+def _queue() -> dict[str, dict[str, Any]]:
+    return {
+        str(session_id): {"place": waiting.place, "reason": waiting.reason}
+        for session_id, waiting in claims.all_waiting().items()
+    }
+
+
+def _parts(sessions: list[AgentSession]) -> list[list[dict[str, Any]]]:
+    parts: list[list[dict[str, Any]]] = [[]]
+    room = FRAME_CHARACTERS
+    for session, full in zip(sessions, queries.many_json(sessions), strict=True):
+        line = _cut({**full, **_words(session, full)})
+        needed = len(encode(line))
+        if parts[-1] and needed > room:
+            parts.append([])
+            room = FRAME_CHARACTERS
+        parts[-1].append(line)
+        room -= needed
+    return parts
+
+
+def _words(session: AgentSession, full: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "title": presentation.title(session.task),
+        "summary": presentation.summary(session, full["waiting"]),
+        "cursor": queries.cursor_of(session),
+    }
+
+
+def _cut(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of the list without values too long to send at each change."""
+    if len(line["task"]) > LIST_TASK_CHARACTERS:
+        line.update(task=line["task"][:LIST_TASK_CHARACTERS], cut=True)
+    for name in ("metadata", "args", "detail"):
+        if line[name] and len(encode({name: line[name]})) > LIST_VALUE_CHARACTERS:
+            line.update({name: None, "cut": True})
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """What a viewer of one session has to be told: its row and its new events."""
+
+    session: dict[str, Any]
+    events: list[dict[str, Any]]
+    finished: bool
+
+
+def session_update(session_id: uuid.UUID, since: int) -> SessionUpdate:
+    """A session as its page shows it, with its events after ``since``, oldest first.
+
+    Raises:
+        NotFound: it has been removed.
+    """
+    session = services.get(session_id)
+    rows = SessionEvent.objects.filter(session_id=session_id, id__gt=since)
+    events = list(reversed(rows.order_by("-id")[:MAX_EVENTS]))
+    return SessionUpdate(
+        page_json(session), [presentation.event_json(event) for event in events], session.finished
+    )
+
+
+def page_json(session: AgentSession) -> dict[str, Any]:
+    """``full_json`` and the words for it."""
+    full = queries.full_json(session)
+    ending = presentation.ending(session) if session.finished else ""
+    return {
+        **full,
+        **_words(session, full),
+        "ending": ending,
+        "stopping": bool(session.verdict) and not session.finished,
+    }
+
+
+class Feed:
+    """Readings of the list, shared by all its viewers on one event loop."""
+
+    def __init__(self) -> None:
+        self._readings: dict[int | None, tuple[float, asyncio.Task[Update]]] = {}
+
+    async def after(self, since: int | None) -> Update:
+        """:func:`list_update`, of this moment or of one just passed.
+
+        Raises:
+            DatabaseError: the database cannot be read now.
+        """
+        loop = asyncio.get_running_loop()
+        fresh_from = loop.time() - SHARED_FOR
+        self._readings = {
+            key: (begun, task)
+            for key, (begun, task) in self._readings.items()
+            if not task.done() or begun >= fresh_from
+        }
+        if since not in self._readings:
+            task = loop.create_task(db.call(list_update, since))
+            task.add_done_callback(_retrieve)
+            self._readings[since] = (loop.time(), task)
+        return await asyncio.shield(self._readings[since][1])
+
+
+def _retrieve(task: asyncio.Task[Update]) -> None:
+    """Mark an error as seen even when every viewer who waited for it has left."""
+    if not task.cancelled():
+        task.exception()
+
+
+_feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
+
+
+def feed() -> Feed:
+    """The feed of the running event loop."""
+    return _feeds.setdefault(asyncio.get_running_loop(), Feed())

@@ -1,0 +1,106 @@
+"""Following a log from a byte offset until its session has ended and all of it was read."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from django.db import DatabaseError
+
+from sessions_app import db, hints, log_tail, log_watch
+from sessions_app.lifecycle import FINISHED, Status
+from sessions_app.log_tail import Chunk
+from sessions_app.models import AgentSession
+
+#: The most bytes of one chunk.
+CHUNK = 64 * 1024
+
+
+async def follow(
+    session_id: uuid.UUID,
+    log_file: str,
+    offset: int,
+    *,
+    limit: int = CHUNK,
+    quiet: float | None = None,
+) -> AsyncGenerator[Chunk, None]:
+    """The log's bytes from ``offset`` on, without gap or repetition, as they are written.
+
+    A chunk never ends inside a UTF-8 character, and ends at a line end where more is to come at
+    once; how much of it a viewer has taken, and how fast it is sent on, is the caller's business:
+    nothing is read before the caller asks for the next chunk. The iteration ends once the session
+    has ended (or is gone) and its log has been read to the end.
+
+    Args:
+        session_id: whose log it is.
+        log_file: the path in the session's row.
+        offset: where to begin, in bytes; beyond the end means at the end.
+        limit: the most bytes of one chunk.
+        quiet: if given, an empty chunk is yielded after this many seconds without growth.
+    """
+    loop = asyncio.get_running_loop()
+    position = min(offset, await asyncio.to_thread(log_tail.size, log_file))
+    async with (
+        hints.listening(session_id) as changed,
+        log_watch.shared().growth(log_file) as grown,
+    ):
+        ended = await _ended(session_id)
+        spoken = loop.time()
+        while True:
+            grown.clear()  # before reading: what is written after this read sets it again
+            chunk = await asyncio.to_thread(log_tail.read, log_file, position, limit)
+            if not ended or chunk.end < chunk.size:
+                chunk = _whole(chunk)
+            if chunk.data:
+                position = chunk.end
+                yield chunk
+                spoken = loop.time()
+                continue
+            if ended:
+                return
+            wait = hints.REREAD
+            if quiet is not None:
+                if loop.time() - spoken >= quiet:
+                    yield chunk
+                    spoken = loop.time()
+                wait = min(wait, max(0.0, spoken + quiet - loop.time()))
+            told = await hints.wait_for_any([changed, grown], wait)
+            if changed.is_set() or not told:
+                changed.clear()
+                ended = await _ended(session_id)
+
+
+async def _ended(session_id: uuid.UUID) -> bool:
+    """Whether nothing will be written any more. Unknown, because the database is away, is no."""
+    try:
+        return await db.call(_ended_now, session_id)
+    except DatabaseError:
+        return False
+
+
+def _ended_now(session_id: uuid.UUID) -> bool:
+    status = AgentSession.objects.filter(id=session_id).values_list("status", flat=True).first()
+    return status is None or Status(status) in FINISHED
+
+
+def _whole(chunk: Chunk) -> Chunk:
+    """The chunk cut where a reader of text would: after a line if more follows, else a character."""
+    end = 0
+    if chunk.end < chunk.size:
+        end = chunk.data.rfind(b"\n") + 1
+    return replace(chunk, data=chunk.data[: end or text_end(chunk.data)])
+
+
+def text_end(data: bytes) -> int:
+    """The length of ``data`` without a UTF-8 character that is cut off at its end.
+
+    Bytes that begin no character (not UTF-8 at all) count as complete.
+    """
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte & 0b1100_0000 == 0b1000_0000:
+            continue  # in the middle of a character: look for its first byte
+        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4
+        starts_character = byte >= 0b1100_0000 and byte < 0b1111_1000
+        return len(data) - back if starts_character and length > back else len(data)
+    return len(data)

@@ -1,0 +1,47 @@
+"""Problem documents (RFC 9457): how every error is told over HTTP."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+CONTENT_TYPE = "application/problem+json"
+#: Seconds after which a request that found us busy may be tried again.
+RETRY_AFTER = 2
+
+
+def document(
+    status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """A problem: ``type``, ``title`` and ``status`` of the standard, our ``code``, the ``detail``.
+
+    Args:
+        status: the HTTP status.
+        code: a word for programs; it never changes (docs/api.md lists them all).
+        detail: a sentence or two for people.
+        errors: for each wrong value ``where`` it stands and ``what`` is wrong.
+    """
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        problem["errors"] = errors
+    return problem
+
+
+def headers(status: int) -> dict[str, str]:
+    """The headers that a problem of this status has beside its content type."""
+    found = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        found["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        found["Retry-After"] = str(RETRY_AFTER)
+    return found
+
+
+def encode(value: object) -> bytes:
+    """JSON as we send it; text that UTF-8 cannot carry (bytes of a file name) is replaced."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

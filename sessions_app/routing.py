@@ -1,0 +1,11 @@
+"""Which consumer serves which websocket path."""
+
+from django.urls import re_path
+
+from sessions_app.consumers import SessionConsumer, SessionsConsumer, UnknownConsumer
+
+websocket_urlpatterns = [
+    re_path(r"^ws/sessions/?$", SessionsConsumer.as_asgi()),
+    re_path(r"^ws/sessions/(?P<session_id>[^/]+)/?$", SessionConsumer.as_asgi()),
+    re_path(r"^", UnknownConsumer.as_asgi()),
+]

@@ -1,0 +1,186 @@
+"""``hive up``: web server, websockets, local socket and spawner in one process and event loop."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import resource
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from channels.routing import get_default_application
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from sessions_app import publish, welcome, workspace
+from sessions_app.conf import Conf, current, is_loopback
+from sessions_app.errors import HiveError, Invalid, Unavailable
+from sessions_app.launchers.local import LocalLauncher
+from sessions_app.local_socket import LocalServer
+from sessions_app.spawner.loop import Spawner
+from sessions_app.spawner.main import take_lock
+
+logger = logging.getLogger(__name__)
+
+
+def up(
+    host: str | None = None, port: int | None = None, path: str | None = None, *, sample: bool = True
+) -> int:
+    """Serve until SIGTERM or SIGINT; sessions go on running afterwards.
+
+    Args:
+        host, port, path: bind address and local socket; None for the settings' own.
+        sample: on an empty database, run one session of the sample hive and show it.
+
+    Returns:
+        The exit code; what kept it from starting has been said in one line.
+    """
+    conf = current()
+    conf = replace(
+        conf,
+        host=host or conf.host,
+        port=port or conf.port,
+        socket=Path(path).absolute() if path else conf.socket,
+    )
+    settings.HIVE = conf
+    try:
+        return _serve(conf, sample=sample)
+    except HiveError as error:
+        sys.stderr.write(f"hive up: {error.detail}\n")
+        return error.exit_code
+
+
+def _serve(conf: Conf, *, sample: bool) -> int:
+    if not is_loopback(conf.host) and not conf.token:
+        raise Invalid(
+            f"binding to {conf.host} lets others start processes here: set HIVE_TOKEN to a secret "
+            "of at least 16 characters first, or bind to 127.0.0.1"
+        )
+    with contextlib.closing(_bind(conf)) as listener:
+        workspace.initialise(conf)
+        lock = take_lock(conf, "server")
+        try:
+            migrate()
+            _raise_file_limit()
+            return _Server(conf, listener).run(sample=sample)
+        finally:
+            lock.release()
+
+
+def _bind(conf: Conf) -> socket.socket:
+    family = socket.AF_INET6 if ":" in conf.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((conf.host.strip("[]"), conf.port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        what = error.strerror or str(error)
+        raise Unavailable(
+            f"cannot listen on {conf.host} port {conf.port}: {what}; "
+            "choose another with --port or HIVE_PORT"
+        ) from error
+    return listener
+
+
+def migrate() -> None:
+    """Bring the database up to the code.
+
+    Raises:
+        Unavailable: it cannot be reached or changed.
+    """
+    try:
+        executor = MigrationExecutor(connections["default"])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
+    except DatabaseError as error:
+        raise Unavailable(f"the database cannot be used: {error}") from error
+
+
+def _raise_file_limit() -> None:
+    """Each running session takes a descriptor or two: use what the system allows us."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _Server:
+    """The parts of ``hive up`` and their order of starting and stopping."""
+
+    def __init__(self, conf: Conf, listener: socket.socket) -> None:
+        self._conf = conf
+        self._listener = listener
+        self._spawner = Spawner(conf, LocalLauncher(conf.runs_dir))
+        self._door = LocalServer(conf)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._exit_code = 0
+
+    def run(self, *, sample: bool) -> int:
+        """Serve until the reactor stops; returns the exit code."""
+        from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor when imported
+        from twisted.internet import defer, reactor  # noqa: PLC0415 - after daphne's choice
+
+        def ready() -> None:
+            family = self._listener.family
+            reactor.adoptStreamPort(self._listener.fileno(), family, server.http_factory)
+            self._listener.close()  # the reactor has a descriptor of its own
+            loop = asyncio.get_event_loop()
+            self._begin(loop, "server.start", self._start(loop, sample=sample), reactor.stop)
+
+        def stop() -> Any:
+            return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop()))
+
+        reactor.addSystemEventTrigger("before", "shutdown", stop)
+        server = Server(
+            get_default_application(),
+            endpoints=["adopted"],
+            websocket_timeout=-1,
+            verbosity=0,
+            ready_callable=ready,
+            server_name="hiveweb",
+        )
+        server.endpoints = []  # it listens on a socket that was bound before, see ready()
+        server.run()
+        return self._exit_code
+
+    def _begin(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        work: Coroutine[Any, Any, None],
+        give_up: Callable[[], None],
+    ) -> None:
+        """Run a named part; when it fails, the whole server stops with exit code 1."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                logger.error("%s failed, stopping", name, exc_info=task.exception())
+                self._exit_code = 1
+                with contextlib.suppress(Exception):  # stopping already
+                    give_up()
+
+        task = loop.create_task(work, name=name)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
+
+    async def _start(self, loop: asyncio.AbstractEventLoop, *, sample: bool) -> None:
+        from twisted.internet import reactor  # noqa: PLC0415 - see run()
+
+        watcher = publish.ensure_watching()
+        self._spawner.on_change = watcher.wake
+        await self._door.start()
+        self._begin(loop, "spawner", self._spawner.run(), reactor.stop)
+        await welcome.show(self._conf, sample=sample)
+
+    async def _stop(self) -> None:
+        publish.stop_watching()
+        await self._door.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""The spawner makes rows come true: it claims, launches, watches and settles sessions."""

@@ -1,0 +1,186 @@
+"""The spawner's loop: recover what was, then claim what waits and pass on what was decided."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from sessions_app import claims, db, doorbell, queries, registry, workspace
+from sessions_app.conf import Conf
+from sessions_app.launchers.base import Launcher
+from sessions_app.lifecycle import ACTIVE, Reason
+from sessions_app.models import AgentSession
+from sessions_app.spawner.supervise import Supervisor
+
+logger = logging.getLogger(__name__)
+#: Rows are looked at this often (s) whether or not the bell rings.
+TICK = 1.0
+#: Looks at the rows are this far apart (s) at least, however often the bell rings.
+BREATH = 0.005
+#: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
+#: per INDEX_SHARE times its own duration.
+INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
+
+
+class Spawner:
+    """One installation's spawner; whoever runs it holds the installation's lock."""
+
+    def __init__(self, conf: Conf, launcher: Launcher) -> None:
+        self._conf = conf
+        self._launcher = launcher
+        self._name = socket.gethostname()[:64]
+        self._awake = asyncio.Event()
+        self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self.on_change: Callable[[], None] = lambda: None
+
+    def wake(self) -> None:
+        """Look at the rows now."""
+        self._awake.set()
+        self.on_change()
+
+    async def run(self, *, until_idle: bool = False) -> None:
+        """Run until cancelled, or, with ``until_idle``, until no session waits or runs.
+
+        Running commands are left alone when this ends; the next spawner adopts them.
+        """
+        with self._listening():
+            await db.call(workspace.remove_interrupted_creates, self._conf)
+            await self._adopt_all()
+            index = asyncio.create_task(self._keep_index(), name="spawner.index")
+            try:
+                while not (until_idle and await self._idle()):
+                    self._awake.clear()
+                    await self._look()
+                    if index.done():
+                        index.result()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(TICK):
+                            await self._awake.wait()
+                    await asyncio.sleep(BREATH)
+                await db.call(registry.write_index, self._conf)
+            finally:
+                tasks = [index, *(task for _, task in self._supervised.values())]
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._launcher.close()
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        bell = doorbell.listen(str(self._conf.state_dir))
+        loop = asyncio.get_running_loop()
+
+        def rung() -> None:
+            with contextlib.suppress(BlockingIOError):
+                while bell.recv(16):
+                    pass
+            self.wake()
+
+        loop.add_reader(bell, rung)
+        try:
+            yield
+        finally:
+            loop.remove_reader(bell)
+            bell.close()
+
+    async def _idle(self) -> bool:
+        return not self._supervised and not await db.call(
+            AgentSession.objects.filter(status__in=ACTIVE).exists
+        )
+
+    async def _adopt_all(self) -> None:
+        claimed = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
+        for session_id in await db.call(lambda: list(claimed.values_list("id", flat=True))):
+            self._supervise(session_id, adopt=True)
+
+    async def _look(self) -> None:
+        """Pass on verdicts, then claim and launch what fits into the slots."""
+        try:
+            for session_id in await db.call(self._decided):
+                supervised = self._supervised.get(session_id)
+                if supervised is not None:
+                    supervised[0].decided.set()
+            while session := await db.call(claims.claim_next, self._name, self._conf.slots):
+                self._supervise(session.id, adopt=False)
+        except DatabaseError as error:
+            logger.warning("the database cannot be used, trying again: %s", error)
+
+    @staticmethod
+    def _decided() -> list[UUID]:
+        rows = AgentSession.objects.filter(
+            status__in=ACTIVE, verdict__in=[Reason.STOPPED, Reason.REPORTED]
+        )
+        return list(rows.values_list("id", flat=True))
+
+    def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
+        supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)
+        task = asyncio.create_task(self._see_through(supervisor, session_id, adopt=adopt))
+        self._supervised[session_id] = (supervisor, task)
+
+    async def _see_through(self, supervisor: Supervisor, session_id: UUID, *, adopt: bool) -> None:
+        """Supervise to the end; what fails (a full disk, a locked database) is tried again."""
+        pause = 0.5
+        try:
+            while True:
+                try:
+                    await supervisor.run(adopt=adopt)
+                except Exception:
+                    logger.exception("session %s: supervision failed, going on", session_id)
+                else:
+                    return
+                await asyncio.sleep(pause)
+                pause, adopt = min(pause * 2, 30.0), True
+        finally:
+            self._supervised.pop(session_id, None)
+            self._awake.set()
+
+    # --- projections ---------------------------------------------------------------------
+
+    @property
+    def _watermark(self) -> Path:
+        return self._conf.state_dir / "projected"
+
+    def _repair_projections(self) -> int:
+        """Write session.json anew where the last spawner may not have come to it.
+
+        Returns the newest event that this has dealt with.
+        """
+        try:
+            mark = int(self._watermark.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            mark = 0
+        changes = queries.changes_after(mark)
+        sessions = changes.sessions if changes.complete else AgentSession.objects.iterator()
+        for session in sessions:
+            workspace.project(session.id)
+        return changes.cursor
+
+    async def _keep_index(self) -> None:
+        """Write index.json soon after each change, but never much of the time."""
+        written, projected = -1, await db.call(self._repair_projections)
+        while True:
+            pause = INDEX_PAUSE
+            try:
+                newest = await db.call(queries.latest_event)
+                if newest != written:
+                    took, count = await db.call(self._write_index)
+                    # session.json of the changes up to the last round is long written
+                    await asyncio.to_thread(self._watermark.write_text, str(projected))
+                    written, projected = newest, newest
+                    if count > INDEX_SMALL:
+                        pause = max(pause, INDEX_SHARE * took)
+            except (DatabaseError, OSError) as error:
+                logger.warning("index.json cannot be written, trying again: %s", error)
+            await asyncio.sleep(pause)
+
+    def _write_index(self) -> tuple[float, int]:
+        begun = time.monotonic()
+        count = AgentSession.objects.count()
+        registry.write_index(self._conf)
+        return time.monotonic() - begun, count

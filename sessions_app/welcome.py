@@ -1,0 +1,115 @@
+"""What ``hive up`` shows in the terminal: where things are, what to try, the sample's life."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from uuid import UUID
+
+from sessions_app import db, log_tail, services
+from sessions_app.conf import Conf
+from sessions_app.lifecycle import FINISHED, Status
+from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.profiles import SAMPLE_PROFILE
+
+SAMPLE_TASK = "Show what a hive-mind session looks like, from start to end"
+#: How often (s) the sample's state and log are looked at while it is shown.
+LOOK = 0.1
+
+
+def say(text: str = "") -> None:
+    """Print a line at once; a terminal that has gone is no reason to stop serving."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
+
+
+async def show(conf: Conf, *, sample: bool) -> None:
+    """Say where the server is; on an empty database show the sample first, unless told not to."""
+    link = await _dashboard_link(conf)
+    say(f"hiveweb is up: {link}")
+    if sample and not await db.call(AgentSession.objects.exists):
+        await _show_sample(conf)
+    hive = f"{_shown(Path(sys.executable))} {_shown(conf.manage_py)} hive"
+    say()
+    say(f"  Dashboard  {link}")
+    say(f"  API        {_base(conf)}/api/v1/docs")
+    say(f"  Sessions   {_shown(conf.sessions_dir)}")
+    say()
+    say("Try next:")
+    say(f'  {hive} create --profile sample --start "Write a haiku about bees"')
+    say(f"  {hive} list")
+    say(f"  {hive} --help")
+    say()
+    if unseen := _only_in_environment():
+        say(f"Note: {', '.join(unseen)} come(s) from the environment alone; cron and other shells")
+        say(f"see the same installation once they stand in {_shown(conf.root / 'hive.env')}.")
+        say()
+    say("Ctrl-C stops the server; sessions go on running, and the next start finds them.")
+
+
+def _base(conf: Conf) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(conf.host, conf.host)  # noqa: S104 - shown
+    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{conf.port}"
+
+
+async def _dashboard_link(conf: Conf) -> str:
+    if not conf.token:
+        return f"{_base(conf)}/"
+    from sessions_app import access  # noqa: PLC0415 - only with a token
+
+    return f"{_base(conf)}/login?key={await db.call(access.make_link)} (good for one sign-in)"
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be typed from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def _only_in_environment() -> list[str]:
+    from django.conf import settings  # noqa: PLC0415 - the raw environment is hiveweb's
+
+    names = ("HIVE_WORKSPACE", "HIVE_LOG_DIR", "HIVE_STATE_DIR", "DATABASE_URL", "HIVE_SOCKET")
+    return [name for name in settings.ENV.only_in_environment("") if name in names]
+
+
+async def _show_sample(conf: Conf) -> None:
+    """Run one session of the sample hive and show its states and log as they come."""
+    say()
+    say("The database is empty: here is a session of the bundled sample hive (not claude-flow).")
+    session = await db.call(
+        services.create, SAMPLE_TASK, profile=SAMPLE_PROFILE, args=["--seconds", "3"]
+    )
+    say(f"  created    {session.id}")
+    await db.call(services.start, session.id)
+    seen, offset, rest = 0, 0, b""
+    while True:
+        session = await db.call(services.get, session.id)  # before the log: its end is then read
+        chunk = log_tail.read(session.log_file, offset)
+        offset = chunk.end
+        *lines, rest = (rest + chunk.data).split(b"\n")
+        events = await db.call(_states, session.id, seen)
+        for event in [e for e in events if e.kind not in FINISHED]:
+            say(f"  {event.kind}")
+        for line in lines:
+            if text := log_tail.plain(line).rstrip():
+                say(f"    | {text[:100]}")
+        seen = events[-1].id if events else seen
+        if session.finished and chunk.end >= chunk.size:
+            break
+        await asyncio.sleep(LOOK)
+    say(f"  {session.status:<10} {session.detail}")
+    say(f"  output     {_shown(Path(session.output_dir))} ({session.collected_files} files)")
+    say(f"  log        {_shown(Path(session.log_file))}")
+
+
+def _states(session_id: UUID, after: int) -> list[SessionEvent]:
+    """The events after one that changed the session's state, ``created`` left out."""
+    kinds = [Status.STARTING, Status.RUNNING, Status.COMPLETED, Status.FAILED]
+    events = SessionEvent.objects.filter(session_id=session_id, id__gt=after, kind__in=kinds)
+    return list(events)
