@@ -18,8 +18,10 @@ def main() -> int:
         return 2
     from hiveweb.env import EnvError  # noqa: PLC0415 - after the version check
 
+    # Django would take --settings and --pythonpath from a task or from a command's arguments.
+    words = sys.argv[:2] if sys.argv[1:2] == ["hive"] else sys.argv
     try:
-        execute_from_command_line(sys.argv)
+        execute_from_command_line(words)
     except EnvError as error:
         sys.stderr.write(f"hiveweb: {error}\n")
         return 2

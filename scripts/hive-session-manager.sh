@@ -2,7 +2,10 @@
 # The session manager's command line, without Django: hive-session-manager.sh --help
 # It asks the running server over its local socket; with none running it becomes manage.py hive.
 
-self=$0
+case $0 in
+    */*) self=$0 ;;
+    *) self=./$0 ;;
+esac
 while [ -L "$self" ]; do
     link=$(readlink -- "$self")
     case $link in

@@ -52,7 +52,7 @@ def _digest(key: str) -> str:
 
 @lru_cache(maxsize=1)
 def cookie_name() -> str:
-    """The cookie of signed-in browsers: each installation its own, as ports share one cookie jar."""
+    """The cookie of signed-in browsers. Ports share one cookie jar: each installation its own."""
     return "hive_" + salted_hmac("hiveweb.cookie-name", "").hexdigest()[:8]
 
 

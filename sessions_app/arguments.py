@@ -111,9 +111,7 @@ def new_session(words: Sequence[str]) -> NewSession:
     if not rest:
         raise Invalid("create needs a task: create TASK [PRIORITY] [METADATA]")
     nothing_else("create takes TASK [PRIORITY] [METADATA]; quote the task", rest[3:])
-    return NewSession(
-        *rest, profile=options.get("--profile", ""), start="--start" in options
-    )
+    return NewSession(*rest, profile=options.get("--profile", ""), start="--start" in options)
 
 
 def _is_plain(words: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ class Removal:
     kept: str = ""
 
 
-def cleanup(hours: object, *, dry_run: bool = False) -> Iterator[Removal]:
+def cleanup(hours: object, *, dry_run: bool = False) -> Generator[Removal, None, None]:
     """Remove sessions that ended at least ``hours`` ago, one at a time, telling of each.
 
     Idempotent, and safe beside other cleanups: files go first, the row last and only if it is
@@ -46,7 +46,7 @@ def cleanup(hours: object, *, dry_run: bool = False) -> Iterator[Removal]:
     return _cleanup(age, dry_run)
 
 
-def _cleanup(age: timedelta, dry_run: bool) -> Iterator[Removal]:
+def _cleanup(age: timedelta, dry_run: bool) -> Generator[Removal, None, None]:
     conf, now = current(), timezone.now()
     if not dry_run:
         workspace.remove_interrupted_creates(conf)

@@ -13,10 +13,9 @@ comes last.
 
 from __future__ import annotations
 
+import _socket
 import os
 import sys
-
-import _socket
 
 from hiveweb.env import Env, EnvError, socket_path
 
@@ -36,7 +35,7 @@ _PROCESSES = (b"up", b"spawner")
 
 def main() -> NoReturn:
     """Carry out ``sys.argv[2:]`` for the installation in the directory ``sys.argv[1]``."""
-    root = os.path.realpath(sys.argv[1])  # noqa: PTH118 - pathlib costs 5 ms here
+    root = os.path.realpath(sys.argv[1])
     leave(lambda: call(root, [os.fsencode(word) for word in sys.argv[2:]]))
 
 
@@ -66,7 +65,7 @@ def repair_streams() -> None:
 
 def complain(detail: str) -> None:
     """One line on standard error; let go if nobody can read it."""
-    try:
+    try:  # noqa: SIM105 - contextlib costs as much as all we import
         write_all(2, f"hive: {detail}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         pass
@@ -102,10 +101,11 @@ def call(root: str, words: list[bytes]) -> int:
     if answer.code is None:
         # A request that was cut off is never carried out. One that may have been is repeated
         # only where that changes nothing: two creates would be two sessions.
-        if answer.printed or (sent and words[:1] == [b"create"]):
+        if answer.told or (sent and words[:1] == [b"create"]):
             complain("the server broke off; `list` tells what was done")
             return TEMPORARY_FAILURE
         fall_back(root, words)
+    write_all(1, b"".join(answer.output))
     if answer.follow and answer.code == 0:
         from sessions_app import follower  # noqa: PLC0415 - only those who wait pay for it
 
@@ -133,9 +133,11 @@ def connect(path: str) -> _socket.socket | None:
 
 def fall_back(root: str, words: list[bytes]) -> NoReturn:
     """Become ``manage.py hive``, which does the same without a server."""
-    manage = os.path.join(root, "manage.py")  # noqa: PTH118 - pathlib costs 5 ms here
-    command = [os.fsencode(sys.executable), os.fsencode(manage), b"hive", *words]
-    os.execv(sys.executable, command)  # noqa: S606 - no shell is what is wanted
+    manage = os.path.join(root, "manage.py")
+    directory, name = os.path.split(sys.executable)
+    python = os.path.join(os.path.realpath(directory), name)
+    command = [os.fsencode(python), os.fsencode(manage), b"hive", *words]
+    os.execv(python, command)  # noqa: S606 - no shell is what is wanted
 
 
 class Answer:
@@ -143,13 +145,16 @@ class Answer:
 
     Attributes:
         code: the exit code, or None when the connection ended without one.
-        printed: whether any output has been passed on.
+        output: what is for standard output. Kept to the end, so that a slow reader of ours never
+            holds up the server, and nobody gets half a JSON document.
+        told: whether anything has been printed on standard error.
         follow: what to call :func:`follower.follow` with, if the server said so.
     """
 
     def __init__(self) -> None:
         self.code: int | None = None
-        self.printed = False
+        self.output: list[bytes] = []
+        self.told = False
         self.follow: tuple[bool, bytes, bytes] | None = None
 
     def ask(self, connection: _socket.socket, words: list[bytes]) -> bool:
@@ -173,16 +178,18 @@ class Answer:
             connection.settimeout(None)  # it is at work; how long is its own affair
             buffer += data
             while (end := 5 + int.from_bytes(buffer[1:5], "big")) <= len(buffer):
-                self._take(buffer[:1], bytes(buffer[5:end]))
+                self._take(bytes(buffer[:1]), bytes(buffer[5:end]))
                 del buffer[:end]
         return sent
 
-    def _take(self, kind: bytearray, payload: bytes) -> None:
+    def _take(self, kind: bytes, payload: bytes) -> None:
         if kind == b"x":
             self.code = int(payload)
         elif kind == b"f":
             flag, session_json, log_file = payload.split(b"\0")
             self.follow = (flag == b"1", session_json, log_file)
-        elif kind in (b"o", b"e"):
-            self.printed = True
-            write_all(1 if kind == b"o" else 2, payload)
+        elif kind == b"o":
+            self.output.append(payload)
+        elif kind == b"e":
+            self.told = True
+            write_all(2, payload)

@@ -60,18 +60,26 @@ class _Collector:
         fd = os.open(name, _READ, dir_fd=source)
         try:
             info = os.fstat(fd)
-            if not stat.S_ISREG(info.st_mode) or _exists(target, name):
-                return  # what the run wrote into output/ itself stays as it is
+            if not stat.S_ISREG(info.st_mode):
+                return
+            there = _stat(target, name)
+            if there is not None:  # what the run wrote into output/ itself stays as it is
+                if os.path.samestat(there, info):  # collected before we were interrupted
+                    self._count(info)
+                return
             if self.result.bytes + info.st_size > self.max_bytes:
                 raise OSError(
                     f"more than {self.max_bytes // 2**20:,} MB were left (HIVE_COLLECT_MAX_MB)"
                 )
             if self.device_differs or not self._link(fd, target, name):
                 self._copy(fd, info, target, name)
-            self.result.files += 1
-            self.result.bytes += info.st_size
+            self._count(info)
         finally:
             os.close(fd)
+
+    def _count(self, info: os.stat_result) -> None:
+        self.result.files += 1
+        self.result.bytes += info.st_size
 
     def _link(self, fd: int, target: int, name: str) -> bool:
         try:
@@ -102,12 +110,11 @@ class _Collector:
             os.close(copy)
 
 
-def _exists(dir_fd: int, name: str) -> bool:
+def _stat(dir_fd: int, name: str) -> os.stat_result | None:
     try:
-        os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     except FileNotFoundError:
-        return False
-    return True
+        return None
 
 
 def collect(conf: Conf, session: AgentSession) -> Collection:

@@ -16,9 +16,7 @@ from hiveweb.env import Env, state_dir
 from sessions_app import client
 
 #: What ``manage.py`` hands to ``python -I -S -c``, before the arguments of :func:`main`.
-BOOT = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from sessions_app.follower import main; main()"
-)
+BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from sessions_app.follower import main; main()"
 FINISHED = ("completed", "failed")
 ACTIVE = ("starting", "running")
 #: Seconds between looks: from the first to the second while nothing happens.
@@ -33,7 +31,7 @@ UNREAD_PATIENCE = 5.0
 SPAWNER_LOOK, SPAWNER_PATIENCE = 2.0, 5.0
 
 
-class Gone(Exception):
+class Gone(Exception):  # noqa: N818 - it is no mistake
     """The session's files are not there any more."""
 
 
@@ -109,7 +107,7 @@ class SessionFile:
             stamp = (info.st_ino, info.st_mtime_ns, info.st_size)
             if stamp == self._stamp:
                 return
-            with open(self._path, "rb") as file:  # noqa: PTH123 - pathlib costs 5 ms here
+            with open(self._path, "rb") as file:
                 self._session = json.loads(file.read())
             self._stamp = stamp
         except (FileNotFoundError, NotADirectoryError):

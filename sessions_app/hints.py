@@ -55,16 +55,16 @@ async def _pump(layer: Any, channel: str, changed: asyncio.Event) -> None:
 
 
 async def until(
-    session_id: object, reached: Callable[[AgentSession], bool], timeout: float
+    session_id: object, reached: Callable[[AgentSession], bool], seconds: float
 ) -> AgentSession:
-    """The session as soon as ``reached`` holds for it, or as it is after ``timeout`` seconds.
+    """The session as soon as ``reached`` holds for it, or as it is after ``seconds``.
 
     Raises:
         NotFound: there is no such session, or it was removed meanwhile.
     """
     parsed = validation.session_id(session_id)
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
+    deadline = loop.time() + seconds
     async with listening(parsed) as changed:
         while True:
             changed.clear()
@@ -75,13 +75,11 @@ async def until(
             await wait_for_any([changed], min(left, REREAD))
 
 
-async def wait_for_any(events: list[asyncio.Event], timeout: float) -> bool:
-    """Wait until one of the events is set; False when ``timeout`` seconds passed first."""
+async def wait_for_any(events: list[asyncio.Event], seconds: float) -> bool:
+    """Wait until one of the events is set; False when ``seconds`` passed first."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
-        done, _ = await asyncio.wait(
-            waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()

@@ -84,10 +84,8 @@ def _ended_now(session_id: uuid.UUID) -> bool:
 
 
 def _whole(chunk: Chunk) -> Chunk:
-    """The chunk cut where a reader of text would: after a line if more follows, else a character."""
-    end = 0
-    if chunk.end < chunk.size:
-        end = chunk.data.rfind(b"\n") + 1
+    """The chunk cut where text may be: after a line if more follows, else after a character."""
+    end = chunk.data.rfind(b"\n") + 1 if chunk.end < chunk.size else 0
     return replace(chunk, data=chunk.data[: end or text_end(chunk.data)])
 
 

@@ -8,7 +8,7 @@ few database threads, sleeping on the event loop where the verb pauses.
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from django.db import DatabaseError
 
 from sessions_app import (
+    access,
     arguments,
     cleanup,
     manual,
@@ -23,6 +24,7 @@ from sessions_app import (
     registry,
     services,
     validation,
+    welcome,
     workspace,
 )
 from sessions_app.conf import current
@@ -79,7 +81,7 @@ Step = Print | Pause | Follow | Exit
 _Verb = Generator[Step, None, int]
 
 
-def run(words: Sequence[str]) -> Iterator[Step]:
+def run(words: Sequence[str]) -> Generator[Step, None, None]:
     """Carry out a command line (the verb and its arguments), step by step.
 
     Whatever goes wrong becomes one line on standard error and an exit code; only a mistake in
@@ -233,9 +235,8 @@ def _output_dir(words: list[str]) -> _Verb:
 def _log(words: list[str]) -> _Verb:
     options, rest = arguments.split(words, flags=["--follow"])
     session = services.get(arguments.only_id("log", rest))
-    yield _follow(session, with_exit_code=False) if "--follow" in options else _line(
-        session.log_file
-    )
+    follow = "--follow" in options
+    yield _follow(session, with_exit_code=False) if follow else _line(session.log_file)
     return 0
 
 
@@ -285,6 +286,13 @@ def _init(words: list[str]) -> _Verb:
     return 0
 
 
+def _link(words: list[str]) -> _Verb:
+    arguments.nothing_else("link takes none", words)
+    base = welcome.base_url(current())
+    yield _line(f"{base}/login?key={access.make_link()}" if access.required() else f"{base}/")
+    return 0
+
+
 def _follow(session: AgentSession, *, with_exit_code: bool) -> Follow:
     file = str(Path(session.working_dir) / "session.json")
     return Follow(file, session.log_file, with_exit_code)
@@ -327,4 +335,5 @@ _VERBS: dict[str, Callable[[list[str]], _Verb]] = {
     "cleanup": _cleanup,
     "update-status": _update_status,
     "init": _init,
+    "link": _link,
 }

@@ -1,0 +1,55 @@
+# make run: install, migrate and serve. make test: install what tests need and run all of them.
+PYTHON ?= python3
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long bench lint install install-dev system-dev requirements screenshots clean
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: install ## serve the dashboard and the API on http://127.0.0.1:8765 (HIVE_PORT changes it)
+	@exec $(MANAGE) hive up
+
+test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
+	$(BIN)/python -m pytest $(PYTEST)
+
+test-long: install-dev system-dev ## the full-length runs as well
+	$(BIN)/python -m pytest --run-long $(PYTEST)
+
+bench: install-dev ## measure the command line against jq
+	$(BIN)/python -m bench.cli
+
+lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(MANAGE) check
+	$(MANAGE) makemigrations --check --dry-run
+
+install: .venv/installed ## the virtual environment with the pinned dependencies
+install-dev: .venv/installed-dev ## the same and what tests and lint need
+
+.venv/installed: requirements.txt scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh requirements.txt $@
+
+.venv/installed-dev: requirements-dev.txt scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh requirements-dev.txt $@
+	@touch .venv/installed
+
+system-dev: install-dev ## programs the tests use: Chromium, jq, curl, lsof
+	@scripts/install-test-tools.sh
+
+requirements: install-dev ## pin the dependencies of pyproject.toml anew, with hashes
+	$(BIN)/python -m pip install -q pip-tools
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		-o requirements.txt pyproject.toml
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--extra dev -o requirements-dev.txt pyproject.toml
+
+clean: ## remove the virtual environment and caches; var/ with your sessions stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Install the programs that tests use: by apt-get as root on Debian, else say what is missing.
+set -eu
+missing=""
+for tool in jq curl lsof unshare chromium; do
+    command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "make test: installing$missing" >&2
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        jq curl lsof util-linux chromium >/dev/null
+    exit 0
+fi
+case " $missing " in *" chromium "*) .venv/bin/playwright install chromium ;; esac
+others=$(printf '%s' "$missing" | sed 's/ chromium//')
+[ -z "$others" ] || { echo "make test: please install$others" >&2; exit 2; }

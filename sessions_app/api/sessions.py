@@ -1,0 +1,209 @@
+"""Sessions: create, find, start, stop, wait, clean up."""
+
+import logging
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from sessions_app import cleanup, db, hints, problems, queries, registry, services, validation
+from sessions_app.api import schemas
+from sessions_app.api.answers import answer, responses
+from sessions_app.errors import Unavailable
+from sessions_app.models import AgentSession
+
+logger = logging.getLogger(__name__)
+router = Router(tags=["sessions"])
+
+
+@router.post(
+    "/sessions",
+    operation_id="create_session",
+    summary="Create a session",
+    response=responses(201, schemas.Session, 413, 422),
+    openapi_extra={
+        "responses": {
+            201: {
+                "headers": {
+                    "Location": {"description": "the session", "schema": {"type": "string"}}
+                }
+            }
+        }
+    },
+)
+async def create_session(request: HttpRequest, body: schemas.Create) -> HttpResponse:
+    """Create a session, and with `start` start it at once."""
+    made = await db.call(_create, body)
+    return HttpResponse(
+        problems.encode(made),
+        status=201,
+        content_type="application/json",
+        headers={"Location": f"{request.path}/{made['session_id']}"},
+    )
+
+
+def _create(body: schemas.Create) -> dict[str, Any]:
+    session = services.create(
+        body.task,
+        priority=body.priority,
+        metadata=body.metadata,
+        args=body.args,
+        profile=body.profile,
+    )
+    if body.start:
+        try:
+            session = services.start(session.id)
+        except Unavailable as error:
+            # The start is recorded and will be seen; an error would make the caller create twice.
+            logger.warning("session %s waits for a spawner: %s", session.id, error.detail)
+            session = services.get(session.id)
+    return queries.full_json(session)
+
+
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    summary="Find sessions",
+    response=responses(200, schemas.Sessions, 422),
+)
+async def list_sessions(request: HttpRequest, find: Query[schemas.Find]) -> HttpResponse:
+    """A page of sessions, newest first; go on with `next_cursor` until it is null."""
+    return await answer(200, _find, find)
+
+
+def _find(find: schemas.Find) -> dict[str, Any]:
+    page = queries.find(
+        status=find.status,
+        priority=find.priority,
+        text=find.q,
+        cursor=find.cursor,
+        limit=find.limit,
+    )
+    return {"sessions": queries.many_json(page.sessions), "next_cursor": page.next_cursor}
+
+
+@router.get(
+    "/sessions/{session_id}",
+    operation_id="get_session",
+    summary="Get a session",
+    response=responses(200, schemas.Session, 404),
+)
+async def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Everything that is known of a session."""
+    return await answer(200, _get, session_id)
+
+
+def _get(session_id: str) -> dict[str, Any]:
+    return queries.full_json(services.get(session_id))
+
+
+@router.get(
+    "/sessions/{session_id}/status",
+    operation_id="get_status",
+    summary="Get a session's status",
+    response=responses(200, schemas.SessionStatus, 404),
+)
+async def get_status(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Only where the session is."""
+    return await answer(200, _status, session_id)
+
+
+def _status(session_id: str) -> dict[str, str]:
+    session = services.get(session_id)
+    return {"session_id": str(session.id), "status": session.status}
+
+
+@router.post(
+    "/sessions/{session_id}/start",
+    operation_id="start_session",
+    summary="Start a session",
+    response=responses(202, schemas.Session, 404, 409, 413, 422),
+)
+async def start_session(
+    request: HttpRequest, session_id: str, body: schemas.Start | None = None
+) -> HttpResponse:
+    """Ask for a session to be run. Already starting or running: success, nothing runs twice."""
+    return await answer(202, _start, session_id, body.args if body else [])
+
+
+def _start(session_id: str, args: list[str]) -> dict[str, Any]:
+    return queries.full_json(services.start(session_id, args))
+
+
+@router.post(
+    "/sessions/{session_id}/stop",
+    operation_id="stop_session",
+    summary="Stop a session",
+    response=responses(202, schemas.Session, 404, 422),
+)
+async def stop_session(
+    request: HttpRequest, session_id: str, how: Query[schemas.Stop]
+) -> HttpResponse:
+    """Ask for a session and all its processes to be stopped; has it ended, it stays as it is."""
+    session = await db.call(services.stop, session_id)
+    if how.wait and not session.finished:
+        session = await hints.until(session.id, _finished, how.wait)
+    return await answer(202, queries.full_json, session)
+
+
+def _finished(session: AgentSession) -> bool:
+    return session.finished
+
+
+@router.get(
+    "/sessions/{session_id}/wait",
+    operation_id="wait_for_session",
+    summary="Wait for a change or the end",
+    response=responses(200, schemas.Session, 404, 422),
+)
+async def wait_for_session(
+    request: HttpRequest, session_id: str, wish: Query[schemas.Wait]
+) -> HttpResponse:
+    """Answer once it has come, or with what holds when the time is over: look at `status`."""
+    known = validation.status(wish.status) if wish.status else ""
+
+    def changed(session: AgentSession) -> bool:
+        nonlocal known
+        known = known or session.status
+        return session.status != known
+
+    reached = _finished if wish.until == "end" else changed
+    return await answer(
+        200, queries.full_json, await hints.until(session_id, reached, wish.timeout)
+    )
+
+
+@router.get(
+    "/registry",
+    operation_id="get_registry",
+    summary="The registry",
+    response=responses(200, schemas.Registry),
+)
+async def get_registry(request: HttpRequest) -> HttpResponse:
+    """Every session, in the shape of the command line's `list`."""
+    return await answer(200, registry.registry)
+
+
+@router.post(
+    "/cleanup",
+    operation_id="cleanup_sessions",
+    summary="Remove old sessions",
+    response=responses(200, schemas.CleanedUp, 413, 422),
+)
+async def cleanup_sessions(request: HttpRequest, body: schemas.Cleanup) -> HttpResponse:
+    """Remove directory, log and row of sessions that ended long enough ago; outputs stay."""
+    return await answer(200, _cleanup, body)
+
+
+def _cleanup(body: schemas.Cleanup) -> dict[str, Any]:
+    removals = list(cleanup.cleanup(body.hours, dry_run=body.dry_run))
+    return {
+        "removed": [str(removal.session_id) for removal in removals if not removal.kept],
+        "kept": [
+            {"session_id": str(removal.session_id), "reason": removal.kept}
+            for removal in removals
+            if removal.kept
+        ],
+        "bytes": sum(removal.bytes for removal in removals),
+        "dry_run": body.dry_run,
+    }

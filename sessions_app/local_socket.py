@@ -1,0 +1,259 @@
+"""The operator's door: a unix socket where the drop-in client has its verbs carried out.
+
+Only root and our own user come in (SO_PEERCRED). sessions_app.client describes the protocol.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+from django.db import DatabaseError
+
+from sessions_app import client, db, doorbell, verbs
+from sessions_app.conf import Conf
+from sessions_app.errors import Forbidden, Invalid, TooLarge, Unavailable
+
+logger = logging.getLogger(__name__)
+MAX_REQUEST = 1024 * 1024
+#: Seconds a client has to send its request, and to take each piece of the answer.
+REQUEST_TIMEOUT, TAKE_TIMEOUT = 10.0, 60.0
+MAX_CONNECTIONS = 256
+BACKLOG = 1024
+#: How long a verb may hold a database thread before others get their turn, in seconds.
+SLICE = 0.05
+#: The largest payload of a frame; a list of many sessions is sent in several.
+MAX_FRAME = 64 * 1024
+#: These take long, so each of them only once at a time: they leave threads to the others.
+LONG_VERBS = ("cleanup", "list")
+#: struct ucred: pid, uid, gid (unix(7)).
+_UCRED = struct.Struct("3i")
+
+
+class LocalServer:
+    """Listens at ``conf.socket`` from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, conf: Conf) -> None:
+        self._path = conf.socket
+        self._server: asyncio.Server | None = None
+        self._inode: tuple[int, int] | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._long = {verb: asyncio.Lock() for verb in LONG_VERBS}
+
+    async def start(self) -> None:
+        """Begin to listen; replaces a socket that a dead server left.
+
+        Raises:
+            Unavailable: another server answers there, or no socket can be made there.
+        """
+        try:
+            listener = _bind(self._path)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot listen on the local socket {self._path}: {error.strerror or error}"
+            ) from error
+        self._inode = _inode(self._path)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+
+    async def stop(self) -> None:
+        """Close the socket and drop what is still connected; clients then help themselves."""
+        if self._server is None:
+            return
+        self._server.close()
+        with contextlib.suppress(OSError):
+            if _inode(self._path) == self._inode:  # else another server has taken our place
+                self._path.unlink()
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._server = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - streams run this callback as a task
+        self._connections.add(task)
+        try:
+            await self._serve(reader, _Frames(writer))
+        except (ConnectionError, TimeoutError):
+            pass  # the client left, or takes nothing
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, frames: "_Frames") -> None:
+        try:
+            self._admit(frames.peer_uid())
+            words = await _request(reader)
+        except (Forbidden, Invalid, TooLarge, Unavailable) as refusal:
+            await frames.step(verbs.error_line(refusal.detail))
+            await frames.step(verbs.Exit(refusal.exit_code))
+            return
+        if words is None:
+            return
+        await frames.send(b"a", b"")
+        async with self._long.get(words[0] if words else "", contextlib.nullcontext()):
+            try:
+                async with contextlib.aclosing(_steps(words)) as steps:
+                    async for step in steps:
+                        await frames.step(step)
+            except (ConnectionError, TimeoutError):
+                raise
+            except Exception as error:  # the door stays open whatever a verb does
+                logger.exception("hive %s failed", words[:1])
+                detail = f"internal error ({type(error).__name__}); see the server's log"
+                await frames.step(verbs.error_line(detail))
+                await frames.step(verbs.Exit(1))
+
+    def _admit(self, uid: int) -> None:
+        if uid not in (0, os.geteuid()):
+            raise Forbidden(f"this socket is for root and the user {os.geteuid()} only")
+        if len(self._connections) > MAX_CONNECTIONS:
+            raise Unavailable(f"{MAX_CONNECTIONS} requests are under way already; try again")
+
+
+class _Frames:
+    """The answer of one connection."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def peer_uid(self) -> int:
+        """Who is at the other end, as the kernel says."""
+        peer = self._writer.get_extra_info("socket")
+        _, uid, _ = _UCRED.unpack(
+            peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        )
+        return int(uid)
+
+    async def send(self, kind: bytes, payload: bytes) -> None:
+        """Send one frame and wait until it is on its way.
+
+        Raises:
+            ConnectionError: the client left.
+            TimeoutError: it takes nothing.
+        """
+        self._writer.write(kind + len(payload).to_bytes(4, "big") + payload)
+        async with asyncio.timeout(TAKE_TIMEOUT):
+            await self._writer.drain()
+
+    async def step(self, step: verbs.Step) -> None:
+        """Send what a verb's step means for the client; a pause is slept here."""
+        match step:
+            case verbs.Print(data, to_stderr):
+                for begin in range(0, len(data), MAX_FRAME):
+                    await self.send(b"e" if to_stderr else b"o", data[begin : begin + MAX_FRAME])
+            case verbs.Pause(seconds):
+                await asyncio.sleep(seconds)
+            case verbs.Follow(session_json, log_file, with_exit_code):
+                fields = ("1" if with_exit_code else "0", session_json, log_file)
+                await self.send(b"f", b"\0".join(map(os.fsencode, fields)))
+            case verbs.Exit(code):
+                await self.send(b"x", str(code).encode())
+
+
+async def _request(reader: asyncio.StreamReader) -> list[str] | None:
+    """The words of a request, or None when the client left before it was complete.
+
+    Raises:
+        TooLarge, Invalid: it is none of ours.
+        TimeoutError: it took too long.
+    """
+    data = bytearray()
+    async with asyncio.timeout(REQUEST_TIMEOUT):
+        while chunk := await reader.read(MAX_FRAME):
+            data += chunk
+            if len(data) > MAX_REQUEST:
+                raise TooLarge(f"the request is larger than {MAX_REQUEST:,} bytes")
+    if not data:
+        return None
+    if not data.startswith(client.MAGIC):
+        raise Invalid("this socket is for hive-session-manager.sh")
+    count, _, rest = bytes(data[len(client.MAGIC) :]).partition(b"\0")
+    items = rest.split(b"\0")
+    if items.pop() != b"" or not count.isdigit() or int(count) != len(items):
+        return None
+    return [item.decode("utf-8", "surrogateescape") for item in items]
+
+
+async def _steps(words: list[str]) -> AsyncGenerator[verbs.Step, None]:
+    """A verb's steps, carried out in slices on the database threads."""
+    turn = threading.Lock()
+    steps = verbs.run(words)
+    try:
+        over = False
+        while not over:
+            batch = await db.call(_slice, steps, turn)
+            over = not batch or isinstance(batch[-1], verbs.Exit)
+            for step in batch:
+                yield step
+    finally:
+        # On a database thread too, and after a slice that a cancelled task left running.
+        await asyncio.shield(db.call(_close, steps, turn))
+
+
+def _slice(steps: Generator[verbs.Step, None, None], turn: threading.Lock) -> list[verbs.Step]:
+    """The next steps: those of one slice's time, or up to a pause."""
+    batch: list[verbs.Step] = []
+    until = time.monotonic() + SLICE
+    with turn:
+        for step in steps:
+            batch.append(step)
+            if isinstance(step, verbs.Pause) or time.monotonic() > until:
+                break
+    return batch
+
+
+def _close(steps: Generator[verbs.Step, None, None], turn: threading.Lock) -> None:
+    with turn, contextlib.suppress(DatabaseError):
+        steps.close()
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    info = path.stat()
+    return info.st_dev, info.st_ino
+
+
+def _bind(path: Path) -> socket.socket:
+    """A listening socket's descriptor at ``path``, for our user only.
+
+    Raises:
+        OSError: another server answers there, or the directory does not allow it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.setblocking(False)
+        os.fchmod(listener.fileno(), 0o600)  # unix(7): bind makes the file with this mode
+        with doorbell.unix_address(str(path)) as address:
+            if _answers(address):
+                raise OSError(errno.EADDRINUSE, "another server answers there")
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            listener.bind(address)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _answers(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except TimeoutError:
+            return True  # its queue is full: somebody has opened it
+    return True

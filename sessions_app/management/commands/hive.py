@@ -1,0 +1,123 @@
+"""``manage.py hive``: arguments in, a verb's steps out. What the verbs do stands in verbs.py."""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand
+from django.db import connections
+
+from sessions_app import arguments, client, follower, manual, verbs
+from sessions_app.conf import current
+from sessions_app.errors import HiveError, Invalid
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    """The operator's command line."""
+
+    help = "Create, run, watch and clean up hive sessions; `hive --help` lists the verbs."
+    requires_system_checks = ()
+
+    def run_from_argv(self, argv: list[str]) -> NoReturn:
+        """Take the words as they stand: no option of Django's is looked for among them."""
+        del argv  # manage.py keeps the words from Django, which would take --settings from them
+        client.leave(lambda: _run(sys.argv[2:]))
+
+    def print_help(self, prog_name: str, subcommand: str) -> None:
+        """What ``manage.py help hive`` prints."""
+        self.stdout.write(manual.overview())
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """For ``call_command("hive", ...)``."""
+        parser.add_argument("words", nargs=argparse.REMAINDER)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """For ``call_command("hive", ...)``: output as usual, SystemExit unless all went well."""
+        if code := _run([str(word) for word in options["words"]]):
+            sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Carry out a command line; returns its exit code."""
+    words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
+    process = _PROCESSES.get(words[0]) if words else None
+    try:
+        if process and words[1:2] not in (["--help"], ["-h"]):
+            return process(words[1:])
+        return _carry_out(words)
+    except HiveError as error:
+        _write(verbs.error_line(error.detail))
+        return error.exit_code
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:  # an operator gets a line, not a traceback
+        logger.debug("hive %s failed", words[:1], exc_info=True)
+        _write(verbs.error_line(f"internal error: {type(error).__name__}: {error}"))
+        return 1
+    finally:
+        connections.close_all()
+
+
+def _carry_out(words: list[str]) -> int:
+    follow: verbs.Follow | None = None
+    code = 1
+    for step in verbs.run(words):
+        match step:
+            case verbs.Print():
+                _write(step)
+            case verbs.Pause(seconds):
+                time.sleep(seconds)
+            case verbs.Follow():
+                follow = step
+            case verbs.Exit():
+                code = step.code
+    if follow is not None and code == 0:
+        connections.close_all()
+        _become_follower(follow)
+    return code
+
+
+def _write(step: verbs.Print) -> None:
+    client.write_all(2 if step.to_stderr else 1, step.data)
+
+
+def _become_follower(follow: verbs.Follow) -> NoReturn:
+    """Go on as a small process without Django."""
+    argv = follower.command(
+        str(current().root), follow.with_exit_code, follow.session_json, follow.log_file
+    )
+    os.execv(argv[0], argv)  # noqa: S606 - no shell is what is wanted
+
+
+def _up(words: list[str]) -> int:
+    options, rest = arguments.split(
+        words, flags=["--no-sample"], valued=["--host", "--port", "--socket"]
+    )
+    arguments.nothing_else("up takes options only", rest)
+    from sessions_app import server  # noqa: PLC0415 - it loads Twisted, which the verbs do not need
+
+    port = options.get("--port")
+    if port is not None and not (port.isdecimal() and 1 <= int(port) <= 65535):
+        raise Invalid(f"--port must be a number from 1 to 65535, not {port!r}")
+    return server.up(
+        options.get("--host"),
+        int(port) if port else None,
+        options.get("--socket"),
+        sample="--no-sample" not in options,
+    )
+
+
+def _spawner(words: list[str]) -> int:
+    options, rest = arguments.split(words, flags=["--until-idle"])
+    arguments.nothing_else("spawner takes --until-idle only", rest)
+    from sessions_app.spawner import main  # noqa: PLC0415 - as above
+
+    return main.run(until_idle="--until-idle" in options)
+
+
+_PROCESSES = {"up": _up, "spawner": _spawner}

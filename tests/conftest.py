@@ -1,0 +1,56 @@
+"""Fixtures for all tests: installations and servers of their own."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from sessions_app import workspace
+from sessions_app.conf import Conf
+from tests.support import SAMPLE, Installation, Server, installation
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Installation]:
+    """An installation whose command is the sample hive; nothing of it runs yet."""
+    with installation(tmp_path / "site") as made:
+        yield made
+
+
+@pytest.fixture
+def server(site: Installation) -> Server:
+    """A running server of ``site``."""
+    return site.up()
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One installation for a whole file of tests that do not disturb each other."""
+    with installation(tmp_path_factory.mktemp("shared") / "site") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_server(shared_site: Installation) -> Server:
+    """The server of ``shared_site``."""
+    return shared_site.up()
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conf:
+    """Settings of an installation that is used in this very process, without a spawner."""
+    base: Conf = settings.HIVE
+    made = replace(
+        base,
+        workspace=tmp_path / "workspace",
+        log_dir=tmp_path / "log",
+        state_dir=tmp_path / "state",
+        socket=tmp_path / "state" / "hive.sock",
+        profiles={**base.profiles, "claude-flow": replace(base.profile(""), argv=tuple(SAMPLE))},
+        autospawn=False,
+    )
+    monkeypatch.setattr(settings, "HIVE", made)
+    workspace.initialise(made)
+    return made

@@ -1,0 +1,220 @@
+"""One installation of hiveweb for a test: its own directories, its own processes."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+SAMPLE = [str(Path(PYTHON).resolve()), "-I", "-S", str(ROOT / "scripts/sample_hive.py"), "{task}"]
+SCRIPT = ROOT / "scripts" / "hive-session-manager.sh"
+#: Long enough for a loaded machine; a passing test never waits for it.
+PATIENCE = 20.0
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], what: str, timeout: float = PATIENCE) -> T:
+    """The first true answer of ``look``; fails with ``what`` when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = look()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last seen: {answer!r}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A running ``hive up``."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._output = output
+
+    @property
+    def output(self) -> str:
+        """What the server has printed so far."""
+        return self._output.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """SIGKILL it, as the kernel does when memory is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM it and wait; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=15)
+
+    def request(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """One request with JSON in and out; returns status and body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - the test's own server
+            self.url + path,
+            data=data,
+            method=method,
+            headers={"Content-Type": "application/json", **(headers or {})},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
+                return answer.status, _parsed(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, _parsed(error.read())
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
+
+
+class Installation:
+    """Directories, settings and processes of one installation, gone when the test ends."""
+
+    def __init__(self, base: Path, **settings: str) -> None:
+        self.base = base
+        self.workspace = base / "workspace"
+        self.log_dir = base / "log"
+        self.state_dir = base / "state"
+        self.database = self.state_dir / "hiveweb.sqlite3"
+        self.port = free_port()
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            "PYTHONWARNINGS": "default",
+            "HIVE_ENV_FILE": str(base / "hive.env"),
+            "HIVE_WORKSPACE": str(self.workspace),
+            "HIVE_LOG_DIR": str(self.log_dir),
+            "HIVE_STATE_DIR": str(self.state_dir),
+            "HIVE_PORT": str(self.port),
+            "HIVE_COMMAND": json.dumps(SAMPLE),
+            "HIVE_STOP_GRACE": "2",
+            **settings,
+        }
+        base.mkdir(parents=True, exist_ok=True)
+        (base / "hive.env").touch()
+        self._servers: list[Server] = []
+
+    def manage(self, *args: str, **kwargs: Any) -> "subprocess.CompletedProcess[bytes]":
+        """Run manage.py to its end."""
+        return self._run([PYTHON, str(ROOT / "manage.py"), *args], kwargs)
+
+    def hive(self, *args: str, **kwargs: Any) -> "subprocess.CompletedProcess[bytes]":
+        """Run ``manage.py hive`` to its end."""
+        return self.manage("hive", *args, **kwargs)
+
+    def script(self, *args: str, **kwargs: Any) -> "subprocess.CompletedProcess[bytes]":
+        """Run the drop-in to its end."""
+        return self._run([str(SCRIPT), *args], kwargs)
+
+    def _run(
+        self, command: list[str], kwargs: dict[str, Any]
+    ) -> "subprocess.CompletedProcess[bytes]":
+        options: dict[str, Any] = {"env": self.env, "capture_output": True, "timeout": 60}
+        return subprocess.run(command, **{**options, **kwargs}, check=False)
+
+    def migrate(self) -> None:
+        """Make the database."""
+        done = self.manage("migrate", "-v0")
+        assert done.returncode == 0, done.stderr
+
+    def up(self, *args: str, ready: bool = True, **env: str) -> Server:
+        """Start ``hive up --no-sample`` and wait until it answers."""
+        output = self.base / f"server-{len(self._servers)}.log"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [PYTHON, str(ROOT / "manage.py"), "hive", "up", "--no-sample", *args],
+                env={**self.env, **env},
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+            )
+        server = Server(process, self.port, output)
+        self._servers.append(server)
+        if ready:
+            eventually(lambda: self._answers(server), "the server to answer")
+        return server
+
+    def _answers(self, server: Server) -> bool:
+        assert server.process.poll() is None, server.output
+        try:
+            return server.request("GET", "/healthz")[0] == 200 and (
+                self.state_dir / "hive.sock"
+            ).exists()
+        except OSError:
+            return False
+
+    def session_dir(self, session_id: str) -> Path:
+        """Where a session's directory must lie."""
+        return self.workspace / ".swarm" / "sessions" / session_id
+
+    def output_dir(self, session_id: str) -> Path:
+        """Where a session's output directory must lie."""
+        return self.workspace / "ext" / "hive-sessions" / session_id
+
+    def log(self, session_id: str) -> Path:
+        """Where a session's log must lie."""
+        return self.log_dir / f"hive-{session_id}.log"
+
+    def processes(self, session_id: str | None = None) -> dict[int, str]:
+        """Processes (pid and command line) that carry a session's id, or work for us at all."""
+        mark = f"HIVE_MIND_SESSION_ID={session_id}".encode() if session_id else b""
+        here = str(self.base).encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):
+                environ = (entry / "environ").read_bytes()
+                if (mark and mark in environ) or (not mark and here in environ):
+                    found[int(entry.name)] = (
+                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    )
+        return found
+
+    def close(self) -> None:
+        """End everything that was started here."""
+        deadline = time.monotonic() + 10
+        while left := self.processes():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for server in self._servers:
+                server.process.poll()
+            assert time.monotonic() < deadline, left
+            time.sleep(0.02)
+        for server in self._servers:
+            server.process.wait()
+
+
+@contextlib.contextmanager
+def installation(base: Path, **settings: str) -> Iterator[Installation]:
+    """An installation for a block."""
+    made = Installation(base, **settings)
+    try:
+        yield made
+    finally:
+        made.close()
