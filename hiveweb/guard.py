@@ -16,7 +16,7 @@ from hiveweb.hosts import Authority, Hosts, parse
 from hiveweb.sending import Message, Send, Sender
 from sessions_app import access, problems
 from sessions_app.conf import Conf, current, is_loopback
-from sessions_app.errors import HiveError, TooLarge, Unauthorized
+from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge, Unauthorized
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +30,17 @@ _OPEN = ("/healthz", "/login")
 _OPEN_BELOW = "/static/"
 
 
-class Refusal(Exception):
-    """Why a request is not let in."""
+class BadHost(Invalid):
+    """This server does not answer to that Host; add it to HIVE_ALLOWED_HOSTS."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
+    code = "bad_host"
+    http_status = 400
 
 
-def _refuse(error: type[HiveError]) -> Refusal:
-    return Refusal(error.http_status, error.code, error().detail)
+class CrossOrigin(Forbidden):
+    """Requests from other sites' pages are not accepted."""
+
+    code = "cross_origin"
 
 
 class Guard:
@@ -61,7 +62,7 @@ class Guard:
         request = _Request(scope)
         try:
             self._check(request)
-        except Refusal as refusal:
+        except HiveError as refusal:
             await _deny(request, refusal, send)
             return
         if scope["type"] == "http":
@@ -76,7 +77,7 @@ class Guard:
         host = _check_host(request, self._hosts)
         _check_origin(request, host)
         if request.content_length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise _refuse(TooLarge)
+            raise TooLarge
         _check_identity(request, conf)
 
 
@@ -111,11 +112,7 @@ def _check_host(request: _Request, hosts: Hosts) -> Authority:
     text = request.one(b"host")
     host = parse(text) if text else None
     if host is None or not hosts.answer_to(host.host):
-        raise Refusal(
-            400,
-            "bad_host",
-            "this server does not answer to that Host; add it to HIVE_ALLOWED_HOSTS",
-        )
+        raise BadHost
     return host
 
 
@@ -125,10 +122,10 @@ def _check_origin(request: _Request, host: Authority) -> None:
     if (not request.is_http or request.method not in _SAFE) and not all(
         host.matches(origin) for origin in origins
     ):
-        raise _cross_origin()
+        raise CrossOrigin
     sites = request.all(b"sec-fetch-site")
     if any(site not in ("same-origin", "none") for site in sites) and not _is_link(request):
-        raise _cross_origin()
+        raise CrossOrigin
 
 
 def _is_link(request: _Request) -> bool:
@@ -142,17 +139,11 @@ def _is_link(request: _Request) -> bool:
     )
 
 
-def _cross_origin() -> Refusal:
-    return Refusal(403, "cross_origin", "requests from other sites' pages are not accepted")
-
-
 def _check_identity(request: _Request, conf: Conf) -> None:
     if not access.required():
         server = request.scope.get("server")
         if server and server[1] is not None and not is_loopback(server[0]):
-            raise Refusal(
-                403,
-                "forbidden",
+            raise Forbidden(
                 f"set HIVE_TOKEN before serving beyond {conf.host}: without one anybody who "
                 "reaches this address could start processes here",
             )
@@ -166,22 +157,22 @@ def _check_identity(request: _Request, conf: Conf) -> None:
         cookie = parse_cookie(cookies).get(access.cookie_name())
         if cookie and access.is_signed_in(cookie):
             return
-    raise _refuse(Unauthorized)
+    raise Unauthorized
 
 
-async def _deny(request: _Request, refusal: Refusal, send: Send) -> None:
+async def _deny(request: _Request, refusal: HiveError, send: Send) -> None:
     if not request.is_http:
-        await send({"type": "websocket.close", "code": 4000 + refusal.status})
-    elif refusal.status == HTTPStatus.UNAUTHORIZED and not request.is_api:
+        await send({"type": "websocket.close", "code": 4000 + refusal.http_status})
+    elif refusal.http_status == HTTPStatus.UNAUTHORIZED and not request.is_api:
         await _answer(send, HTTPStatus.FOUND, {"Location": "/login", "Cache-Control": "no-store"})
     else:
-        await _problem(send, refusal)
+        await _problem(send, refusal.http_status, refusal.code, refusal.detail)
 
 
-async def _problem(send: Send, refusal: Refusal) -> None:
-    body = problems.encode(problems.document(refusal.status, refusal.code, refusal.detail))
-    headers = {"Content-Type": problems.CONTENT_TYPE, **problems.headers(refusal.status)}
-    await _answer(send, refusal.status, headers, body)
+async def _problem(send: Send, status: int, code: str, detail: str) -> None:
+    body = problems.encode(problems.document(status, code, detail))
+    headers = {"Content-Type": problems.CONTENT_TYPE, **problems.headers(status)}
+    await _answer(send, status, headers, body)
 
 
 async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
@@ -197,16 +188,14 @@ async def _serve(application: Application, request: _Request, receive: Receive, 
     limited = receive if request.one(b"content-length") else _limited(receive)
     try:
         await application(request.scope, limited, sender)
-    except Refusal as refusal:
-        await _problem(send, refusal)
+    except HiveError as refusal:
+        await _problem(send, refusal.http_status, refusal.code, refusal.detail)
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         if sender.started:
             sender.abort()
         else:
-            await _problem(
-                send, Refusal(500, "internal", "This is our mistake; the server's log says more.")
-            )
+            await _problem(send, 500, "internal", problems.INTERNAL)
     finally:
         sender.close()
 
@@ -219,7 +208,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _refuse(TooLarge)
+            raise TooLarge
         return message
 
     return limited

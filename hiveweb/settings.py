@@ -48,6 +48,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,  # the API's documentation page is Ninja's
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",

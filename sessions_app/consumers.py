@@ -6,6 +6,7 @@ cannot be understood, 4404 for a session that is not there (neither is worth a r
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import uuid
@@ -38,6 +39,8 @@ LOG_PAUSE = 0.03
 REREAD = 2.0
 REREAD_FINISHED = 30.0
 RETRY_DATABASE = 1.0
+#: Something is sent at least this often (seconds), so that a page knows a dead line from quiet.
+HEARTBEAT = 15.0
 DEFAULT_TAIL = 64 * 1024
 MAX_TAIL = 1024 * 1024 - 1
 MAX_MESSAGE = 16 * 1024
@@ -107,6 +110,7 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
         """Accept first: a browser does not see the code of a connection that was refused."""
         await self.accept()
         publish.ensure_watching()
+        self.spawn(self._beat(), "heartbeat")
         try:
             await self.open(_numbers(self.scope["query_string"]))
         except NotFound:
@@ -146,6 +150,11 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
     async def tell(self, message: dict[str, Any]) -> None:
         """Send one text frame."""
         await self.send(text_data=live.encode(message))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await self.tell({"type": "alive"})
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something for as long as the page is there; if it fails, the page comes again."""
@@ -200,15 +209,19 @@ class SessionsConsumer(Viewer):
         await self._tell_places()
 
     async def _follow(self, cursor: int | None) -> None:
-        feed = live.feed()
+        feed, greeted = live.feed(), False
         while True:
             self._awake.clear()
             try:
                 update = await feed.after(cursor)
+                frames = list(update.frames)
+                if not (frames or greeted):
+                    frames = [await db.call(live.greeting, update)]
             except DatabaseError:
                 await asyncio.sleep(RETRY_DATABASE)
                 continue
-            for frame in update.frames:
+            greeted = True
+            for frame in frames:
                 await self._window.room(len(frame))
                 await self.send(text_data=frame)
                 self._window.sent(update.cursor, len(frame))
@@ -269,15 +282,16 @@ class SessionConsumer(Viewer):
     async def _follow_log(self, session_id: uuid.UUID, log_file: str, offset: int) -> None:
         await self.tell({"type": "start", "offset": offset})
         self._window.sent(offset, 0)
-        async for chunk in log_follow.follow(session_id, log_file, offset):
-            for begin in range(0, len(chunk.data), PIECE_BYTES):
-                piece = chunk.data[begin : begin + PIECE_BYTES]
-                await self._window.room(len(piece))
-                at = chunk.offset + begin
-                await self.send(bytes_data=at.to_bytes(8, "big") + piece)
-                offset = at + len(piece)
-                self._window.sent(offset, len(piece))
-            await asyncio.sleep(LOG_PAUSE)
+        async with contextlib.aclosing(
+            log_follow.follow(session_id, log_file, offset, limit=PIECE_BYTES)
+        ) as chunks:
+            async for chunk in chunks:
+                await self._window.room(len(chunk.data))
+                await self.send(bytes_data=chunk.offset.to_bytes(8, "big") + chunk.data)
+                offset = chunk.end
+                self._window.sent(offset, len(chunk.data))
+                if chunk.end >= chunk.size:  # what is written meanwhile comes as one
+                    await asyncio.sleep(LOG_PAUSE)
         await self.tell({"type": "end", "offset": offset})
 
     async def _patiently(

@@ -41,6 +41,19 @@ def encode(message: dict[str, Any]) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
+def greeting(update: Update) -> str:
+    """The first frame of a viewer that has missed nothing: it is connected."""
+    return encode(
+        {
+            "type": "changes",
+            "cursor": update.cursor,
+            "sessions": [],
+            "removed": [],
+            "counts": queries.counts(),
+        }
+    )
+
+
 def list_update(since: int | None) -> Update:
     """The frames for a viewer of the list that knows everything up to the event ``since``.
 
@@ -74,7 +87,11 @@ def _reset(cursor: int) -> str:
 
 def _queue() -> dict[str, dict[str, Any]]:
     return {
-        str(session_id): {"place": waiting.place, "reason": waiting.reason}
+        str(session_id): {
+            "place": waiting.place,
+            "reason": waiting.reason,
+            "summary": presentation.why_waiting(waiting.place, waiting.reason),
+        }
         for session_id, waiting in claims.all_waiting().items()
     }
 

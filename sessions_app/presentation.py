@@ -79,7 +79,7 @@ def title(task: str) -> str:
 def summary(session: AgentSession, waiting: dict[str, Any] | None) -> str:
     """Why a session waits, is being stopped or how it ended; empty where there is no question."""
     if waiting:
-        return f"place {waiting['place']:,} in the queue: {waiting['reason']}"
+        return why_waiting(waiting["place"], waiting["reason"])
     if session.status == Status.STARTING:
         return "being launched"
     if session.status == Status.RUNNING and session.verdict:
@@ -87,6 +87,11 @@ def summary(session: AgentSession, waiting: dict[str, Any] | None) -> str:
     if session.status == Status.FAILED:
         return shorten(ending(session), SUMMARY_CHARACTERS)
     return ""
+
+
+def why_waiting(place: int, reason: str) -> str:
+    """A place in the queue (1 is next) and the reason for waiting, in words."""
+    return f"place {place:,} in the queue: {reason}"
 
 
 def ending(session: AgentSession) -> str:
@@ -110,9 +115,11 @@ def ending(session: AgentSession) -> str:
 def _exit(session: AgentSession) -> str:
     if session.exit_signal is not None:
         return f"killed by signal {session.exit_signal} ({signal_name(session.exit_signal)})"
-    if session.exit_code is not None:
-        return f"exit code {session.exit_code}"
-    return ""
+    if session.exit_code is None:
+        return ""
+    # A shell says of a command that a signal killed: 128 and the signal's number.
+    name = signal_name(session.exit_code - 128) if 128 < session.exit_code < 160 else ""
+    return f"exit code {session.exit_code}" + (f" (128 + {name})" if name.startswith("SIG") else "")
 
 
 def signal_name(number: int) -> str:

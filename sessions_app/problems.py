@@ -5,6 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
+#: What strangers are told of a mistake of ours.
+INTERNAL = "This is our mistake; the server's log says more."
 #: Seconds after which a request that found us busy may be tried again.
 RETRY_AFTER = 2
 

@@ -77,6 +77,7 @@ def _bind(conf: Conf) -> socket.socket:
     family = socket.AF_INET6 if ":" in conf.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)  # the reactor accepts until there is nobody left
     try:
         listener.bind((conf.host.strip("[]"), conf.port))
         listener.listen(512)

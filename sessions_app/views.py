@@ -6,9 +6,11 @@ between its rendering and its websocket is missed.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -16,7 +18,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from sessions_app import live, log_tail, presentation, queries, services
+from sessions_app import live, log_tail, outputs, presentation, queries, services
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, HiveError, Invalid, NotFound
 from sessions_app.forms import NewSessionForm
@@ -27,6 +29,7 @@ PAGE_SIZE = 50
 #: What a reader without scripts gets of a log.
 PLAIN_LOG_LINES = 200
 PLAIN_LOG_BYTES = 64 * 1024
+SHOWN_OUTPUTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +135,12 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
         "session": row,
         "page": page,
         "row": presentation.row(row, page["waiting"]),
+        "task_is_title": len(row.task) < 120 and row.task.strip() == presentation.title(row.task),
         "metadata": json.dumps(row.metadata, ensure_ascii=False, indent=2),
         "events": [
             (event, presentation.event_json(event)) for event in events[: live.MAX_EVENTS]
         ][::-1],
+        "outputs": _outputs(row),
         "paths": _paths(row),
         "stop_grace": current().stop_grace,
         "log_size": presentation.size(log_tail.size(row.log_file)),
@@ -143,6 +148,25 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
         "plain_log_lines": PLAIN_LOG_LINES,
     }
     return render(request, "session.html", context)
+
+
+def _outputs(row: AgentSession) -> dict[str, Any]:
+    """The first output files: name, link and size as texts, and how many more there are."""
+    base = f"/api/v1/sessions/{row.id}/outputs/"
+    try:
+        found = outputs.listing(row.output_dir)
+    except HiveError as error:
+        return {"files": [], "note": error.detail}
+    files = [
+        {
+            "name": os.fsencode(file.path).decode("utf-8", "replace"),
+            "url": base + quote(os.fsencode(file.path)),
+            "size": presentation.size(file.size),
+        }
+        for file in found.files[:SHOWN_OUTPUTS]
+    ]
+    more = len(found.files) - len(files)
+    return {"files": files, "note": f"{more:,} more are not shown." if more else ""}
 
 
 def _paths(row: AgentSession) -> list[tuple[str, str]]:

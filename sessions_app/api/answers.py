@@ -1,7 +1,6 @@
 """How endpoints answer: JSON made in a database thread, problems, and what OpenAPI says of both."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, ParamSpec
 
 from django.http import HttpResponse
@@ -18,7 +17,7 @@ _ALWAYS = (400, 401, 403, 500, 503)
 
 def responses(status: int, schema: Any, *errors: int) -> dict[int, Any]:
     """The ``response`` argument of a route: what it answers, and its errors as problems."""
-    return {status: schema, **{code: Problem for code in sorted({*errors, *_ALWAYS})}}
+    return {status: schema, **dict.fromkeys(sorted({*errors, *_ALWAYS}), Problem)}
 
 
 async def answer(
@@ -50,8 +49,3 @@ def problem(
 def problem_of(error: HiveError) -> HttpResponse:
     """An error of ours as a response."""
     return problem(error.http_status, error.code, error.detail)
-
-
-def phrase(status: int) -> str:
-    """The standard's words for a status."""
-    return HTTPStatus(status).phrase

@@ -96,7 +96,7 @@ def _database(request: HttpRequest, error: Exception) -> HttpResponse:
 @api.exception_handler(Exception)
 def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem(500, "internal", "This is our mistake; the server's log says more.")
+    return problem(500, "internal", problems.INTERNAL)
 
 
 @csrf_exempt

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from sessions_app import validation
 from sessions_app.queries import MAX_PAGE
@@ -11,8 +11,8 @@ from sessions_app.queries import MAX_PAGE
 Word = Literal["created", "starting", "running", "completed", "failed"]
 PriorityWord = Literal["high", "medium", "low"]
 
-_STATUS = {"enum": ["created", "starting", "running", "completed", "failed"]}
-_PRIORITY = {"enum": ["high", "medium", "low"]}
+_STATUS: dict[str, JsonValue] = {"enum": ["created", "starting", "running", "completed", "failed"]}
+_PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low"]}
 
 
 class Strict(Schema):
@@ -45,7 +45,7 @@ class Create(Strict):
         description=f"What the hive is to do: 1 to {validation.MAX_TASK_BYTES:,} bytes of text."
     )
     priority: str | None = Field(
-        None, description="medium if left out", json_schema_extra={**_PRIORITY}
+        None, description="medium if left out", json_schema_extra=_PRIORITY
     )
     metadata: dict[str, Any] | None = Field(
         None,
@@ -182,8 +182,8 @@ class CleanedUp(Schema):
 class Find(Schema):
     """Filters of the list. An empty one filters nothing."""
 
-    status: str = Field("", json_schema_extra={**_STATUS})
-    priority: str = Field("", json_schema_extra={**_PRIORITY})
+    status: str = Field("", json_schema_extra=_STATUS)
+    priority: str = Field("", json_schema_extra=_PRIORITY)
     q: str = Field("", description="Text in the task, or the beginning of an id.")
     cursor: str = Field("", description="``next_cursor`` of the page before.")
     limit: int = Field(100, ge=1, le=MAX_PAGE)
@@ -204,7 +204,7 @@ class Wait(Schema):
     status: str = Field(
         "",
         description="The status you know; the one at arrival if left out.",
-        json_schema_extra={**_STATUS},
+        json_schema_extra=_STATUS,
     )
     timeout: float = Field(30, ge=0, le=300, description="Seconds.")
 

@@ -1,0 +1,86 @@
+// A websocket that comes back: exponential backoff with jitter, and a sign of its state.
+
+const FIRST_WAIT = 250;
+const LONGEST_WAIT = 5000;
+// The server says something at least every 15 s; after this long the line is dead.
+const SILENCE = 40_000;
+// Codes after which coming back is of no use (sessions_app/consumers.py).
+const MALFORMED = 4400;
+const GONE = 4404;
+
+/**
+ * A connection that is kept up.
+ *
+ * @param {() => string} path gives path and query at each connect, so that it can resume.
+ * @param {object} handlers `text(message)`, `binary(buffer)`, `opened()`, `state(name)`; states are
+ *   "connecting", "live", "lost" and "over".
+ */
+export class LiveSocket {
+  constructor(path, handlers) {
+    this.path = path;
+    this.handlers = handlers;
+    this.wait = FIRST_WAIT;
+    this.socket = null;
+    this.timer = 0;
+    this.over = false;
+    const again = () => {
+      if (!document.hidden && !this.socket && !this.over) this.connect();
+    };
+    document.addEventListener("visibilitychange", again);
+    window.addEventListener("online", again);
+    window.addEventListener("pageshow", again);
+    setInterval(() => this.checkSilence(), 5000);
+    this.connect();
+  }
+
+  /** Send a message if the line is up; what it would say is told again after a reconnect. */
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  /** Connect now, whatever was planned. */
+  connect() {
+    clearTimeout(this.timer);
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}${this.path()}`);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.heard = performance.now();
+    socket.addEventListener("open", () => this.handlers.opened?.());
+    socket.addEventListener("message", (event) => {
+      if (this.socket !== socket) return;
+      this.heard = performance.now();
+      this.wait = FIRST_WAIT;
+      this.handlers.state("live");
+      if (typeof event.data === "string") this.handlers.text(JSON.parse(event.data));
+      else this.handlers.binary?.(event.data);
+    });
+    socket.addEventListener("close", (event) => {
+      if (this.socket === socket) this.closed(event.code);
+    });
+  }
+
+  /** Drop the line and connect again, as after a loss. */
+  reconnect() {
+    const socket = this.socket;
+    if (!socket) return;
+    this.closed(1006);
+    socket.close();
+  }
+
+  closed(code) {
+    this.socket = null;
+    if (code === GONE || code === MALFORMED) {
+      this.over = true;
+      this.handlers.state(code === GONE ? "over" : "lost");
+      return;
+    }
+    this.handlers.state("lost");
+    this.timer = setTimeout(() => this.connect(), this.wait * (0.75 + Math.random() / 2));
+    this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
+  }
+
+  checkSilence() {
+    if (this.socket && performance.now() - this.heard > SILENCE) this.reconnect();
+  }
+}

@@ -1,0 +1,101 @@
+// Times as people read them: ages, durations and exact times in the reader's zone, kept current.
+
+const serverNow = Date.parse(document.body.dataset.now);
+// The reader's clock may be wrong; ages count by the server's.
+const skew = Number.isNaN(serverNow) ? 0 : serverNow - Date.now();
+
+const exactFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const shortFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clockFormat = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+
+/** The server's time in milliseconds since 1970. */
+export function now() {
+  return Date.now() + skew;
+}
+
+/** "just now", "5 min ago", "2 days ago", then the date. */
+export function ago(moment) {
+  const seconds = Math.floor((now() - moment) / 1000);
+  if (seconds < 10) return "just now";
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  const days = Math.floor(seconds / 86400);
+  if (days > 30) return new Date(moment).toISOString().slice(0, 10);
+  return days === 1 ? "1 day ago" : `${days} days ago`;
+}
+
+/** "8s", "1m 03s", "2h 05m", "3d 04h": the two largest units. */
+export function duration(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const two = (number) => String(number).padStart(2, "0");
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)}h ${two(Math.floor(seconds / 60) % 60)}m`;
+  return `${Math.floor(seconds / 86400)}d ${two(Math.floor(seconds / 3600) % 24)}h`;
+}
+
+/** "1.5 kB", "23 MB". */
+export function size(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  while (value >= 999.5 && units.length > 1) {
+    value /= 1000;
+    units.shift();
+  }
+  return `${value < 9.95 && units[0] !== "B" ? value.toFixed(1) : value.toFixed(0)} ${units[0]}`;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Set the moment that a <time> element shows. */
+export function setMoment(element, moment) {
+  if (element.getAttribute("datetime") !== moment) element.setAttribute("datetime", moment);
+}
+
+function exactly(element) {
+  const moment = element.getAttribute("datetime");
+  if (element.dataset.titled !== moment && moment) {
+    element.dataset.titled = moment;
+    element.title = exactFormat.format(new Date(moment));
+  }
+  return moment ? Date.parse(moment) : NaN;
+}
+
+/** Bring every time below `root` up to now. */
+export function refresh(root = document) {
+  for (const element of root.querySelectorAll("[data-ago]")) {
+    const moment = exactly(element);
+    if (!Number.isNaN(moment)) setText(element, ago(moment));
+  }
+  for (const element of root.querySelectorAll("[data-exact]")) {
+    const moment = exactly(element);
+    if (!Number.isNaN(moment)) setText(element, shortFormat.format(moment));
+  }
+  for (const element of root.querySelectorAll("[data-clock]")) {
+    const moment = exactly(element);
+    if (!Number.isNaN(moment)) setText(element, clockFormat.format(moment));
+  }
+  for (const element of root.querySelectorAll("[data-duration]")) {
+    const { from, to } = element.dataset;
+    setText(element, from ? duration((to ? Date.parse(to) : now()) - Date.parse(from)) : "–");
+  }
+}
+
+/** Keep all times of the page current. */
+export function keepCurrent() {
+  refresh();
+  setInterval(() => {
+    if (!document.hidden) refresh();
+  }, 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) refresh();
+  });
+}

@@ -1,0 +1,130 @@
+"""A plain HTTP client for the API's tests: shows headers and bytes, and sends what it is told."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support import Server
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: status, headers (names in lower case), body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+    def problem(self, status: int, code: str) -> dict[str, Any]:
+        """The body of a problem document, which it must be."""
+        assert (self.status, self.headers["content-type"]) == (status, "application/problem+json"), self
+        problem: dict[str, Any] = self.json
+        assert (problem["status"], problem["code"]) == (status, code)
+        assert problem["type"]
+        assert problem["title"]
+        assert problem["detail"]
+        return problem
+
+
+def fetch(
+    server: Server,
+    method: str,
+    path: str,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
+) -> Reply:
+    """One request; the path goes out exactly as it is given. A body is sent as JSON or as bytes."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    connection = http.client.HTTPConnection(host, server.port, timeout=60)
+    try:
+        connection.request(method, path, body=data, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        content = answer.read()
+        names = {name.lower(): value for name, value in answer.getheaders()}
+        return Reply(answer.status, names, content)
+    finally:
+        connection.close()
+
+
+def create(server: Server, **fields: object) -> dict[str, Any]:
+    """A new session of the sample hive."""
+    reply = fetch(server, "POST", f"{API}/sessions", {"task": "a task", **fields})
+    assert reply.status == 201, reply
+    session: dict[str, Any] = reply.json
+    return session
+
+
+def run(server: Server, *args: str) -> dict[str, Any]:
+    """A session that was started with arguments for the sample hive."""
+    return create(server, args=list(args), start=True)
+
+
+def get(server: Server, session_id: str) -> dict[str, Any]:
+    """A session as it is now."""
+    reply = fetch(server, "GET", f"{API}/sessions/{session_id}")
+    assert reply.status == 200, reply
+    session: dict[str, Any] = reply.json
+    return session
+
+
+def ended(server: Server, session_id: str) -> dict[str, Any]:
+    """A session once it has ended."""
+    reply = fetch(server, "GET", f"{API}/sessions/{session_id}/wait?until=end&timeout=40")
+    assert reply.json["status"] in ("completed", "failed"), reply
+    session: dict[str, Any] = reply.json
+    return session
+
+
+def raw(server: Server, request: bytes) -> bytes:
+    """Send bytes, read the answer to its end; the request must make the server close."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@dataclass(frozen=True)
+class Event:
+    """A server-sent event; comments have the kind ``:``."""
+
+    id: int
+    kind: str
+    data: Any
+
+
+class Stream:
+    """An open stream of server-sent events."""
+
+    def __init__(self, server: Server, path: str, headers: Mapping[str, str] | None = None) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=40)
+        self._connection.request("GET", path, headers=dict(headers or {}))
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200, self._answer.read()
+        assert self._answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._answer.close()
+        self._connection.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        fields: dict[str, str] = {}
+        while line := self._answer.readline().decode():
+            name, _, value = line.rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "data" in fields:
+                yield Event(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+                fields = {}
