@@ -14,7 +14,9 @@ def main() -> int:
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415
     except ImportError:
-        sys.stderr.write("Django is not installed here; run 'make install' and use .venv/bin/python\n")
+        sys.stderr.write(
+            "Django is not installed here; run 'make install' and use .venv/bin/python\n"
+        )
         return 2
     from hiveweb.env import EnvError  # noqa: PLC0415 - after the version check
 

@@ -29,21 +29,21 @@ def build_conf(env: Env, root: Path) -> Conf:
         log_dir=Path(env.path("HIVE_LOG_DIR", "var/log")),
         state_dir=Path(state_dir(env)),
         socket=Path(socket_path(env)),
-        host=env.str("HIVE_HOST", "127.0.0.1"),
-        port=env.int("HIVE_PORT", 8765, 1, 65535),
+        host=env.text("HIVE_HOST", "127.0.0.1"),
+        port=env.integer("HIVE_PORT", 8765, 1, 65535),
         token=_token(env),
-        allowed_hosts=env.list("HIVE_ALLOWED_HOSTS"),
+        allowed_hosts=env.items("HIVE_ALLOWED_HOSTS"),
         profiles={
             DEFAULT_PROFILE: claude_flow(DEFAULT_PROFILE, _command(env)),
             SAMPLE_PROFILE: claude_flow(SAMPLE_PROFILE, _sample_command(root)),
         },
-        run_as=env.str("HIVE_RUN_AS"),
-        slots=env.int("HIVE_SLOTS", default_slots(), 1, 100_000),
-        stop_grace=env.float("HIVE_STOP_GRACE", 10.0, 0.0, 20.0),
-        child_env=env.list("HIVE_CHILD_ENV"),
-        collect_max_bytes=env.int("HIVE_COLLECT_MAX_MB", 1024, 0) * 1024 * 1024,
-        collect_excludes=frozenset(env.list("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
-        autospawn=env.bool("HIVE_AUTOSPAWN", True),
+        run_as=env.text("HIVE_RUN_AS"),
+        slots=env.integer("HIVE_SLOTS", default_slots(), 1, 100_000),
+        stop_grace=env.number("HIVE_STOP_GRACE", 10.0, 0.0, 20.0),
+        child_env=env.items("HIVE_CHILD_ENV"),
+        collect_max_bytes=env.integer("HIVE_COLLECT_MAX_MB", 1024, 0) * 1024 * 1024,
+        collect_excludes=frozenset(env.items("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
+        autospawn=env.switch("HIVE_AUTOSPAWN", True),
     )
 
 
@@ -84,14 +84,14 @@ def secret_key(directory: Path) -> str:
 
 
 def _token(env: Env) -> str:
-    token = env.str("HIVE_TOKEN")
+    token = env.text("HIVE_TOKEN")
     if token and (len(token) < 16 or not token.isascii() or not token.isprintable()):
         raise EnvError("HIVE_TOKEN must have at least 16 printable ASCII characters")
     return token
 
 
 def _command(env: Env) -> tuple[str, ...]:
-    text = env.str("HIVE_COMMAND")
+    text = env.text("HIVE_COMMAND")
     if not text:
         return DEFAULT_COMMAND
     try:

@@ -14,8 +14,8 @@ ENV = Env(str(BASE_DIR))
 #: The typed settings of sessions_app; see sessions_app.conf.
 HIVE = build_conf(ENV, BASE_DIR)
 
-DEBUG = ENV.bool("HIVE_DEBUG", False)
-SECRET_KEY = ENV.str("HIVE_SECRET_KEY") or secret_key(HIVE.state_dir)
+DEBUG = ENV.switch("HIVE_DEBUG", False)
+SECRET_KEY = ENV.text("HIVE_SECRET_KEY") or secret_key(HIVE.state_dir)
 
 #: hiveweb.guard decides, in one place and for websockets too, which Host headers are accepted; its
 #: rule (addresses, but no strange names, beyond loopback) cannot be expressed in Django's list.
@@ -60,12 +60,12 @@ TEMPLATES = [
 
 try:
     _database = dj_database_url.parse(
-        ENV.str("DATABASE_URL", f"sqlite:///{HIVE.state_dir / 'hiveweb.sqlite3'}")
+        ENV.text("DATABASE_URL", f"sqlite:///{HIVE.state_dir / 'hiveweb.sqlite3'}")
     )
 except ValueError as error:
     raise EnvError(f"DATABASE_URL cannot be read: {error}") from error
 if _database["ENGINE"] == "django.db.backends.sqlite3":
-    _database["NAME"] = BASE_DIR / str(_database["NAME"])
+    _database["NAME"] = str(BASE_DIR / str(_database["NAME"]))
     # Writers take the lock when a transaction begins; a deferred one fails when it upgrades.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -99,7 +99,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
-        "sessions_app": {"level": ENV.str("HIVE_LOG_LEVEL", "INFO").upper()},
+        "sessions_app": {"level": ENV.text("HIVE_LOG_LEVEL", "INFO").upper()},
         "django": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
     },

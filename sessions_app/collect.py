@@ -132,7 +132,7 @@ def collect(conf: Conf, session: AgentSession) -> Collection:
         ):
             collector.directory(source, target, top=True)
     except OSError as error:
-        collector.result.error = str(error) if error.errno is None else (
-            f"{error.strerror}: {error.filename!r}"
+        collector.result.error = (
+            str(error) if error.errno is None else (f"{error.strerror}: {error.filename!r}")
         )
     return collector.result

@@ -3,7 +3,6 @@
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
 
@@ -84,4 +83,5 @@ def is_loopback(host: str) -> bool:
 
 def current() -> Conf:
     """The settings in force."""
-    return cast("Conf", settings.HIVE)
+    conf: Conf = settings.HIVE
+    return conf

@@ -18,6 +18,8 @@ BELL_NAME = "doorbell.sock"
 HIRED_LOG_NAME = "spawner.log"
 #: struct flock on 64-bit Linux: type, whence, start, length, pid (fcntl(2)).
 _FLOCK = "hhlli4x"
+#: Spawners we started: kept, as Popen objects complain when they go before their process does.
+_hired: list["subprocess.Popen[bytes]"] = []
 
 
 def _flock(kind: int) -> bytes:
@@ -124,7 +126,7 @@ def hire(state_dir: str, manage_py: str) -> None:
         0o600,
     )
     try:
-        subprocess.Popen(
+        spawner = subprocess.Popen(
             [sys.executable, manage_py, "hive", "spawner", "--until-idle"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -135,3 +137,4 @@ def hire(state_dir: str, manage_py: str) -> None:
         )
     finally:
         os.close(log)
+    _hired.append(spawner)

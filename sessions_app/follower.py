@@ -217,7 +217,7 @@ class SpawnerWatch:
             self._missing_since = None
         elif self._missing_since is None:
             self._missing_since = now
-        elif now - self._missing_since > SPAWNER_PATIENCE and self._env.bool(
+        elif now - self._missing_since > SPAWNER_PATIENCE and self._env.switch(
             "HIVE_AUTOSPAWN", True
         ):
             self._missing_since = None

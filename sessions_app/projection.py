@@ -34,5 +34,3 @@ def session_json(session: AgentSession) -> dict[str, Any]:
         "ended": wire_time(session.ended_at),
         "collected": {"files": session.collected_files, "bytes": session.collected_bytes},
     }
-
-

@@ -30,7 +30,11 @@ logger = logging.getLogger(__name__)
 
 
 def up(
-    host: str | None = None, port: int | None = None, path: str | None = None, *, sample: bool = True
+    host: str | None = None,
+    port: int | None = None,
+    path: str | None = None,
+    *,
+    sample: bool = True,
 ) -> int:
     """Serve until SIGTERM or SIGINT; sessions go on running afterwards.
 
@@ -111,6 +115,13 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _reactor() -> Any:
+    """The reactor daphne has chosen; its type is known only then."""
+    from twisted.internet import reactor  # noqa: PLC0415 - after daphne's choice
+
+    return reactor
+
+
 class _Server:
     """The parts of ``hive up`` and their order of starting and stopping."""
 
@@ -125,7 +136,9 @@ class _Server:
     def run(self, *, sample: bool) -> int:
         """Serve until the reactor stops; returns the exit code."""
         from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor when imported
-        from twisted.internet import defer, reactor  # noqa: PLC0415 - after daphne's choice
+        from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
+
+        reactor = _reactor()
 
         def ready() -> None:
             family = self._listener.family
@@ -171,12 +184,10 @@ class _Server:
         self._tasks.append(task)
 
     async def _start(self, loop: asyncio.AbstractEventLoop, *, sample: bool) -> None:
-        from twisted.internet import reactor  # noqa: PLC0415 - see run()
-
         watcher = publish.ensure_watching()
         self._spawner.on_change = watcher.wake
         await self._door.start()
-        self._begin(loop, "spawner", self._spawner.run(), reactor.stop)
+        self._begin(loop, "spawner", self._spawner.run(), _reactor().stop)
         await welcome.show(self._conf, sample=sample)
 
     async def _stop(self) -> None:

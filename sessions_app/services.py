@@ -6,7 +6,6 @@ rest. Nothing here touches a process.
 
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -215,5 +214,3 @@ def announce(*, work: bool = False) -> None:
             registry.write_index(conf)
         except OSError as error:
             raise Unavailable(f"index.json cannot be written: {error}") from error
-
-

@@ -196,7 +196,7 @@ def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = N
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(draft, flags, 0o644 if gid is None else 0o640, dir_fd=dir_fd)
     try:
-        with open(fd, "wb") as file:
+        with os.fdopen(fd, "wb") as file:
             if gid is not None:
                 os.fchown(file.fileno(), -1, gid)
             file.write(content)

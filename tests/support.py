@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
@@ -22,7 +22,9 @@ PATIENCE = 20.0
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str, timeout: float = PATIENCE) -> T:
+def eventually(
+    look: Callable[[], T | Literal[False] | None], what: str, timeout: float = PATIENCE
+) -> T:
     """The first true answer of ``look``; fails with ``what`` when there is none in time."""
     deadline = time.monotonic() + timeout
     while True:
@@ -161,9 +163,10 @@ class Installation:
     def _answers(self, server: Server) -> bool:
         assert server.process.poll() is None, server.output
         try:
-            return server.request("GET", "/healthz")[0] == 200 and (
-                self.state_dir / "hive.sock"
-            ).exists()
+            return (
+                server.request("GET", "/healthz")[0] == 200
+                and (self.state_dir / "hive.sock").exists()
+            )
         except OSError:
             return False
 

@@ -145,7 +145,8 @@ async def stream_log(
 ) -> HttpResponseBase:
     """Server-sent events with the log as it is written; ends with the session."""
     session = await db.call(services.get, session_id)
-    offset = await _first_offset(session, begin, request.headers.get("Last-Event-ID", ""))
+    last_id = request.headers.get("Last-Event-ID", "")
+    offset = await asyncio.to_thread(_first_offset, session.log_file, begin, last_id)
     return StreamingHttpResponse(
         _events(session, offset),
         content_type="text/event-stream; charset=utf-8",
@@ -153,16 +154,16 @@ async def stream_log(
     )
 
 
-async def _first_offset(session: AgentSession, begin: schemas.StreamLog, last_id: str) -> int:
+def _first_offset(log_file: str, begin: schemas.StreamLog, last_id: str) -> int:
     if last_id:
         if not (last_id.isascii() and last_id.isdecimal() and len(last_id) < 19):
             raise Invalid("Last-Event-ID must be the id of an event of this stream")
-        return int(last_id)
-    if begin.offset is not None:
-        return begin.offset
-    if begin.tail is not None:
-        return await asyncio.to_thread(_tail, session.log_file, begin.tail)
-    return 0
+        offset = int(last_id)
+    elif begin.offset is None and begin.tail is not None:
+        offset = _tail(log_file, begin.tail)
+    else:
+        offset = begin.offset or 0
+    return min(offset, log_tail.size(log_file))
 
 
 async def _events(session: AgentSession, offset: int) -> AsyncGenerator[str, None]:

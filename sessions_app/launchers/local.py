@@ -163,7 +163,7 @@ class LocalLauncher:
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._answers[key] = answer
         try:
-            await self._send(spec, key, os.path.abspath(executable))  # noqa: PTH100 - no link resolved
+            await self._send(spec, key, os.path.join(os.getcwd(), executable))  # noqa: PTH109, PTH118 - links stay
             async with asyncio.timeout(ANSWER_TIME):
                 error = await answer
         except (TimeoutError, ConnectionError) as problem:
@@ -209,8 +209,7 @@ class LocalLauncher:
         with contextlib.ExitStack() as open_fds:
             memory = os.memfd_create("launch", os.MFD_CLOEXEC)
             open_fds.callback(os.close, memory)
-            with open(memory, "wb", closefd=False) as file:
-                file.write(json.dumps(request).encode())
+            _fill(memory, json.dumps(request).encode())
             cwd = open_fds.enter_context(_directory(Path(spec.cwd)))
             run_dir = open_fds.enter_context(_directory(self._run_dir(spec.session_id)))
             while True:
@@ -230,7 +229,7 @@ class LocalLauncher:
         with theirs:
             self._server = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _SERVE, str(_ROOT)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
@@ -282,6 +281,11 @@ def _directory(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
+def _fill(fd: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(fd, content) :]
+
+
 def _number(record: dict[str, object], key: str) -> int:
     value = record.get(key)
     return value if isinstance(value, int) else -1
@@ -300,7 +304,12 @@ async def _process_ended(pid: int, started: int) -> None:
             return
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
-        loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
+
+        def resolve() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        loop.add_reader(fd, resolve)
         try:
             await ended
         finally:

@@ -63,7 +63,8 @@ def snapshot() -> Table:
     by_pid: dict[int, Process] = {}
     children: dict[int, list[int]] = defaultdict(list)
     taken = time.monotonic()
-    for name in os.listdir("/proc"):
+    for entry in os.scandir("/proc"):
+        name = entry.name
         if not name.isdecimal():
             continue
         try:

@@ -9,13 +9,13 @@ descriptors: the request as JSON in a memfd, the log file, the working directory
 directory. The answer is one packet of JSON: ``{"key", "error"}``.
 """
 
+import contextlib
 import ctypes
 import gc
 import json
 import os
 import signal
 import socket
-import sys
 import time
 
 from sessions_app.launchers import records
@@ -98,10 +98,8 @@ def _record(
     os.close(read_end)
     if error:
         _write_exit(run_dir, attempt, {"error": error, "at": time.time(), "tree_ended": True})
-    try:
+    with contextlib.suppress(OSError):  # the spawner is gone; another one will read the records
         door.send(json.dumps({"key": request["key"], "error": error}).encode())
-    except OSError:
-        pass  # the spawner is gone; another one will read the records
     door.close()
     os.close(request_fd)
     del request
@@ -154,9 +152,7 @@ def _write_exit(run_dir: int, attempt: int, content: dict[str, object]) -> None:
             return
 
 
-def _execute(
-    request: dict[str, object], errors: int, log: int, cwd: int, run_dir: int
-) -> None:
+def _execute(request: dict[str, object], errors: int, log: int, cwd: int, run_dir: int) -> None:
     """In the command's own process: leave the record, drop privileges, execute. Never returns."""
     try:
         os.setsid()
@@ -186,7 +182,8 @@ def _execute(
         _become(request)
         os.umask(0o022)
         argv, environment = request["argv"], request["env"]
-        assert isinstance(argv, list) and isinstance(environment, dict)  # noqa: S101 - our own
+        assert isinstance(argv, list)  # noqa: S101 - our own
+        assert isinstance(environment, dict)  # noqa: S101 - our own
         os.execve(str(request["executable"]), argv, environment)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it must be told, not raised
         text = getattr(error, "strerror", None) or str(error)
@@ -217,4 +214,4 @@ def _name_process(name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve())
+    serve()

@@ -8,8 +8,20 @@ from sessions_app.identity import RunUser
 from sessions_app.models import AgentSession
 
 _NAMES = frozenset(
-    "PATH LANG LANGUAGE TZ HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY "
-    "http_proxy https_proxy no_proxy all_proxy".split()
+    [
+        "PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "all_proxy",
+    ]
 )
 _PREFIXES = ("LC_", "ANTHROPIC_", "CLAUDE_")
 #: Where programs are looked for when we were started without a PATH, as cron does.

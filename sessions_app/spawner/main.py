@@ -33,7 +33,7 @@ def take_lock(conf: Conf, kind: str) -> doorbell.SpawnerLock:
     asked = 0
     while not lock.acquire():
         pid, holder = doorbell.spawner(state_dir) or (0, "")
-        if holder and (holder != HIRED or kind == HIRED) or time.monotonic() > deadline:
+        if (holder and (holder != HIRED or kind == HIRED)) or time.monotonic() > deadline:
             raise Conflict(
                 f"another spawner (process {pid}) serves this installation ({state_dir}); stop "
                 "it first, or give this one a HIVE_STATE_DIR of its own"

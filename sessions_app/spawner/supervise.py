@@ -158,8 +158,9 @@ class Supervisor:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done() and not decided.done():
                 reading.result()
-                await asyncio.wait({ended, decided}, timeout=FAREWELL,
-                                   return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {ended, decided}, timeout=FAREWELL, return_when=asyncio.FIRST_COMPLETED
+                )
             await self._end_tree(run, ended)
             await ended
             await reading  # to the log's end: the command may have said the outcome last

@@ -29,6 +29,7 @@ export class LogView {
     this.expected = null;
     this.ended = false;
     this.emptyText = "";
+    this.notBefore = 0;
     this.screen = new Screen();
     this.parser = new AnsiParser(this.screen);
     this.decoder = new TextDecoder();
@@ -41,7 +42,9 @@ export class LogView {
     this.more.addEventListener("click", () => this.follow(true));
     this.wrapButton.addEventListener("click", () => this.wrap(!this.wrapped));
     this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    new ResizeObserver(() => this.following && this.toEnd()).observe(this.box);
+    const sized = new ResizeObserver(() => this.following && this.toEnd());
+    sized.observe(this.box);
+    sized.observe(this.place);
     let wrapped = null;
     try {
       wrapped = localStorage.getItem("hive-wrap");
@@ -101,10 +104,18 @@ export class LogView {
     const draw = () => {
       if (!this.scheduled) return;
       this.scheduled = false;
+      const begun = performance.now();
       this.draw();
+      // Drawing takes at most about a third of the time, however fast the log grows.
+      this.notBefore = performance.now() + Math.min(2 * (performance.now() - begun), 500);
     };
-    requestAnimationFrame(draw);
-    setTimeout(draw, 250); // a hidden tab gets no frames
+    const soon = () => {
+      requestAnimationFrame(draw);
+      setTimeout(draw, 250); // a hidden tab gets no frames
+    };
+    const pause = this.notBefore - performance.now();
+    if (pause > 16) setTimeout(soon, pause);
+    else soon();
   }
 
   draw() {

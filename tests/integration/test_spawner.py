@@ -154,7 +154,10 @@ def test_the_command_sees_its_task_and_a_small_environment(
     task = "-rf $(touch x) `touch y` '; touch z; ' \"q\" 🐝\nline two"
 
     status, made = server.request(
-        "POST", "/api/v1/sessions", {"task": task, "start": True}, {"Authorization": "Bearer a-secret-of-the-server"}
+        "POST",
+        "/api/v1/sessions",
+        {"task": task, "start": True},
+        {"Authorization": "Bearer a-secret-of-the-server"},
     )
 
     assert status == 201

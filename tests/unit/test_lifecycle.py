@@ -1,12 +1,21 @@
 """No order of calls brings a session into a state that the lifecycle does not know."""
 
+import contextlib
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sessions_app import claims, services
 from sessions_app.conf import Conf
@@ -39,11 +48,9 @@ class Sessions(RuleBasedStateMachine):
     def row(self) -> AgentSession:
         return AgentSession.objects.get(id=self.id)
 
-    def _call(self, action: object) -> None:
-        try:
-            action()  # type: ignore[operator]
-        except HiveError:
-            pass
+    def _call(self, action: Callable[[], object]) -> None:
+        with contextlib.suppress(HiveError):
+            action()
         if self.row.status != self.states[-1]:
             self.states.append(self.row.status)
 
@@ -82,7 +89,7 @@ class Sessions(RuleBasedStateMachine):
             ended_at=timezone.now(),
         )
 
-    def _advance(self, kind: EventKind, when: list[Status], **changes: object) -> None:
+    def _advance(self, kind: EventKind, when: list[Status], **changes: Any) -> None:
         self._call(lambda: AgentSession.objects.advance(self.id, kind, when=when, **changes))
 
     @invariant()
@@ -109,7 +116,7 @@ class Sessions(RuleBasedStateMachine):
 
 @pytest.mark.django_db(transaction=False)
 def test_no_order_of_calls_reaches_a_forbidden_state(conf: Conf) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Sessions,
         settings=settings(
             max_examples=60,
