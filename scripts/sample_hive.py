@@ -64,7 +64,7 @@ class Options:
     stream_json = echo_args = binary = no_db = False
 
     def __init__(self, words: list[str]) -> None:
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in zip(words, [*words[1:], ""], strict=False):
             name, equals, value = word.partition("=")
             value = value if equals or following.startswith("--") else following
             key = name[2:].replace("-", "_") if name.startswith("--") else ""

@@ -137,4 +137,4 @@ def hire(state_dir: str, manage_py: str) -> None:
         )
     finally:
         os.close(log)
-    _hired.append(spawner)
+    _hired[:] = [spawner, *(other for other in _hired if other.poll() is None)]

@@ -31,7 +31,7 @@ UNREAD_PATIENCE = 5.0
 SPAWNER_LOOK, SPAWNER_PATIENCE = 2.0, 5.0
 
 
-class Gone(Exception):  # noqa: N818 - it is no mistake
+class Gone(Exception):
     """The session's files are not there any more."""
 
 

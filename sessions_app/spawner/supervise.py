@@ -1,32 +1,27 @@
 """One session from its claim to its end: launch or adopt, watch, stop, collect, settle."""
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sessions_app import claims, collect, db, log_tail, log_watch, workspace
+from sessions_app import claims, collect, db, workspace
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid, LaunchError
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Exit, Launcher, LaunchSpec, Run
-from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
+from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession
-from sessions_app.profiles import CommandProfile
 from sessions_app.spawner.environment import child_environment
-from sessions_app.spawner.outcome import Match, OutcomeScanner
+from sessions_app.spawner.verdict import outcome, read_outcome
 
 logger = logging.getLogger(__name__)
 #: After the line that says the job is done, the command may end by itself for this long (s).
 FAREWELL = 1.0
 #: After the command's own end, what it left running may go on for this long (s).
 AFTERMATH = 2.0
-#: Logs are looked at this often (s) even if the kernel did not tell of growth.
-LOOK_AGAIN = 5.0
 _ENDED = {Status.COMPLETED: EventKind.COMPLETED, Status.FAILED: EventKind.FAILED}
 
 
@@ -149,7 +144,9 @@ class Supervisor:
         """Wait until the run is over and its whole tree has gone, whatever it takes."""
         profile = self._conf.profile(session.profile)
         ended = asyncio.create_task(run.command_ended(), name="command_ended")
-        reading = asyncio.create_task(self._read_outcome(session, profile, ended))
+        reading = asyncio.create_task(
+            read_outcome(session, profile, ended, self._changed), name="read_outcome"
+        )
         decided = asyncio.create_task(self.decided.wait(), name="decided")
         if session.verdict:
             self.decided.set()
@@ -184,57 +181,6 @@ class Supervisor:
         if left:
             logger.error("session %s: processes %s survive SIGKILL", self._id, left)
 
-    async def _read_outcome(
-        self, session: AgentSession, profile: CommandProfile, ended: "asyncio.Task[Exit | None]"
-    ) -> None:
-        """Read the log until a rule matches (and write the verdict down) or the command is over."""
-        if not profile.line_rules and not profile.json_rules:
-            await asyncio.shield(ended)
-            return
-        scanner = OutcomeScanner(profile, [session.task, *session.args], session.rule_offset)
-        stored = session.rule_offset
-        async with log_watch.shared().growth(session.log_file) as grown:
-            while True:
-                grown.clear()
-                last = ended.done()
-                chunk = log_tail.read(session.log_file, scanner.read_offset)
-                match = scanner.feed(chunk.data, last=last and chunk.end >= chunk.size)
-                if match is not None:
-                    await self._decide(session, match)
-                    return
-                if chunk.data:
-                    if scanner.offset - stored >= log_tail.MAX_CHUNK:
-                        stored = scanner.offset
-                        await db.call(self._remember_offset, stored)
-                    await asyncio.sleep(0)
-                    continue
-                if last:
-                    return
-                waiting = asyncio.create_task(grown.wait())
-                await asyncio.wait(
-                    {waiting, ended}, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED
-                )
-                waiting.cancel()
-
-    def _remember_offset(self, offset: int) -> None:
-        AgentSession.objects.filter(id=self._id, status__in=ACTIVE).update(rule_offset=offset)
-
-    async def _decide(self, session: AgentSession, match: Match) -> None:
-        await db.call(
-            AgentSession.objects.advance,
-            session.id,
-            EventKind.OUTCOME,
-            when=[Status.RUNNING],
-            guard={"verdict": ""},
-            data={"status": match.outcome, "line": match.detail[:500], "offset": match.end},
-            verdict=Reason.OUTCOME_RULE,
-            verdict_status=match.outcome,
-            verdict_detail=match.detail[:2000],
-            verdict_code=match.code,
-            rule_offset=match.end,
-        )
-        self._changed()
-
     # --- the end -------------------------------------------------------------------------
 
     async def _settle(self, run: Run, ended: Exit | None) -> None:
@@ -248,7 +194,7 @@ class Supervisor:
                 collected = await db.call(collect.collect, self._conf, session)
                 if collected.error:
                     workspace.note_in_log(session, f"files not collected: {collected.error}")
-            status, reason, detail = _outcome(session, ended)
+            status, reason, detail = outcome(session, ended)
             if collected.error:
                 detail = f"{detail}; files not collected: {collected.error}"
             code, number = (ended.code, ended.signal) if ended else (None, None)
@@ -300,20 +246,3 @@ class Supervisor:
             logger.info("session %s %s (%s): %s", self._id, status, reason, detail)
             self._changed()
         return finished
-
-
-def _outcome(session: AgentSession, ended: Exit | None) -> tuple[Status, Reason, str]:
-    if session.verdict:
-        return Status(session.verdict_status), Reason(session.verdict), session.verdict_detail
-    if ended is None:
-        detail = "it was gone, and nothing was left to tell how it ended"
-        return Status.FAILED, Reason.LOST, detail
-    if ended.error:
-        return Status.FAILED, Reason.LAUNCH_FAILED, ended.error
-    if ended.signal is not None:
-        name = str(ended.signal)
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(ended.signal).name
-        return Status.FAILED, Reason.EXITED, f"killed by {name}"
-    status = Status.FAILED if ended.code else Status.COMPLETED
-    return status, Reason.EXITED, f"exited with code {ended.code}"

@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { Filters } from "./filters.js";
 import "./page.js";
+import { Painter } from "./painter.js";
 import { Rows } from "./rows.js";
 import { LiveSocket } from "./socket.js";
 import { refresh as refreshTimes } from "./time.js";
@@ -22,6 +23,7 @@ class List {
     this.nextCursor = element.dataset.nextCursor;
     this.pageSize = Number(element.dataset.pageSize);
     this.frames = [];
+    this.painter = new Painter(() => this.draw());
     this.coming = new Map(); // sessions that have no row yet and will get one
     this.leaving = new Set(); // ids of rows that will go
     this.sinceRefetch = null;
@@ -35,7 +37,7 @@ class List {
     });
     this.table.addEventListener("pointerleave", () => {
       this.pointerMoved = 0;
-      this.schedule();
+      this.painter.request();
     });
     this.connection = new Connection(() => (this.counts.running ? "running" : "idle"));
     this.showCounts(this.counts);
@@ -55,21 +57,8 @@ class List {
     if (message.type === "changes" || message.type === "waiting" || message.type === "reset") {
       this.frames.push(message);
       this.sinceRefetch?.push(message);
-      this.schedule();
+      this.painter.request();
     }
-  }
-
-  /** Draw at the next frame; a hidden tab gets none, so a timer does it there. */
-  schedule() {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    const draw = () => {
-      if (!this.scheduled) return;
-      this.scheduled = false;
-      this.draw();
-    };
-    requestAnimationFrame(draw);
-    setTimeout(draw, 200);
   }
 
   draw() {
@@ -118,7 +107,7 @@ class List {
       return;
     }
     clearTimeout(this.steadyTimer);
-    this.steadyTimer = setTimeout(() => this.schedule(), STEADY);
+    this.steadyTimer = setTimeout(() => this.painter.request(), STEADY);
   }
 
   /** Let rows come and go. */
@@ -210,7 +199,7 @@ class List {
       this.showNext(fresh.dataset.nextCursor);
       refreshTimes(this.rows.body);
       this.frames.push(...this.sinceRefetch);
-      this.schedule();
+      this.painter.request();
     } catch {
       this.refetchSoon();
     } finally {

@@ -2,6 +2,7 @@
 
 import { AnsiParser } from "./ansi.js";
 import { coloursOf } from "./colours.js";
+import { Painter } from "./painter.js";
 import { Screen } from "./screen.js";
 import { size } from "./time.js";
 
@@ -29,7 +30,7 @@ export class LogView {
     this.expected = null;
     this.ended = false;
     this.emptyText = "";
-    this.notBefore = 0;
+    this.painter = new Painter(() => this.draw());
     this.screen = new Screen();
     this.parser = new AnsiParser(this.screen);
     this.decoder = new TextDecoder();
@@ -64,7 +65,7 @@ export class LogView {
     this.place.replaceChildren();
     this.nodes = [];
     this.nodesBase = 0;
-    this.schedule();
+    this.painter.request();
   }
 
   /** Bytes that stand at `offset`. Returns the offset to go on from, or null where some miss. */
@@ -81,7 +82,7 @@ export class LogView {
       }
       this.expected += fresh.length;
       this.parser.feed(this.decoder.decode(fresh, { stream: true }), starts);
-      this.schedule();
+      this.painter.request();
     }
     return this.expected;
   }
@@ -89,33 +90,13 @@ export class LogView {
   /** Nothing more will come. */
   end() {
     this.ended = true;
-    this.schedule();
+    this.painter.request();
   }
 
   /** What is said while there is no output. */
   explainEmptiness(text) {
     this.emptyText = text;
-    this.schedule();
-  }
-
-  schedule() {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    const draw = () => {
-      if (!this.scheduled) return;
-      this.scheduled = false;
-      const begun = performance.now();
-      this.draw();
-      // Drawing takes at most about a third of the time, however fast the log grows.
-      this.notBefore = performance.now() + Math.min(2 * (performance.now() - begun), 500);
-    };
-    const soon = () => {
-      requestAnimationFrame(draw);
-      setTimeout(draw, 250); // a hidden tab gets no frames
-    };
-    const pause = this.notBefore - performance.now();
-    if (pause > 16) setTimeout(soon, pause);
-    else soon();
+    this.painter.request();
   }
 
   draw() {

@@ -30,7 +30,7 @@ class Door:
         """Start a verb and leave it running."""
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(
-            [*self.command, *words], env=self.site.env, **{**streams, **options}
+            [*self.command, *words], env=self.site.env, bufsize=0, **{**streams, **options}
         )
 
     def create(self, *words: str) -> str:

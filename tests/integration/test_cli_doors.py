@@ -35,7 +35,7 @@ def unserved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
         yield site
 
 
-@pytest.fixture(params=DOORS.values(), ids=DOORS.keys())
+@pytest.fixture(params=list(DOORS.values()), ids=list(DOORS))
 def door(request: pytest.FixtureRequest) -> Door:
     """Each door in turn."""
     command, up = request.param

@@ -91,7 +91,7 @@ def _become_follower(follow: verbs.Follow) -> NoReturn:
     argv = follower.command(
         str(current().root), follow.with_exit_code, follow.session_json, follow.log_file
     )
-    os.execv(argv[0], argv)  # noqa: S606 - no shell is what is wanted
+    os.execv(argv[0], argv)
 
 
 def _up(words: list[str]) -> int:

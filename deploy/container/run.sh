@@ -1,0 +1,77 @@
+#!/bin/sh
+# Keeps the server running, below an init that reaps: `tini -- run.sh` in the container.
+#
+# Sessions are not children of the server: its death ends none of them, and the next one finds them
+# again. A server that dies comes back after 1 s, and after up to 30 s while it keeps dying; one
+# that has run for a minute counts as well again. SIGTERM and SIGINT end the server, then this.
+set -u
+
+longest_pause=30
+well_after=60
+
+say() { printf 'hiveweb container: %s\n' "$*" >&2; }
+
+case $0 in
+    */*) here=${0%/*} ;;
+    *) here=. ;;
+esac
+root=$(cd "$here/../.." && pwd) || exit 1
+python=$root/.venv/bin/python
+manage=$root/manage.py
+
+# A setting as the server reads it: from the environment, else from the env file.
+setting() {
+    "$python" -I -S -c \
+        'import sys; sys.path.insert(0, sys.argv[1])
+from hiveweb.env import Env; print(Env(sys.argv[1]).str(sys.argv[2]))' "$root" "$1" 2>/dev/null
+}
+
+ending='' told='' server='' sleeper=''
+end() {
+    ending=1 told=1
+    [ -z "$server" ] || kill -TERM "$server" 2>/dev/null
+    [ -z "$sleeper" ] || kill -TERM "$sleeper" 2>/dev/null
+}
+trap end TERM INT
+
+# Run a server to its end and set `code`. A trapped signal interrupts `wait`, so it is repeated.
+serve() {
+    "$python" "$manage" hive up --no-sample "$@" &
+    server=$!
+    [ -z "$ending" ] || kill -TERM "$server" 2>/dev/null # it was told before we knew whom to tell
+    told=1
+    while [ -n "$told" ]; do
+        told=''
+        wait "$server"
+        code=$?
+    done
+    server=''
+}
+
+rest() {
+    sleep "$1" &
+    sleeper=$!
+    [ -n "$ending" ] || wait "$sleeper"
+    kill -TERM "$sleeper" 2>/dev/null
+    sleeper=''
+}
+
+"$python" "$manage" hive init || say "hive init failed; the server will try again"
+
+pause=1
+while [ -z "$ending" ]; do
+    set --
+    if [ -z "$(setting HIVE_TOKEN)" ]; then
+        say "HIVE_TOKEN is not set: the server listens on 127.0.0.1 inside the container only;" \
+            "docker exec works, a published port does not"
+        set -- --host 127.0.0.1
+    fi
+    begun=$(date +%s)
+    serve "$@"
+    [ -z "$ending" ] || break
+    [ $(($(date +%s) - begun)) -lt "$well_after" ] || pause=1
+    say "the server ended with code $code; sessions go on; starting it again in $pause s"
+    rest "$pause"
+    pause=$((pause * 2 < longest_pause ? pause * 2 : longest_pause))
+done
+say "stopped"

@@ -1,0 +1,167 @@
+"""One command on this machine, alive or ended: its end, its tree, its signals."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+from sessions_app.launchers import processes, records
+from sessions_app.launchers.base import Exit
+
+#: How long SIGKILL may take to empty a tree, in seconds.
+KILL_TIME = 5.0
+
+
+class LocalRun:
+    """One command and its tree on this machine."""
+
+    def __init__(
+        self,
+        session: UUID,
+        attempt: int,
+        run_dir: Path,
+        launch: dict[str, object],
+        table: processes.SharedTable,
+    ) -> None:
+        self._session = str(session)
+        self._attempt = attempt
+        self._run_dir = run_dir
+        self._table = table
+        self.pid = _number(launch, "pid")
+        self.launched_at = float(str(launch.get("at") or 0))
+        self._here = (
+            launch.get("boot_id") == records.boot_id()
+            and launch.get("pid_ns") == records.pid_namespace()
+        )
+        self._start = _number(launch, "start_time")
+        self._recorder = (_number(launch, "recorder_pid"), _number(launch, "recorder_start"))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the command itself still runs."""
+        return self._here and records.start_time(self.pid) == self._start
+
+    def _recorder_alive(self) -> bool:
+        pid, started = self._recorder
+        return self._here and records.start_time(pid) == started
+
+    def _exit(self) -> Exit | None:
+        with open_directory(self._run_dir) as fd:
+            record = records.read(fd, f"exit-{self._attempt}")
+        if record is None:
+            return None
+        code, number, error = record.get("code"), record.get("signal"), record.get("error")
+        return Exit(
+            code if isinstance(code, int) else None,
+            number if isinstance(number, int) else None,
+            str(error) if error else None,
+            float(str(record.get("at") or time.time())),
+            record.get("tree_ended") is True,
+        )
+
+    async def command_ended(self) -> Exit | None:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        if self._here:
+            await _process_ended(self.pid, self._start)
+        pause = 0.001
+        while (ended := self._exit()) is None and self._recorder_alive():
+            await asyncio.sleep(pause)  # the recorder writes within a moment, or the disk is full
+            pause = min(pause * 2, 1.0)
+        return ended or self._exit()
+
+    async def tree_ended(self, timeout: float) -> bool:  # noqa: ASYNC109 - see base.Run
+        """See :class:`sessions_app.launchers.base.Run`."""
+        if not self._here:
+            return True
+        deadline = time.monotonic() + timeout
+        # A recorder is there until its last descendant has gone and then says so; one that was
+        # killed did not, and the table has to be asked.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await _process_ended(*self._recorder)
+        if (ended := self._exit()) is not None and ended.tree_ended:
+            return True
+        pause = 0.02
+        while await self._members():
+            if time.monotonic() + pause > deadline:
+                return False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.25)
+        return True
+
+    async def _members(self) -> dict[int, int]:
+        """pid and start time of every process of the run."""
+        table = await self._table.fresh()
+        recorder, started = self._recorder
+        known = table.by_pid.get(recorder)
+        roots = {recorder} if known is not None and known.started == started else set()
+        pids = table.members(self._session, self.pid, self._start, roots)
+        return {pid: table.by_pid[pid].started for pid in pids}
+
+    async def end_tree(self, grace: float) -> list[int]:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        if not self._here:
+            return []
+        await self._signal_all(signal.SIGTERM)
+        if await self.tree_ended(grace):
+            return []
+        deadline = time.monotonic() + KILL_TIME
+        while True:  # a tree that forks while it is killed needs more than one round
+            left = await self._signal_all(signal.SIGKILL)
+            if not left or time.monotonic() > deadline:
+                return sorted(left)
+            await self.tree_ended(0.1)
+
+    async def _signal_all(self, number: int) -> dict[int, int]:
+        members = await self._members()
+        for pid, started in members.items():
+            processes.send(pid, started, number)
+            if number == signal.SIGTERM:  # a paused process could not act on it
+                processes.send(pid, started, signal.SIGCONT)
+        return members
+
+
+@contextlib.contextmanager
+def open_directory(path: Path) -> Iterator[int]:
+    """A descriptor of a directory that is not a link."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _number(record: dict[str, object], key: str) -> int:
+    value = record.get(key)
+    return value if isinstance(value, int) else -1
+
+
+async def _process_ended(pid: int, started: int) -> None:
+    """Wait until a process has ended, without polling (pidfd)."""
+    if pid <= 0:
+        return
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if records.start_time(pid) != started:
+            return
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+
+        def resolve() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        loop.add_reader(fd, resolve)
+        try:
+            await ended
+        finally:
+            loop.remove_reader(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,109 @@
+"""The API's description: complete, stable, and shown without the help of other hosts."""
+
+import re
+from typing import Any
+
+from tests.integration.api_client import API, create, fetch, run
+from tests.support import Server
+
+#: Generated clients are built on these.
+OPERATIONS = {
+    "create_session": ("post", "/sessions"),
+    "list_sessions": ("get", "/sessions"),
+    "get_session": ("get", "/sessions/{session_id}"),
+    "get_status": ("get", "/sessions/{session_id}/status"),
+    "start_session": ("post", "/sessions/{session_id}/start"),
+    "stop_session": ("post", "/sessions/{session_id}/stop"),
+    "wait_for_session": ("get", "/sessions/{session_id}/wait"),
+    "read_log": ("get", "/sessions/{session_id}/log"),
+    "stream_log": ("get", "/sessions/{session_id}/log/stream"),
+    "list_outputs": ("get", "/sessions/{session_id}/outputs"),
+    "download_output": ("get", "/sessions/{session_id}/outputs/{path}"),
+    "get_registry": ("get", "/registry"),
+    "cleanup_sessions": ("post", "/cleanup"),
+}
+
+
+def test_every_operation_is_described_with_its_errors(shared_server: Server) -> None:
+    document = fetch(shared_server, "GET", f"{API}/openapi.json").json
+    found = {
+        operation["operationId"]: (method, path.removeprefix(API), operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert {name: where[:2] for name, where in found.items()} == OPERATIONS
+    for name, (_, path, operation) in found.items():
+        responses = operation["responses"]
+        expected = {"400", "401", "403", "500", "503"} | ({"404"} if "{" in path else set())
+        assert expected <= set(responses), name
+        for status, response in responses.items():
+            content = set(response["content"])
+            if int(status) >= 400:
+                assert content == {"application/problem+json"}, (name, status)
+            else:
+                assert content, (name, status)
+
+
+def test_the_docs_page_needs_no_other_host(shared_server: Server) -> None:
+    page = fetch(shared_server, "GET", f"{API}/docs")
+    assert page.status == 200
+    html = page.body.decode()
+    assert not re.search(r"(?:https?:)?//[a-z]", html)
+    assert '"validatorUrl": null' in html
+    assets = re.findall(r'(?:src|href)="([^"]+)"', html)
+    assert len(assets) >= 3
+    for asset in assets:
+        assert fetch(shared_server, "GET", asset).status == 200, asset
+    assert fetch(shared_server, "GET", f"{API}/openapi.json").status == 200
+
+
+def _conforms(value: Any, schema: dict[str, Any], known: dict[str, Any], where: str) -> None:
+    """Check a value against what the document says, allowing nothing that is not said."""
+    if "$ref" in schema:
+        _conforms(value, known[schema["$ref"].rpartition("/")[2]], known, where)
+    elif "anyOf" in schema:
+        chosen = [s for s in schema["anyOf"] if (s.get("type") == "null") is (value is None)]
+        assert len(chosen) == 1, (where, value)
+        _conforms(value, chosen[0], known, where)
+    elif "properties" in schema:
+        assert set(value) == set(schema["properties"]), where
+        for name, inner in schema["properties"].items():
+            _conforms(value[name], inner, known, f"{where}.{name}")
+    elif schema["type"] == "array":
+        assert isinstance(value, list), where
+        for item in value:
+            _conforms(item, schema["items"], known, f"{where}[]")
+    else:
+        types = {"object": dict, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+        assert type(value) is types[schema["type"]], (where, value)
+        assert value in schema.get("enum", [value]), (where, value)
+        inner = schema.get("additionalProperties")
+        for name in value if isinstance(inner, dict) else ():
+            _conforms(value[name], inner, known, f"{where}.{name}")
+
+
+def test_answers_are_as_described(shared_server: Server) -> None:
+    document = fetch(shared_server, "GET", f"{API}/openapi.json").json
+    create(shared_server, metadata={"k": [1, None]})
+    session_id = run(shared_server, "--exit", "--seconds", "0")["session_id"]
+    fetch(shared_server, "GET", f"{API}/sessions/{session_id}/wait?until=end&timeout=40")
+    asked = [
+        (200, "get", "/sessions", None),
+        (200, "get", "/sessions/{session_id}", None),
+        (200, "get", "/sessions/{session_id}/status", None),
+        (200, "get", "/sessions/{session_id}/wait", None),
+        (200, "get", "/sessions/{session_id}/outputs", None),
+        (202, "post", "/sessions/{session_id}/stop", None),
+        (409, "post", "/sessions/{session_id}/start", None),
+        (200, "get", "/registry", None),
+        (201, "post", "/sessions", {"task": "x", "start": True}),
+        (200, "post", "/cleanup", {"hours": 0, "dry_run": True}),
+    ]
+    for status, method, path, body in asked:
+        url = API + path.replace("{session_id}", session_id)
+        answer = fetch(shared_server, method.upper(), url + "?timeout=0" * ("wait" in path), body)
+        assert answer.status == status, answer
+        described = document["paths"][API + path][method]["responses"][str(status)]["content"]
+        schema = described[answer.headers["content-type"]]["schema"]
+        if status < 400:  # a problem's errors may be missing
+            _conforms(answer.json, schema, document["components"]["schemas"], path)
