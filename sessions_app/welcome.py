@@ -44,8 +44,9 @@ async def show(conf: Conf, *, sample: bool) -> None:
     say(f"  {hive} --help")
     say()
     if unseen := _only_in_environment():
-        say(f"Note: {', '.join(unseen)} come(s) from the environment alone; cron and other shells")
-        say(f"see the same installation once they stand in {_shown(conf.root / 'hive.env')}.")
+        say(f"Set in this environment only: {', '.join(unseen)}.")
+        say(f"Put them into {_shown(conf.root / 'hive.env')}, so that cron and other shells find")
+        say("this installation too.")
         say()
     say("Ctrl-C stops the server; sessions go on running, and the next start finds them.")
 

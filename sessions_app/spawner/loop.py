@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from sessions_app import claims, db, doorbell, queries, registry, workspace
 from sessions_app.conf import Conf
+from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import ACTIVE, Reason
 from sessions_app.models import AgentSession
@@ -49,6 +50,13 @@ class Spawner:
 
         Running commands are left alone when this ends; the next spawner adopts them.
         """
+        user = run_user(self._conf.run_as)
+        if self._conf.run_as and user.name != self._conf.run_as:
+            logger.warning(
+                "HIVE_RUN_AS=%s cannot be used (no such user, or we are not root); hives run as %s",
+                self._conf.run_as,
+                user.name,
+            )
         with self._listening():
             await db.call(workspace.remove_interrupted_creates, self._conf)
             await self._adopt_all()

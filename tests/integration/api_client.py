@@ -27,7 +27,10 @@ class Reply:
 
     def problem(self, status: int, code: str) -> dict[str, Any]:
         """The body of a problem document, which it must be."""
-        assert (self.status, self.headers["content-type"]) == (status, "application/problem+json"), self
+        assert (self.status, self.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        ), self
         problem: dict[str, Any] = self.json
         assert (problem["status"], problem["code"]) == (status, code)
         assert problem["type"]

@@ -197,9 +197,7 @@ def test_a_server_without_a_token_serves_nobody_from_afar(site: Installation) ->
     server = Server(process, site.port, site.base / "none")
     try:
         eventually(lambda: _answers(server), "daphne to answer")
-        reply = fetch(
-            server, "GET", f"{API}/sessions", headers={"Host": "localhost"}, host=address
-        )
+        reply = fetch(server, "GET", f"{API}/sessions", headers={"Host": "localhost"}, host=address)
         assert "HIVE_TOKEN" in reply.problem(403, "forbidden")["detail"]
         assert fetch(server, "GET", f"{API}/sessions").status == 200
     finally:

@@ -23,6 +23,8 @@ OPERATIONS = {
     "cleanup_sessions": ("post", "/cleanup"),
 }
 
+TYPES = {"object": dict, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+
 
 def test_every_operation_is_described_with_its_errors(shared_server: Server) -> None:
     document = fetch(shared_server, "GET", f"{API}/openapi.json").json
@@ -74,12 +76,11 @@ def _conforms(value: Any, schema: dict[str, Any], known: dict[str, Any], where: 
         for item in value:
             _conforms(item, schema["items"], known, f"{where}[]")
     else:
-        types = {"object": dict, "string": str, "integer": int, "boolean": bool, "null": type(None)}
-        assert type(value) is types[schema["type"]], (where, value)
+        assert type(value) is TYPES[schema["type"]], (where, value)
         assert value in schema.get("enum", [value]), (where, value)
-        inner = schema.get("additionalProperties")
-        for name in value if isinstance(inner, dict) else ():
-            _conforms(value[name], inner, known, f"{where}.{name}")
+        entries = schema.get("additionalProperties")
+        for name in value if isinstance(entries, dict) else ():
+            _conforms(value[name], entries, known, f"{where}.{name}")
 
 
 def test_answers_are_as_described(shared_server: Server) -> None:

@@ -171,6 +171,11 @@ def _has_open(server: Server, path: Path) -> bool:
     return False
 
 
+def _read_to_end(connection: socket.socket) -> None:
+    while connection.recv(1024 * 1024):
+        pass
+
+
 def test_a_client_that_does_not_read_costs_no_memory(
     shared_site: Installation, shared_server: Server
 ) -> None:
@@ -195,9 +200,6 @@ def test_a_log_cut_short_while_it_is_sent_does_not_end_well(
     with _request(shared_server, path) as connection:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         os.truncate(path, 1000)
-        received = 0
         with pytest.raises(ConnectionResetError):
-            while data := connection.recv(1024 * 1024):
-                received += len(data)
-    assert received < 200 * 1024 * 1024
+            _read_to_end(connection)
     assert fetch(shared_server, "GET", "/healthz").status == 200

@@ -7,7 +7,6 @@ import pytest
 from django.conf import settings
 
 from hiveweb.guard import Guard
-from hiveweb.hosts import Authority, parse
 from hiveweb.sending import Message, Send
 from sessions_app import access
 from sessions_app.conf import Conf
@@ -295,17 +294,3 @@ async def test_without_a_token_nobody_is_served_from_afar(
 ) -> None:
     """Whatever server was bound to whatever address: a forged Host does not help."""
     assert (await knock(server=server)).status == status
-
-
-def test_authorities_are_read_as_browsers_write_them() -> None:
-    assert parse("Example.COM.:80") == Authority("example.com", "80")
-    plain = Authority("example.com", "")
-    assert plain.matches("http://example.com")
-    assert plain.matches("https://example.com")
-    assert plain.matches("http://EXAMPLE.com:80")
-    assert plain.matches("https://example.com:443")
-    assert not plain.matches("https://example.com:444")
-    assert not plain.matches("ftp://example.com")
-    assert not plain.matches("http://example.com/")
-    assert not plain.matches("http://[")
-    assert Authority("[::1]", "8765").matches("http://[::1]:8765")
