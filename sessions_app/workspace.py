@@ -27,7 +27,7 @@ from sessions_app.projection import session_json
 
 _NOFOLLOW_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A create that was interrupted this long ago (seconds) is not under way any more.
-STALE_CREATE = 600
+STALE_CREATE = 60
 
 
 @dataclass(frozen=True, slots=True)

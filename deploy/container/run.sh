@@ -56,8 +56,6 @@ rest() {
     sleeper=''
 }
 
-"$python" "$manage" hive init || say "hive init failed; the server will try again"
-
 pause=1
 while [ -z "$ending" ]; do
     set --

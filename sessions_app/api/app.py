@@ -116,8 +116,9 @@ def _endpoint(view: Callable[..., Any]) -> Callable[..., Any]:
 
     def after(response: HttpResponseBase, *, head: bool) -> HttpResponseBase:
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            refusal = problem(405, "method_not_allowed", f"use {response['Allow']} here")
-            refusal["Allow"] = response["Allow"]
+            allowed = ", ".join(sorted(response["Allow"].split(", ")))
+            refusal = problem(405, "method_not_allowed", f"use {allowed} here")
+            refusal["Allow"] = allowed
             return refusal
         return _without_body(response) if head else response
 

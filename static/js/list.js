@@ -27,7 +27,7 @@ class List {
     this.coming = new Map(); // sessions that have no row yet and will get one
     this.leaving = new Set(); // ids of rows that will go
     this.sinceRefetch = null;
-    this.pointerMoved = 0;
+    this.pointerMoved = -STEADY;
     this.watched = "";
     this.counts = this.shownCounts();
     this.held = element.querySelector("[data-held]");
@@ -36,7 +36,7 @@ class List {
       if (event.pointerType === "mouse") this.pointerMoved = performance.now();
     });
     this.table.addEventListener("pointerleave", () => {
-      this.pointerMoved = 0;
+      this.pointerMoved = -STEADY;
       this.painter.request();
     });
     this.connection = new Connection(() => (this.counts.running ? "running" : "idle"));

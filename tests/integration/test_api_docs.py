@@ -79,8 +79,9 @@ def _conforms(value: Any, schema: dict[str, Any], known: dict[str, Any], where: 
         assert type(value) is TYPES[schema["type"]], (where, value)
         assert value in schema.get("enum", [value]), (where, value)
         entries = schema.get("additionalProperties")
-        for name in value if isinstance(entries, dict) else ():
-            _conforms(value[name], entries, known, f"{where}.{name}")
+        if isinstance(entries, dict):
+            for name, entry in dict(value).items():
+                _conforms(entry, entries, known, f"{where}.{name}")
 
 
 def test_answers_are_as_described(shared_server: Server) -> None:
