@@ -14,7 +14,9 @@ from sessions_app.lifecycle import Priority
 from sessions_app.validation import shorten
 
 HELP = frozenset({"--help", "-h"})
-_PRIORITIES = frozenset({"", *(priority.word for priority in Priority)})
+#: docs/session-api.md has this word where the priority stands, in a block that must run as it is.
+_PRIORITY_NOT_GIVEN = "priority"
+_PRIORITIES = frozenset({"", _PRIORITY_NOT_GIVEN, *(priority.word for priority in Priority)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,19 @@ def new_session(words: Sequence[str]) -> NewSession:
         Invalid: no task, or too many words.
     """
     if _is_plain(words):
-        return NewSession(*words)
+        return _new_session(words)
     options, rest = split(words, flags=["--start"], valued=["--profile"])
     if not rest:
         raise Invalid("create needs a task: create TASK [PRIORITY] [METADATA]")
     nothing_else("create takes TASK [PRIORITY] [METADATA]; quote the task", rest[3:])
-    return NewSession(*rest, profile=options.get("--profile", ""), start="--start" in options)
+    return _new_session(rest, profile=options.get("--profile", ""), start="--start" in options)
+
+
+def _new_session(words: Sequence[str], *, profile: str = "", start: bool = False) -> NewSession:
+    task, priority, metadata = [*words, "", ""][:3]
+    if priority == _PRIORITY_NOT_GIVEN:
+        priority = ""
+    return NewSession(task, priority, metadata, profile=profile, start=start)
 
 
 def _is_plain(words: Sequence[str]) -> bool:

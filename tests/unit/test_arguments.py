@@ -22,6 +22,7 @@ from sessions_app.errors import Invalid, NotFound
         (["--profile=x", "high", "nonsense"], NewSession("--profile=x", "high", "nonsense")),
         (["-rf /", "high"], NewSession("-rf /", "high")),
         (["--unknown"], NewSession("--unknown")),
+        (["a task", "priority", "{}"], NewSession("a task", "", "{}")),  # as session-api.md has it
         # options before the task
         (["--start", "a task"], NewSession("a task", start=True)),
         (["--start", "a task", "high"], NewSession("a task", "high", start=True)),

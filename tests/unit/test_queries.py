@@ -1,5 +1,7 @@
 """Lists, pages, the queue, and what changed."""
 
+from typing import Any
+
 import pytest
 
 from sessions_app import claims, cleanup, queries, services
@@ -26,7 +28,7 @@ def test_filters_narrow_the_list(conf: Conf) -> None:
     low = services.create("100% of_it", priority="low")
     services.stop(low.id)
 
-    def ids(**filters: str) -> list[object]:
+    def ids(**filters: Any) -> list[object]:
         return [s.id for s in queries.find(**filters).sessions]
 
     assert ids(status="failed") == [low.id]
@@ -90,8 +92,8 @@ def test_the_queue_goes_by_priority_then_age(conf: Conf) -> None:
         "low": 4,
     }
     order = []
-    while session := claims.claim_next("here", 3):
-        order.append(session.task)
+    while claimed := claims.claim_next("here", 3):
+        order.append(claimed.task)
     assert order == ["high", "medium 1", "medium 2"]
     assert claims.claim_next("here", 3) is None
     assert claims.slots_taken() == 3
