@@ -1,35 +1,24 @@
 """The websockets of open pages: rows that change, and log bytes at their offsets.
 
 Text frames are JSON objects with a ``type``; log bytes come in binary frames, each an 8-byte
-big-endian offset and the bytes that stand there. Close codes: 4400 for a message or value that
-cannot be understood, 4404 for a session that is not there (neither is worth a reconnect).
+big-endian offset and the bytes that stand there. Close codes are those of sessions_app.viewer.
 """
 
 import asyncio
 import contextlib
-import json
-import logging
 import uuid
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
-from urllib.parse import parse_qs
 
-from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
 
 from sessions_app import db, live, log_follow, log_tail, publish, services, validation
-from sessions_app.errors import HiveError, Invalid, NotFound
+from sessions_app.errors import Invalid, NotFound
+from sessions_app.viewer import GONE, Viewer
 
-logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MALFORMED = 4400
-GONE = 4404
-
-#: A viewer that acknowledges nothing is sent this many bytes and no more.
-WINDOW_BYTES = 1024 * 1024
 #: Log bytes in one frame.
 PIECE_BYTES = 64 * 1024
 #: Seconds between two frames about the same thing; what happens meanwhile comes as one.
@@ -39,143 +28,10 @@ LOG_PAUSE = 0.03
 REREAD = 2.0
 REREAD_FINISHED = 30.0
 RETRY_DATABASE = 1.0
-#: Something is sent at least this often (seconds), so that a page knows a dead line from quiet.
-HEARTBEAT = 15.0
 DEFAULT_TAIL = 64 * 1024
 MAX_TAIL = 1024 * 1024 - 1
-MAX_MESSAGE = 16 * 1024
 #: Waiting sessions whose places a list may ask to be kept informed of.
 MAX_WATCHED = 300
-
-
-class Window:
-    """What was sent and not yet acknowledged, so that a viewer costs a bounded buffer."""
-
-    def __init__(self) -> None:
-        self._unacknowledged: deque[tuple[int, int]] = deque()
-        self._bytes = 0
-        self._newest = -1
-        self._moved = asyncio.Event()
-
-    def sent(self, mark: int, size: int) -> None:
-        """Count a frame; ``mark`` (an offset or a cursor, growing) acknowledges it."""
-        self._unacknowledged.append((mark, size))
-        self._bytes += size
-        self._newest = mark
-
-    def acknowledge(self, mark: object) -> None:
-        """Forget the frames up to ``mark``.
-
-        Raises:
-            Invalid: it is no number, or nothing like it was sent.
-        """
-        if type(mark) is not int or not 0 <= mark <= self._newest:
-            raise Invalid("an acknowledgement of what was not sent")
-        while self._unacknowledged and self._unacknowledged[0][0] <= mark:
-            self._bytes -= self._unacknowledged.popleft()[1]
-        self._moved.set()
-
-    async def room(self, size: int) -> None:
-        """Wait until a frame of ``size`` bytes may be sent."""
-        while self._bytes and self._bytes + size > WINDOW_BYTES:
-            self._moved.clear()
-            await self._moved.wait()
-
-
-class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
-    """One page's connection: what is common to the list and to a session."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._awake = asyncio.Event()
-        self._window = Window()
-        self._closing = False
-
-    async def open(self, query: dict[str, int]) -> None:
-        """Begin to tell what changes; ``query`` has the numbers of the query string."""
-        raise NotImplementedError
-
-    async def understand(self, message: dict[str, Any]) -> None:
-        """Take a message of the page's.
-
-        Raises:
-            Invalid: it is not one of those we know.
-        """
-        if set(message) != {"ack"}:
-            raise Invalid("a message we do not know")
-        self._window.acknowledge(message["ack"])
-
-    async def connect(self) -> None:
-        """Accept first: a browser does not see the code of a connection that was refused."""
-        await self.accept()
-        publish.ensure_watching()
-        self.spawn(self._beat(), "heartbeat")
-        try:
-            await self.open(_numbers(self.scope["query_string"]))
-        except NotFound:
-            await self.give_up(GONE)
-        except HiveError:
-            await self.give_up(MALFORMED)
-
-    async def disconnect(self, code: int) -> None:
-        """Stop what still runs for this page."""
-        self._closing = True
-        for task in self._tasks:
-            task.cancel()
-
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """A message of the page's: a small JSON object."""
-        if self._closing:
-            return
-        try:
-            if text_data is None or len(text_data) > MAX_MESSAGE:
-                raise Invalid("messages are short and text")
-            message = json.loads(text_data)
-            if not isinstance(message, dict):
-                raise Invalid("messages are JSON objects")
-            await self.understand(message)
-        except (HiveError, ValueError, RecursionError):
-            await self.give_up(MALFORMED)
-
-    async def sessions_changed(self, message: dict[str, Any]) -> None:
-        """A hint from :mod:`sessions_app.publish`: there is something new."""
-        self._awake.set()
-
-    async def give_up(self, code: int) -> None:
-        """Close for good; the page does not come back for these codes."""
-        self._closing = True
-        await self.close(code)
-
-    async def tell(self, message: dict[str, Any]) -> None:
-        """Send one text frame."""
-        await self.send(text_data=live.encode(message))
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT)
-            await self.tell({"type": "alive"})
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run something for as long as the page is there; if it fails, the page comes again."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or task.exception() is None or self._closing:
-            return
-        logger.error("%s failed", task.get_name(), exc_info=task.exception())
-        self.spawn(self.give_up(1011), "closing")
-
-    async def rest(self, seconds: float) -> None:
-        """Wait for a hint, at most ``seconds``."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
 
 
 class SessionsConsumer(Viewer):
@@ -294,9 +150,7 @@ class SessionConsumer(Viewer):
                     await asyncio.sleep(LOG_PAUSE)
         await self.tell({"type": "end", "offset": offset})
 
-    async def _patiently(
-        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _patiently(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read rows; a database that is away for a while is waited for."""
         while True:
             try:
@@ -311,21 +165,6 @@ class UnknownConsumer(Viewer):
     async def open(self, query: dict[str, int]) -> None:
         """There is nothing here."""
         raise NotFound("no websocket at this path")
-
-
-def _numbers(query_string: bytes) -> dict[str, int]:
-    """The values of a query string, all of them whole numbers from 0 to 2^53."""
-    try:
-        pairs = parse_qs(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=20)
-    except ValueError:
-        raise Invalid("the query string cannot be read") from None
-    numbers: dict[str, int] = {}
-    for name, values in pairs.items():
-        text = values[-1]
-        if not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= 2**53):
-            raise Invalid(f"{name} must be a whole number")
-        numbers[name] = int(text)
-    return numbers
 
 
 def _log_start(path: str, offset: int | None, tail: int) -> int:

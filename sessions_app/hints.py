@@ -41,7 +41,8 @@ async def listening(session_id: uuid.UUID) -> AsyncIterator[asyncio.Event]:
     finally:
         if pump is not None:
             pump.cancel()
-            await layer.group_discard(group, channel)
+            with contextlib.suppress(Exception):  # the layer is away: it forgets by itself
+                await layer.group_discard(group, channel)
 
 
 async def _pump(layer: Any, channel: str, changed: asyncio.Event) -> None:

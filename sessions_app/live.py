@@ -43,15 +43,7 @@ def encode(message: dict[str, Any]) -> str:
 
 def greeting(update: Update) -> str:
     """The first frame of a viewer that has missed nothing: it is connected."""
-    return encode(
-        {
-            "type": "changes",
-            "cursor": update.cursor,
-            "sessions": [],
-            "removed": [],
-            "counts": queries.counts(),
-        }
-    )
+    return _changes(update.cursor, [], [])
 
 
 def list_update(since: int | None) -> Update:
@@ -69,16 +61,23 @@ def list_update(since: int | None) -> Update:
         return Update(changes.cursor, (_reset(changes.cursor),), _queue())
     if changes.cursor == since:
         return Update(since)
-    counts = queries.counts()
+    *parts, last = _parts(changes.sessions)
     removed = [str(session_id) for session_id in changes.removed]
-    parts = _parts(changes.sessions)
-    frames = [
-        encode({"type": "changes", "cursor": since, "sessions": part, "removed": [], "counts": counts})
-        for part in parts[:-1]
-    ]
-    last = {"type": "changes", "cursor": changes.cursor, "sessions": parts[-1]}
-    frames.append(encode({**last, "removed": removed, "counts": counts}))
+    frames = [_changes(since, part, []) for part in parts]
+    frames.append(_changes(changes.cursor, last, removed))
     return Update(changes.cursor, tuple(frames), _queue())
+
+
+def _changes(cursor: int, sessions: list[dict[str, Any]], removed: list[str]) -> str:
+    return encode(
+        {
+            "type": "changes",
+            "cursor": cursor,
+            "sessions": sessions,
+            "removed": removed,
+            "counts": queries.counts(),
+        }
+    )
 
 
 def _reset(cursor: int) -> str:

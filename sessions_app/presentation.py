@@ -173,7 +173,8 @@ def size(count: int) -> str:
     while value >= 999.5 and len(units) > 1:
         value /= 1000
         units.pop(0)
-    return f"{value:.1f} {units[0]}" if value < 9.95 and units[0] != "B" else f"{value:.0f} {units[0]}"
+    digits = 1 if value < 9.95 and units[0] != "B" else 0
+    return f"{value:.{digits}f} {units[0]}"
 
 
 _EVENTS = {

@@ -129,7 +129,8 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
     event_cursor = queries.latest_event()
     row = AgentSession.objects.filter(id=row.id).first() or row
     page = live.page_json(row)
-    events = SessionEvent.objects.filter(session_id=row.id, id__lte=event_cursor).order_by("-id")
+    rows = SessionEvent.objects.filter(session_id=row.id, id__lte=event_cursor)
+    events = reversed(rows.order_by("-id")[: live.MAX_EVENTS])
     context = {
         "event_cursor": event_cursor,
         "session": row,
@@ -137,9 +138,7 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
         "row": presentation.row(row, page["waiting"]),
         "task_is_title": len(row.task) < 120 and row.task.strip() == presentation.title(row.task),
         "metadata": json.dumps(row.metadata, ensure_ascii=False, indent=2),
-        "events": [
-            (event, presentation.event_json(event)) for event in events[: live.MAX_EVENTS]
-        ][::-1],
+        "events": [(event, presentation.event_json(event)) for event in events],
         "outputs": _outputs(row),
         "paths": _paths(row),
         "stop_grace": current().stop_grace,
@@ -196,9 +195,7 @@ def stop(request: HttpRequest, session_id: str) -> HttpResponse:
     return _action(request, session_id, lambda: services.stop(session_id))
 
 
-def _action(
-    request: HttpRequest, session_id: str, act: Callable[[], AgentSession]
-) -> HttpResponse:
+def _action(request: HttpRequest, session_id: str, act: Callable[[], AgentSession]) -> HttpResponse:
     """Do it, then show the session; a script that asks for JSON gets 204 or the problem."""
     if request.headers.get("Accept") == "application/json":
         try:

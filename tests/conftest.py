@@ -54,3 +54,14 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conf:
     monkeypatch.setattr(settings, "HIVE", made)
     workspace.initialise(made)
     return made
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--run-long``: the full-length runs (make test-long)."""
+    parser.addoption("--run-long", action="store_true", help="full-length chaos and scale runs")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How many rounds a chaos test runs: 6, or 100 with ``--run-long``."""
+    return 100 if request.config.getoption("--run-long") else 6

@@ -19,11 +19,12 @@ root=$(cd "$here/../.." && pwd) || exit 1
 python=$root/.venv/bin/python
 manage=$root/manage.py
 
-# A setting as the server reads it: from the environment, else from the env file.
-setting() {
-    "$python" -I -S -c \
-        'import sys; sys.path.insert(0, sys.argv[1])
-from hiveweb.env import Env; print(Env(sys.argv[1]).str(sys.argv[2]))' "$root" "$1" 2>/dev/null
+# Whether there is a token, as the server reads its settings: environment, else env file. Settings
+# that cannot be read are left to the server, which says what is wrong with them.
+has_token() {
+    found=$("$python" -I -S -c 'import sys; sys.path.insert(0, sys.argv[1])
+from hiveweb.env import Env; print(bool(Env(sys.argv[1]).text("HIVE_TOKEN")))' "$root" 2>/dev/null)
+    [ "$found" != False ]
 }
 
 ending='' told='' server='' sleeper=''
@@ -59,7 +60,7 @@ rest() {
 pause=1
 while [ -z "$ending" ]; do
     set --
-    if [ -z "$(setting HIVE_TOKEN)" ]; then
+    if ! has_token; then
         say "HIVE_TOKEN is not set: the server listens on 127.0.0.1 inside the container only;" \
             "docker exec works, a published port does not"
         set -- --host 127.0.0.1

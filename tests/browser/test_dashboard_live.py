@@ -103,7 +103,9 @@ def test_after_a_restart_both_tabs_catch_up_without_a_lost_or_repeated_line(
         expect(tab.locator("[data-badge]")).to_have_text("failed")
 
 
-def test_the_list_catches_up_after_a_restart(page: Page, site: Installation, server: Server) -> None:
+def test_the_list_catches_up_after_a_restart(
+    page: Page, site: Installation, server: Server
+) -> None:
     open_list(page, server)
     page.evaluate("window.notReloaded = true")
     expect(page.locator("[data-empty]")).to_be_visible()

@@ -144,7 +144,8 @@ class Container:
 def blocks(document: Path) -> dict[str, str]:
     """The bash blocks of a Markdown file, by their heading and number under it."""
     found: dict[str, str] = {}
-    heading, count, current = "", 0, None
+    heading, count = "", 0
+    current: list[str] | None = None
     for line in document.read_text(encoding="utf-8").splitlines():
         if current is not None:
             if line.startswith("```"):

@@ -1,13 +1,17 @@
 """A plain HTTP client for the API's tests: shows headers and bytes, and sends what it is told."""
 
+import contextlib
 import http.client
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tests.support import Server
+from tests.support import ROOT, Installation, Server, eventually
 
 API = "/api/v1"
 
@@ -94,6 +98,34 @@ def raw(server: Server, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@contextlib.contextmanager
+def daphne(site: Installation, address: str) -> Iterator[Server]:
+    """Daphne alone, without spawner, bound to an address behind the back of our settings."""
+    site.migrate()
+    process = subprocess.Popen(
+        [
+            Path(sys.executable).parent / "daphne",
+            *("-b", address, "-p", str(site.port), "hiveweb.asgi:application"),
+        ],
+        env={**site.env, "HIVE_AUTOSPAWN": "0"},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    server = Server(process, site.port, site.base / "none")
+    try:
+        eventually(lambda: _answers(server), "daphne to answer")
+        yield server
+    finally:
+        server.kill()
+
+
+def _answers(server: Server) -> bool:
+    with contextlib.suppress(OSError):
+        return fetch(server, "GET", "/healthz").status == 200
+    return False
 
 
 @dataclass(frozen=True)

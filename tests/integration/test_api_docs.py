@@ -76,11 +76,12 @@ def _conforms(value: Any, schema: dict[str, Any], known: dict[str, Any], where: 
         for item in value:
             _conforms(item, schema["items"], known, f"{where}[]")
     else:
-        assert type(value) is TYPES[schema["type"]], (where, value)
+        kind = type(value)  # exactly: a bool is no integer here
+        assert kind is TYPES[schema["type"]], (where, value)
         assert value in schema.get("enum", [value]), (where, value)
         entries = schema.get("additionalProperties")
         if isinstance(entries, dict):
-            for name, entry in dict(value).items():
+            for name, entry in value.items():
                 _conforms(entry, entries, known, f"{where}.{name}")
 
 

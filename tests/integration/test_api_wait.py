@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.api_client import API, Reply, create, fetch, run
+from tests.integration.api_client import API, Reply, create, daphne, fetch, run
 from tests.support import Installation, Server
 
 
@@ -100,6 +100,18 @@ def test_no_change_is_missed_however_it_meets_the_wait(
         begun = time.monotonic()
         waiter = pool.submit(fetch, shared_server, "GET", f"{url}/wait?status=created&timeout=40")
         fetch(shared_server, "POST", f"{url}/stop")
+        assert waiter.result().json["status"] == "failed"
+        assert time.monotonic() - begun < 1.5
+
+
+def test_a_change_is_told_by_a_server_that_has_no_spawner_in_it(
+    pool: ThreadPoolExecutor, site: Installation
+) -> None:
+    with daphne(site, "127.0.0.1") as server:
+        session_id = create(server)["session_id"]
+        waiter = begin(pool, server, session_id)
+        begun = time.monotonic()
+        fetch(server, "POST", f"{API}/sessions/{session_id}/stop")
         assert waiter.result().json["status"] == "failed"
         assert time.monotonic() - begun < 1.5
 

@@ -1,0 +1,314 @@
+"""The page of a session: what it shows, its log, its buttons."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.support import (
+    QUIET,
+    SOON,
+    create,
+    live,
+    log_lines,
+    no_sideways_scrolling,
+    open_session,
+    until_status,
+    write_log,
+)
+from tests.support import Installation, Server
+
+NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> & " + "W" * 300
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def ended(server: Server, task: str, *args: str, **fields: object) -> str:
+    """A session that has run to its end."""
+    session_id = create(server, task, "--seconds", "0", *args, **fields)
+    until_status(server, session_id, "completed", "failed")
+    return session_id
+
+
+def test_a_failure_is_explained_on_top(page: Page, shared_server: Server) -> None:
+    session_id = ended(shared_server, "fails", "--fail", "3", priority="high")
+    open_session(page, shared_server, session_id)
+
+    expect(page.locator("[data-banner=failed] h2")).to_have_text("Failed: exit code 3")
+    expect(page.locator("[data-fact=exit_code]")).to_have_text("3")
+    expect(page.locator("[data-fact=reason]")).to_have_text("exited")
+    expect(page.locator("[data-events]")).to_contain_text("Start requested")
+    expect(page.locator("[data-stop]")).to_be_hidden()
+    expect(page.locator("[data-action=start]")).to_be_hidden()
+    expect(page.locator("[data-log-state]")).to_contain_text("complete")
+
+
+def test_colours_are_rendered_and_codes_are_not(
+    page: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = ended(shared_server, "colours")
+    write_log(shared_site, session_id, "\x1b[1;38;2;255;120;0mbold orange\x1b[0m plain\n")
+    write_log(shared_site, session_id, "\r\x1b[Kspinning 1\r\x1b[Kspun\n")
+    open_session(page, shared_server, session_id)
+
+    orange = page.get_by_text("bold orange", exact=True)
+    expect(orange).to_have_css("color", "rgb(255, 120, 0)")
+    expect(orange).to_have_css("font-weight", "700")
+    lines = log_lines(page)
+    assert lines[-2:] == ["bold orange plain", "spun"]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_whatever_it_says_is_text(
+    page: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = create(
+        shared_server, NASTY + "\nline two", NASTY, *QUIET, metadata={"x": NASTY, NASTY: [1]}
+    )
+    until_status(shared_server, session_id, "running")
+    write_log(shared_site, session_id, NASTY + "\n")
+    outputs = shared_site.output_dir(session_id)
+    (outputs / "<img src=x onerror=window.hacked=1>.txt").write_text("x")
+    open_session(page, shared_server, session_id)
+
+    for place in ("h1", "[data-task]", ".log-lines", "[data-args]", ".card pre", "[data-outputs]"):
+        expect(page.locator(place).first).to_contain_text("<img src=x onerror=window.hacked=1>")
+    write_log(shared_site, session_id, NASTY + " again\n")
+    expect(page.locator(".log-lines")).to_contain_text("again")
+
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_stop_asks_first_then_stops(page: Page, shared_server: Server) -> None:
+    session_id = create(shared_server, "to be stopped", *QUIET)
+    until_status(shared_server, session_id, "running")
+    open_session(page, shared_server, session_id)
+    page.evaluate("window.notReloaded = true")
+    expect(page.get_by_text("SIGTERM, and SIGKILL after 2 seconds")).to_be_hidden()
+
+    page.get_by_role("button", name="Stop…").click()
+    expect(page.get_by_text("SIGTERM, and SIGKILL after 2 seconds")).to_be_visible()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.get_by_role("button", name="Stop…").click()
+    page.get_by_role("button", name="Stop it").click()
+
+    expect(page.locator("[data-badge]")).to_have_text("failed")
+    expect(page.locator("[data-banner=failed]")).to_contain_text("stopped on request")
+    expect(page.locator("[data-stop]")).to_be_hidden()
+    assert page.evaluate("window.notReloaded")
+
+
+def test_start_starts(page: Page, shared_server: Server) -> None:
+    session_id = create(shared_server, "to be started", "--seconds", "0", "--exit", start=False)
+    open_session(page, shared_server, session_id)
+    expect(page.locator("[data-log-empty]")).to_contain_text("has not been started")
+
+    page.get_by_role("button", name="Start", exact=True).click()
+
+    expect(page.locator("[data-badge]")).to_have_text("completed")
+    expect(page.locator("[data-fact=ending]")).to_have_text("exit code 0")
+    expect(page.locator("[data-outputs] a")).to_have_count(3)
+    assert any("Objective" in line for line in log_lines(page))
+
+
+def test_buttons_work_without_scripts(open_page: OpenPage, shared_server: Server) -> None:
+    session_id = create(shared_server, "by hand", *QUIET, start=False)
+    plain = open_page(java_script_enabled=False)
+    plain.goto(f"{shared_server.url}/sessions/{session_id}/")
+    plain.get_by_role("button", name="Start", exact=True).click()
+    until_status(shared_server, session_id, "running")
+    plain.reload()
+    expect(plain.locator("noscript pre, pre.plain")).to_contain_text("Objective")
+    plain.get_by_role("button", name="Stop…").click()
+    plain.get_by_role("button", name="Stop it").click()
+    until_status(shared_server, session_id, "failed")
+
+
+def test_without_scripts_the_end_of_the_log_is_plain_text(
+    open_page: OpenPage, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = ended(shared_server, "plain", "--fast", "--lines", "1000", "--exit")
+    write_log(shared_site, session_id, "\x1b[31m<b>red</b>\x1b[0m\n")
+    plain = open_page(java_script_enabled=False)
+    plain.goto(f"{shared_server.url}/sessions/{session_id}/")
+
+    text = plain.locator("pre.plain").text_content() or ""
+    assert "line 001000" in text
+    assert "line 000700" not in text
+    assert text.rstrip().endswith("<b>red</b>")
+    for link in plain.locator("[data-outputs] a").all():
+        assert plain.request.get(shared_server.url + (link.get_attribute("href") or "")).ok
+
+
+def test_a_long_log_opens_at_its_end_with_bounded_memory(
+    page: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = create(shared_server, "long", *QUIET)
+    until_status(shared_server, session_id, "running")
+    write_log(shared_site, session_id, "".join(f"early {n}\n" for n in range(200_000)))
+    open_session(page, shared_server, session_id)
+    expect(page.locator(".log-lines")).to_contain_text("early 199999")
+    expect(page.locator("[data-log-omitted]")).to_contain_text("are not shown here")
+    assert re.fullmatch(r"early \d+", log_lines(page)[0])
+
+    write_log(shared_site, session_id, "".join(f"late {n}\n" for n in range(30_000)))
+    expect(page.locator(".log-lines")).to_contain_text("late 29999")
+
+    lines = log_lines(page)
+    assert len(lines) <= 5000
+    first = int(lines[0].split()[1])
+    assert lines == [f"late {n}" for n in range(first, 30_000)]
+    full = page.locator("[data-log-omitted] a").get_attribute("href") or ""
+    assert page.request.get(shared_server.url + full).body().endswith(b"late 29999\n")
+    download = page.get_by_role("link", name="Download").get_attribute("href") or ""
+    answer = page.request.get(shared_server.url + download)
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_following_pauses_for_a_reader_who_scrolls_up(
+    page: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = create(shared_server, "read me", *QUIET)
+    until_status(shared_server, session_id, "running")
+    write_log(shared_site, session_id, "".join(f"early {n}\n" for n in range(300)))
+    open_session(page, shared_server, session_id)
+    log = page.locator("[data-log]")
+    expect(page.locator(".log-lines")).to_contain_text("early 299")
+    assert log.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight") < 2
+
+    log.hover()
+    page.mouse.wheel(0, -800)
+    expect(page.locator("[data-follow]")).to_have_attribute("aria-pressed", "false")
+    place = log.evaluate("box => box.scrollTop")
+    write_log(shared_site, session_id, "later\nlatest\n")
+    expect(page.locator("[data-log-more]")).to_have_text("2 new lines ↓")
+    assert log.evaluate("box => box.scrollTop") == place
+
+    page.locator("[data-log-more]").click()
+    expect(page.locator("[data-follow]")).to_have_attribute("aria-pressed", "true")
+    write_log(shared_site, session_id, "".join(f"more {n}\n" for n in range(100)))
+    expect(page.locator(".log-lines")).to_contain_text("more 99")
+    assert log.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight") < 2
+
+
+def test_lines_wrap_or_not(page: Page, shared_site: Installation, shared_server: Server) -> None:
+    session_id = ended(shared_server, "wide", "--exit")
+    write_log(shared_site, session_id, "wide " * 400 + "\n")
+    open_session(page, shared_server, session_id)
+    log = page.locator("[data-log]")
+    assert log.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+    page.locator("[data-wrap]").click()
+    assert log.evaluate("box => box.scrollWidth > box.clientWidth")
+    page.reload()
+    live(page)
+    expect(page.locator("[data-wrap]")).to_have_attribute("aria-pressed", "false")
+
+
+def test_waiting_and_its_reason_are_shown(page: Page, site: Installation) -> None:
+    site.env["HIVE_SLOTS"] = "1"
+    server = site.up()
+    first = create(server, "busy", *QUIET)
+    until_status(server, first, "running")
+    second = create(server, "waits", *QUIET)
+    open_session(page, server, second)
+    expect(page.locator("[data-banner=waiting]")).to_have_text(
+        "Place 1 in the queue: all 1 slots are taken"
+    )
+
+    server.request("POST", f"/api/v1/sessions/{first}/stop", {})
+
+    expect(page.locator("[data-badge]")).to_have_text("running")
+    expect(page.locator("[data-banner=waiting]")).to_be_hidden()
+    clock = page.locator("[data-duration]")
+    before = clock.text_content() or ""
+    expect(clock).not_to_have_text(before, timeout=3 * SOON)
+
+
+def test_paths_can_be_copied(
+    open_page: OpenPage, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = ended(shared_server, "copy me", "--exit")
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    open_session(page, shared_server, session_id)
+
+    page.get_by_role("button", name="Copy: Log file").click()
+
+    expect(page.get_by_role("button", name="Copy: Log file")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == str(shared_site.log(session_id))
+
+
+def test_an_unknown_session_is_said_to_be_so(page: Page, shared_server: Server) -> None:
+    for unknown in ("00000000-0000-4000-8000-000000000000", "nonsense", "%3Cscript%3E"):
+        answer = page.goto(f"{shared_server.url}/sessions/{unknown}/")
+        assert answer is not None
+        assert answer.status == 404
+        expect(page.locator("main")).to_contain_text("No session has the id")
+        expect(page.get_by_role("link", name="All sessions")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(
+    scheme: str, open_page: OpenPage, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = ended(
+        shared_server, NASTY, NASTY, "--fail", "1", metadata={"long": NASTY, "k" * 200: 1}
+    )
+    write_log(shared_site, session_id, "W" * 5000 + "\n")
+    phone = open_page(viewport=PHONE, has_touch=True, is_mobile=True, color_scheme=scheme)
+    open_session(phone, shared_server, session_id)
+
+    no_sideways_scrolling(phone)
+    phone.locator("[data-wrap]").click()
+    no_sideways_scrolling(phone)
+
+
+def test_the_theme_is_kept(open_page: OpenPage, shared_server: Server) -> None:
+    page = open_page(color_scheme="light")
+    page.goto(f"{shared_server.url}/new")
+    colour = "getComputedStyle(document.documentElement).backgroundColor"
+    bright = page.evaluate(colour)
+    toggle = page.locator("[data-theme-toggle]")
+
+    toggle.click()
+    assert page.evaluate(colour) == bright
+    toggle.click()
+    dark = page.evaluate(colour)
+
+    assert dark != bright
+    page.goto(f"{shared_server.url}/")
+    assert page.evaluate(colour) == dark
+    expect(toggle).to_have_attribute("aria-label", "Colour theme: dark")
+
+
+def test_pages_work_under_a_strict_content_security_policy(
+    browser: Browser, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = ended(shared_server, "strict", "--exit")
+    write_log(shared_site, session_id, "\x1b[38;5;208morange\x1b[0m\n")
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+
+    def add_policy(route: object, request: object) -> None:
+        answer = route.fetch()  # type: ignore[attr-defined]
+        headers = {**answer.headers, "content-security-policy": POLICY}
+        route.fulfill(response=answer, headers=headers)  # type: ignore[attr-defined]
+
+    page.route("**/*", add_policy)
+    for path in ("", "new", f"sessions/{session_id}/", "sessions/unknown/"):
+        page.goto(f"{shared_server.url}/{path}")
+        if path not in ("new", "sessions/unknown/"):
+            live(page)
+    page.goto(f"{shared_server.url}/sessions/{session_id}/")
+    expect(page.get_by_text("orange", exact=True)).to_have_css("color", "rgb(255, 135, 0)")
+    context.close()
+
+    assert [text for text in complaints if "404" not in text] == []
