@@ -30,15 +30,20 @@ def slots_taken() -> int:
     return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="").count()
 
 
+def claim_waiting(owner: str, slots: int) -> list[AgentSession]:
+    """Take waiting sessions for ``owner``, the next ones first, as long as slots are free."""
+    claimed: list[AgentSession] = []
+    while (session := claim_next(owner, slots)) is not None:
+        claimed.append(session)
+    return claimed
+
+
 def claim_next(owner: str, slots: int) -> AgentSession | None:
     """Take the next waiting session for ``owner`` if a slot is free.
 
     The claim counts a new attempt; it is one guarded UPDATE, so no two spawners get one session.
     """
-    while slots_taken() < slots:
-        session = _queue().first()
-        if session is None:
-            return None
+    while (session := _queue().first()) is not None and slots_taken() < slots:
         claimed = AgentSession.objects.advance(
             session.id,
             EventKind.CLAIMED,

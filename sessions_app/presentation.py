@@ -106,7 +106,8 @@ def ending(session: AgentSession) -> str:
         Reason.LAUNCH_FAILED: f"could not be launched: {session.detail}".rstrip(": "),
         Reason.LOST: f"lost: {session.detail}".rstrip(": "),
     }
-    text = sentences.get(session.reason, session.reason or session.status)  # type: ignore[call-overload]  # any word
+    other = (session.reason or session.status).replace("_", " ")
+    text = sentences.get(session.reason, other)  # type: ignore[call-overload]  # any word
     if how and session.reason in (Reason.REPORTED, Reason.OUTCOME_RULE) and failed:
         text += f" ({how})"
     return str(text)
@@ -114,20 +115,21 @@ def ending(session: AgentSession) -> str:
 
 def _exit(session: AgentSession) -> str:
     if session.exit_signal is not None:
-        return f"killed by signal {session.exit_signal} ({signal_name(session.exit_signal)})"
+        name = signal_name(session.exit_signal)
+        return f"killed by signal {session.exit_signal}" + (f" ({name})" if name else "")
     if session.exit_code is None:
         return ""
     # A shell says of a command that a signal killed: 128 and the signal's number.
     name = signal_name(session.exit_code - 128) if 128 < session.exit_code < 160 else ""
-    return f"exit code {session.exit_code}" + (f" (128 + {name})" if name.startswith("SIG") else "")
+    return f"exit code {session.exit_code}" + (f" (128 + {name})" if name else "")
 
 
 def signal_name(number: int) -> str:
-    """``SIGKILL`` for 9; numbers without a name stay numbers."""
+    """``SIGKILL`` for 9; empty for a number without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return ""
 
 
 def run_time(session: AgentSession, now: datetime) -> str:

@@ -101,8 +101,7 @@ def start(session_id: object, args: Iterable[object] = ()) -> AgentSession:
             queued_at=now,
             args=validation.args([*session.args, *extra]),
         )
-        workspace.project(session.id)
-        session = get(session.id)
+        session = workspace.project(session.id) or get(session.id)
     if session.finished:
         raise Conflict(
             f"session {session.id} has ended ({session.status}) and cannot be started again; "

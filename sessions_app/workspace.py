@@ -207,11 +207,13 @@ def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = N
         raise
 
 
-def project(session_id: uuid.UUID) -> None:
+def project(session_id: uuid.UUID) -> AgentSession | None:
     """Bring ``session.json`` up to the row, whoever changed it and in which order.
 
     The row is read under a lock of the session's, so that of two writers the later one always
     writes the later state. A file that cannot be written leaves the row as it is: the row counts.
+
+    Returns the row as it was written; None when there is none.
     """
     conf = current()
     with file_lock.hold(conf.state_dir / "locks" / session_id.hex[:2]):
@@ -219,6 +221,7 @@ def project(session_id: uuid.UUID) -> None:
         if session is not None:
             with contextlib.suppress(OSError):
                 write_session_json(session)
+        return session
 
 
 def discard(session: AgentSession) -> None:

@@ -110,21 +110,23 @@ class Spawner:
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
         try:
-            for session_id in await db.call(self._decided):
-                supervised = self._supervised.get(session_id)
-                if supervised is not None:
-                    supervised[0].decided.set()
-            while session := await db.call(claims.claim_next, self._name, self._conf.slots):
-                self._supervise(session.id, adopt=False)
+            decided, claimed = await db.call(self._read_rows)
         except DatabaseError as error:
             logger.warning("the database cannot be used, trying again: %s", error)
+            return
+        for session_id in decided:
+            if session_id in self._supervised:
+                self._supervised[session_id][0].decided.set()
+        for session in claimed:
+            self._supervise(session.id, adopt=False)
 
-    @staticmethod
-    def _decided() -> list[UUID]:
+    def _read_rows(self) -> tuple[list[UUID], list[AgentSession]]:
+        """Sessions that a caller decided about, and those that were just claimed."""
         rows = AgentSession.objects.filter(
             status__in=ACTIVE, verdict__in=[Reason.STOPPED, Reason.REPORTED]
         )
-        return list(rows.values_list("id", flat=True))
+        decided = list(rows.values_list("id", flat=True))
+        return decided, claims.claim_waiting(self._name, self._conf.slots)
 
     def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
         supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)

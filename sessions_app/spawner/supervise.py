@@ -4,25 +4,25 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from uuid import UUID
 
-from sessions_app import claims, collect, db, workspace
+from sessions_app import collect, db, workspace
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid, LaunchError
-from sessions_app.identity import run_user
+from sessions_app.identity import RunUser, run_user
 from sessions_app.launchers.base import Exit, Launcher, LaunchSpec, Run
-from sessions_app.lifecycle import EventKind, Reason, Status
+from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
+from sessions_app.profiles import CommandProfile
+from sessions_app.spawner import ledger
 from sessions_app.spawner.environment import child_environment
-from sessions_app.spawner.verdict import outcome, read_outcome
+from sessions_app.spawner.reading import read_outcome
 
 logger = logging.getLogger(__name__)
 #: After the line that says the job is done, the command may end by itself for this long (s).
 FAREWELL = 1.0
 #: After the command's own end, what it left running may go on for this long (s).
 AFTERMATH = 2.0
-_ENDED = {Status.COMPLETED: EventKind.COMPLETED, Status.FAILED: EventKind.FAILED}
 
 
 class Supervisor:
@@ -44,26 +44,27 @@ class Supervisor:
             adopt: look for an earlier launch of the present attempt instead of launching. One
                 that never happened is put back into the queue.
         """
-        session = await self._row()
-        if session is None or session.finished or not session.claimed_by:
+        session = await db.call(ledger.load, self._id)
+        if session is None:
             return
         try:
             run = await (self._find(session) if adopt else self._launch(session))
         except (LaunchError, Invalid) as error:
-            await self._launch_failed(session, error.detail)
+            await db.call(ledger.not_launched, session, error.detail)
+            self._changed()
             return
         if run is None:
-            await self._never_ran(session)
+            await db.call(ledger.given_up, session)
+            self._changed()
             return
-        await self._mark_running(session, run)
+        if session.status == Status.STARTING:
+            await db.call(ledger.launched, session, run.pid, run.launched_at)
+            self._changed()
         await self._watch(session, run)
-        ended = await run.command_ended()
-        await self._settle(run, ended)
-
-    async def _row(self) -> AgentSession | None:
-        return await db.call(AgentSession.objects.filter(id=self._id).first)
-
-    # --- launching -----------------------------------------------------------------------
+        exited = await run.command_ended()
+        collected = await asyncio.to_thread(collect.collect, self._conf, session)
+        await db.call(ledger.ended, self._id, exited, collected)
+        self._changed()
 
     async def _find(self, session: AgentSession) -> Run | None:
         return await self._launcher.find(session.id, session.attempt)
@@ -74,8 +75,7 @@ class Supervisor:
         profile = self._conf.profile(session.profile)
         user = run_user(self._conf.run_as)
         try:
-            await db.call(workspace.prepare, self._conf, session)
-            log_fd = workspace.open_log(session, user)
+            log_fd = await asyncio.to_thread(_prepare, self._conf, session, user)
         except OSError as error:
             raise LaunchError(f"cannot start: {error}") from error
         try:
@@ -93,56 +93,10 @@ class Supervisor:
         finally:
             os.close(log_fd)
 
-    async def _launch_failed(self, session: AgentSession, detail: str) -> None:
-        workspace.note_in_log(session, detail)
-        await self._finish(
-            [Status.STARTING],
-            {"attempt": session.attempt},
-            Status.FAILED,
-            Reason.LAUNCH_FAILED,
-            detail,
-        )
-
-    async def _never_ran(self, session: AgentSession) -> None:
-        """The attempt was given up: back into the queue, or to the end if it was to be stopped."""
-        released = await db.call(
-            claims.release, session.id, session.attempt, "its launch was interrupted"
-        )
-        if not released:
-            workspace.note_in_log(session, "stopped before it ran")
-            await self._finish(
-                [Status.STARTING],
-                {"attempt": session.attempt},
-                Status.FAILED,
-                Reason.STOPPED,
-                "stopped before it ran",
-            )
-        self._changed()
-
-    async def _mark_running(self, session: AgentSession, run: Run) -> None:
-        if session.status == Status.RUNNING:
-            return
-        at = datetime.fromtimestamp(run.launched_at, UTC)
-        changed = await db.call(
-            AgentSession.objects.advance,
-            session.id,
-            EventKind.RUNNING,
-            when=[Status.STARTING],
-            guard={"attempt": session.attempt},
-            data={"pid": run.pid},
-            status=Status.RUNNING,
-            started_at=at,
-            pid=run.pid,
-        )
-        if changed:
-            await db.call(workspace.project, session.id)
-            self._changed()
-
-    # --- watching ------------------------------------------------------------------------
-
     async def _watch(self, session: AgentSession, run: Run) -> None:
         """Wait until the run is over and its whole tree has gone, whatever it takes."""
-        profile = self._conf.profile(session.profile)
+        # A profile that settings no longer have has no rules: the exit decides.
+        profile = self._conf.profiles.get(session.profile, CommandProfile(session.profile, ()))
         ended = asyncio.create_task(run.command_ended(), name="command_ended")
         reading = asyncio.create_task(
             read_outcome(session, profile, ended, self._changed), name="read_outcome"
@@ -181,68 +135,8 @@ class Supervisor:
         if left:
             logger.error("session %s: processes %s survive SIGKILL", self._id, left)
 
-    # --- the end -------------------------------------------------------------------------
 
-    async def _settle(self, run: Run, ended: Exit | None) -> None:
-        """Collect, then end the session by the first verdict there is; what comes later is late."""
-        collected: collect.Collection | None = None
-        while True:
-            session = await self._row()
-            if session is None or session.finished:
-                return
-            if collected is None:
-                collected = await db.call(collect.collect, self._conf, session)
-                if collected.error:
-                    workspace.note_in_log(session, f"files not collected: {collected.error}")
-            status, reason, detail = outcome(session, ended)
-            if collected.error:
-                detail = f"{detail}; files not collected: {collected.error}"
-            code, number = (ended.code, ended.signal) if ended else (None, None)
-            if session.verdict_code is not None:
-                code, number = session.verdict_code, None
-            settled = await self._finish(
-                [Status.RUNNING],
-                {"verdict": session.verdict, "attempt": session.attempt},
-                status,
-                reason,
-                detail,
-                at=datetime.fromtimestamp(ended.at, UTC) if ended else None,
-                exit_code=code,
-                exit_signal=number,
-                collected_files=collected.files,
-                collected_bytes=collected.bytes,
-                collect_error=collected.error,
-            )
-            if settled:
-                return
-
-    async def _finish(
-        self,
-        when: list[Status],
-        guard: dict[str, object],
-        status: Status,
-        reason: Reason,
-        detail: str,
-        at: datetime | None = None,
-        **changes: object,
-    ) -> bool:
-        now = datetime.now(UTC)
-        finished = await db.call(
-            AgentSession.objects.advance,
-            self._id,
-            _ENDED[status],
-            when=when,
-            guard=guard,
-            data={"reason": reason, "detail": detail[:500]},
-            at=now,
-            status=status,
-            reason=reason,
-            detail=detail,
-            ended_at=min(at, now) if at else now,
-            **changes,
-        )
-        if finished:
-            await db.call(workspace.project, self._id)
-            logger.info("session %s %s (%s): %s", self._id, status, reason, detail)
-            self._changed()
-        return finished
+def _prepare(conf: Conf, session: AgentSession, user: RunUser) -> int:
+    """Make what is missing of the session's directories; returns its log's descriptor."""
+    workspace.prepare(conf, session)
+    return workspace.open_log(session, user)

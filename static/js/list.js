@@ -208,4 +208,6 @@ class List {
   }
 }
 
-new List(document.querySelector("[data-list]"));
+// An address that could not be understood shows what is wrong with it, and no list.
+const place = document.querySelector("[data-list]");
+if (place) new List(place);

@@ -90,6 +90,7 @@ export class LogView {
   /** Nothing more will come. */
   end() {
     this.ended = true;
+    this.followButton.hidden = true;
     this.painter.request();
   }
 

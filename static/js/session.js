@@ -77,7 +77,7 @@ class SessionPage {
   show(session, events) {
     const finished = FINISHED.includes(session.status);
     const changed = session.status !== this.status;
-    this.status = session.status;
+    this.status = this.root.dataset.status = session.status;
     const badge = this.at("badge");
     badge.className = `badge large is-${session.status}`;
     badge.textContent = session.status;

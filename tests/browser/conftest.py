@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    BrowserType,
+    ConsoleMessage,
+    Page,
+    sync_playwright,
+)
 
 ARGS = [
     "--no-sandbox",
@@ -27,11 +34,15 @@ OpenPage = Callable[..., Page]
 def browser() -> Iterator[Browser]:
     """The system's Chromium, else the one that Playwright installed."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=ARGS
-        )
+        launched = launch(playwright.chromium)
         yield launched
         launched.close()
+
+
+def launch(chromium: BrowserType, *args: str) -> Browser:
+    """A headless Chromium of its own."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    return chromium.launch(executable_path=path, args=[*ARGS, *args])
 
 
 @pytest.fixture

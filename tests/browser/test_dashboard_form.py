@@ -19,7 +19,7 @@ def session_of(page: Page, server: Server) -> dict[str, object]:
 def test_a_session_is_created_and_started(page: Page, shared_server: Server) -> None:
     page.goto(f"{shared_server.url}/")
     page.get_by_role("link", name="New session").first.click()
-    task = 'line one\n\n  "quoted" $(touch x) `y` \'z\'\n<b>🐝</b>\n'
+    task = "line one\n\n  \"quoted\" $(touch x) `y` 'z'\n<b>🐝</b>\n"
     page.get_by_label("Task").fill(task)
     page.get_by_label("Priority").select_option("high")
     page.get_by_label("Profile").select_option("sample")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPException
 
 import pytest
 
@@ -114,6 +115,14 @@ def test_a_change_is_told_by_a_server_that_has_no_spawner_in_it(
         fetch(server, "POST", f"{API}/sessions/{session_id}/stop")
         assert waiter.result().json["status"] == "failed"
         assert time.monotonic() - begun < 1.5
+
+
+def test_a_server_that_stops_does_not_wait_for_those_who_wait(
+    pool: ThreadPoolExecutor, server: Server
+) -> None:
+    waiter = begin(pool, server, create(server)["session_id"])
+    assert server.stop() == 0
+    assert isinstance(waiter.exception(), ConnectionError | HTTPException)
 
 
 @pytest.mark.parametrize("query", ["until=never", "status=lost", "timeout=301", "timeout=-1"])

@@ -135,7 +135,7 @@ async def test_further_hosts_are_a_setting(conf: Conf, monkeypatch: pytest.Monke
 async def test_beyond_loopback_every_address_is_ours_but_no_name(
     token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "HIVE", replace(settings.HIVE, host="0.0.0.0"))  # noqa: S104
+    monkeypatch.setattr(settings, "HIVE", replace(settings.HIVE, host="0.0.0.0"))
     headers = [("Authorization", f"Bearer {token}")]
     assert (await knock(host="192.0.2.1:8765", headers=headers)).status == 200
     assert (await knock(host="[2001:db8::1]", headers=headers)).status == 200

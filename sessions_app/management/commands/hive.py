@@ -1,13 +1,13 @@
 """``manage.py hive``: arguments in, a verb's steps out. What the verbs do stands in verbs.py."""
 
-import argparse
 import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from sessions_app import arguments, client, follower, manual, verbs
@@ -26,37 +26,40 @@ class Command(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> NoReturn:
         """Take the words as they stand: no option of Django's is looked for among them."""
         del argv  # manage.py keeps the words from Django, which would take --settings from them
-        client.leave(lambda: _run(sys.argv[2:]))
+        client.repair_streams()
+        words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in sys.argv[2:]]
+        process = _PROCESSES.get(words[0]) if words else None
+        if process is None or words[1:2] in (["--help"], ["-h"]):
+            client.leave(lambda: _said(_carry_out, words))
+        # With its threads' work done, unlike leave(), and with a traceback for its log.
+        sys.exit(_said(process, words[1:], level=logging.ERROR))
 
     def print_help(self, prog_name: str, subcommand: str) -> None:
         """What ``manage.py help hive`` prints."""
         self.stdout.write(manual.overview())
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """For ``call_command("hive", ...)``."""
-        parser.add_argument("words", nargs=argparse.REMAINDER)
-
     def handle(self, *args: Any, **options: Any) -> None:
-        """For ``call_command("hive", ...)``: output as usual, SystemExit unless all went well."""
-        if code := _run([str(word) for word in options["words"]]):
-            sys.exit(code)
+        """Not for ``call_command``: a verb may go on as another program."""
+        raise CommandError(
+            "hive reads its own command line; from Python, use sessions_app.services"
+        )
 
 
-def _run(words: list[str]) -> int:
-    """Carry out a command line; returns its exit code."""
-    words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
-    process = _PROCESSES.get(words[0]) if words else None
+def _said(
+    action: Callable[[list[str]], int], words: list[str], *, level: int = logging.DEBUG
+) -> int:
+    """The exit code of an action; what goes wrong is said in a line."""
     try:
-        if process and words[1:2] not in (["--help"], ["-h"]):
-            return process(words[1:])
-        return _carry_out(words)
+        return action(words)
     except HiveError as error:
         _write(verbs.error_line(error.detail))
         return error.exit_code
-    except (KeyboardInterrupt, BrokenPipeError):
-        raise
+    except KeyboardInterrupt:
+        return client.INTERRUPTED
+    except BrokenPipeError:
+        return client.BROKEN_PIPE
     except Exception as error:  # an operator gets a line, not a traceback
-        logger.debug("hive %s failed", words[:1], exc_info=True)
+        logger.log(level, "hive %s failed", words[:1], exc_info=True)
         _write(verbs.error_line(f"internal error: {type(error).__name__}: {error}"))
         return 1
     finally:

@@ -1,0 +1,144 @@
+"""What the spawner writes down about a session: launched, not launched, decided, ended.
+
+Blocking code, to be run by :func:`sessions_app.db.call`; each function is one guarded step and
+brings session.json up to it.
+"""
+
+import logging
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sessions_app import claims, workspace
+from sessions_app.collect import Collection
+from sessions_app.launchers.base import Exit
+from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
+from sessions_app.models import AgentSession
+from sessions_app.spawner.outcome import Match
+from sessions_app.spawner.verdict import outcome
+
+logger = logging.getLogger(__name__)
+_ENDED = {Status.COMPLETED: EventKind.COMPLETED, Status.FAILED: EventKind.FAILED}
+NEVER_RAN = "stopped before it ran"
+
+
+def load(session_id: UUID) -> AgentSession | None:
+    """The row of a session that is to be supervised; None when there is nothing to do any more."""
+    session = AgentSession.objects.filter(id=session_id).first()
+    return session if session and session.claimed_by and not session.finished else None
+
+
+def launched(session: AgentSession, pid: int, at: float) -> bool:
+    """The command runs, since ``at`` (seconds since the epoch)."""
+    changed = AgentSession.objects.advance(
+        session.id,
+        EventKind.RUNNING,
+        when=[Status.STARTING],
+        guard={"attempt": session.attempt},
+        data={"pid": pid},
+        status=Status.RUNNING,
+        started_at=datetime.fromtimestamp(at, UTC),
+        pid=pid,
+    )
+    if changed:
+        workspace.project(session.id)
+    return changed
+
+
+def not_launched(session: AgentSession, detail: str) -> None:
+    """The command cannot be executed; ``detail`` says why, here and in the session's log."""
+    workspace.note_in_log(session, detail)
+    _end_unlaunched(session.id, Reason.LAUNCH_FAILED, detail)
+
+
+def given_up(session: AgentSession) -> None:
+    """The attempt never ran: back into the queue, or to the end if it was to be stopped."""
+    if not claims.release(session.id, session.attempt, "its launch was interrupted"):
+        workspace.note_in_log(session, NEVER_RAN)
+        _end_unlaunched(session.id, Reason.STOPPED, NEVER_RAN)
+
+
+def _end_unlaunched(session_id: UUID, reason: Reason, detail: str) -> None:
+    while (session := load(session_id)) is not None and session.status == Status.STARTING:
+        if session.verdict:  # stopped meanwhile
+            reason = Reason(session.verdict)
+        if _finish(session, [Status.STARTING], Status.FAILED, reason, detail):
+            return
+
+
+def looked_until(session_id: UUID, offset: int) -> None:
+    """Where the rules go on after a restart. No transition, so no event."""
+    AgentSession.objects.filter(id=session_id, status__in=ACTIVE).update(rule_offset=offset)
+
+
+def matched(session_id: UUID, match: Match) -> None:
+    """A line of output decides the outcome, unless something has decided it before."""
+    AgentSession.objects.advance(
+        session_id,
+        EventKind.OUTCOME,
+        when=[Status.RUNNING],
+        guard={"verdict": ""},
+        data={"status": match.outcome, "line": match.detail[:500], "offset": match.end},
+        verdict=Reason.OUTCOME_RULE,
+        verdict_status=match.outcome,
+        verdict_detail=match.detail[:2000],
+        verdict_code=match.code,
+        rule_offset=match.end,
+    )
+
+
+def ended(session_id: UUID, exited: Exit | None, collected: Collection) -> None:
+    """The run is over and its files are collected: end the session by its verdict or its exit.
+
+    A verdict that comes in between counts, since it was there before the end was written.
+    """
+    while (session := load(session_id)) is not None:
+        status, reason, detail = outcome(session, exited)
+        if collected.error:
+            workspace.note_in_log(session, f"files not collected: {collected.error}")
+            detail = f"{detail}; files not collected: {collected.error}"
+        code, number = (exited.code, exited.signal) if exited else (None, None)
+        if session.verdict_code is not None:
+            code, number = session.verdict_code, None
+        if _finish(
+            session,
+            [Status.RUNNING],
+            status,
+            reason,
+            detail,
+            at=datetime.fromtimestamp(exited.at, UTC) if exited else None,
+            exit_code=code,
+            exit_signal=number,
+            collected_files=collected.files,
+            collected_bytes=collected.bytes,
+            collect_error=collected.error,
+        ):
+            return
+
+
+def _finish(
+    session: AgentSession,
+    when: list[Status],
+    status: Status,
+    reason: Reason,
+    detail: str,
+    at: datetime | None = None,
+    **changes: object,
+) -> bool:
+    now = datetime.now(UTC)
+    finished = AgentSession.objects.advance(
+        session.id,
+        _ENDED[status],
+        when=when,
+        guard={"attempt": session.attempt, "verdict": session.verdict},
+        data={"reason": reason, "detail": detail[:500]},
+        at=now,
+        status=status,
+        reason=reason,
+        detail=detail,
+        ended_at=min(at, now) if at else now,
+        **changes,
+    )
+    if finished:
+        workspace.project(session.id)
+        logger.info("session %s %s (%s): %s", session.id, status, reason, detail)
+    return finished
