@@ -102,6 +102,7 @@ LOGGING = {
     "loggers": {
         "sessions_app": {"level": ENV.text("HIVE_LOG_LEVEL", "INFO").upper()},
         "django": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a refused request is the caller's news
         "daphne": {"level": "WARNING"},
     },
 }

@@ -62,6 +62,8 @@ def tail_offset(path: str, lines: int, max_bytes: int = MAX_CHUNK) -> int:
     back over is entered in the middle.
     """
     end = size(path)
+    if not lines:
+        return end
     floor = max(0, end - max_bytes)
     position, wanted = end, lines
     while position > floor:

@@ -4,6 +4,7 @@ Every change is one guarded UPDATE with its event row; the spawner is rung after
 rest. Nothing here touches a process.
 """
 
+import logging
 import uuid
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ from sessions_app.errors import Conflict, NotFound, Unavailable
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
 
+logger = logging.getLogger(__name__)
 _UNCLAIMED = {"claimed_by": ""}
 
 
@@ -116,7 +118,7 @@ def stop(session_id: object) -> AgentSession:
     """Ask for a session to be stopped; one that never ran is ``failed`` at once.
 
     A session that has ended is left as it is: success. A running one ends within its grace
-    period; see :mod:`sessions_app.waiting` to wait for that.
+    period; :func:`sessions_app.hints.until` waits for that.
 
     Raises:
         NotFound: there is no such session.
@@ -211,5 +213,5 @@ def announce(*, work: bool = False) -> None:
     elif not alive:
         try:
             registry.write_index(conf)
-        except OSError as error:
-            raise Unavailable(f"index.json cannot be written: {error}") from error
+        except OSError as error:  # a projection; the rows, which count, have been written
+            logger.warning("index.json cannot be written: %s", error)

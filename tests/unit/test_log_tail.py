@@ -17,6 +17,7 @@ from sessions_app import log_tail
         (b"a\n" * 100_000, 3, b"a\na\na\n"),
         (b"\n\n\n", 2, b"\n\n"),
         (b"a\nb\n", 0, b""),
+        (b"a\nb", 0, b""),
     ],
 )
 def test_the_last_lines_are_found_from_the_end(
@@ -24,7 +25,9 @@ def test_the_last_lines_are_found_from_the_end(
 ) -> None:
     path = tmp_path / "log"
     path.write_bytes(content)
-    assert content[log_tail.tail_offset(str(path), lines) :] == expected
+    offset = log_tail.tail_offset(str(path), lines)
+    assert content[offset:] == expected
+    assert offset <= len(content)
 
 
 def test_looking_back_is_bounded(tmp_path: Path) -> None:
