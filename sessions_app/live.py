@@ -158,6 +158,7 @@ def page_json(session: AgentSession) -> dict[str, Any]:
         **full,
         **_words(session, full),
         "ending": ending,
+        "evidence": presentation.evidence(session) if session.finished else "",
         "stopping": bool(session.verdict) and not session.finished,
     }
 

@@ -84,9 +84,8 @@ class LocalServer:
             await self._serve(reader, _Frames(writer))
         except (ConnectionError, TimeoutError):
             pass  # the client left, or takes nothing
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # by stop(); asyncio's streams would log it as a mistake
             writer.transport.abort()
-            raise
         finally:
             self._connections.discard(task)
             writer.close()

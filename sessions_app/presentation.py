@@ -113,6 +113,13 @@ def ending(session: AgentSession) -> str:
     return str(text)
 
 
+def evidence(session: AgentSession) -> str:
+    """What is known beyond :func:`ending`: the line that was matched, the error. Often nothing."""
+    if session.reason == Reason.EXITED or session.detail in ending(session):
+        return ""
+    return session.detail
+
+
 def _exit(session: AgentSession) -> str:
     if session.exit_signal is not None:
         name = signal_name(session.exit_signal)

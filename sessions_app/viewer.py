@@ -137,6 +137,8 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
         while True:
             await asyncio.sleep(HEARTBEAT)
             await self.tell({"type": "alive"})
+            for group in self.groups:  # a layer forgets who joined a day ago
+                await self.channel_layer.group_add(group, self.channel_name)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something for as long as the page is there; if it fails, the page comes again."""

@@ -136,7 +136,10 @@ class List {
   shownCounts() {
     const chips = document.querySelectorAll("[data-chips] [data-status]");
     return Object.fromEntries(
-      [...chips].map((chip) => [chip.dataset.status, Number(chip.querySelector("[data-count]").textContent)]),
+      [...chips].map((chip) => [
+        chip.dataset.status,
+        Number(chip.querySelector("[data-count]").textContent),
+      ]),
     );
   }
 
@@ -172,8 +175,9 @@ class List {
     const narrowed = Boolean(status || priority || text || cursor);
     const empty = this.rows.size === 0;
     this.table.hidden = empty;
-    this.element.querySelector("[data-empty-filtered]").hidden = !(empty && (narrowed || this.total));
-    this.element.querySelector("[data-empty]").hidden = !(empty && !narrowed && !this.total);
+    const first = !narrowed && !this.total;
+    this.element.querySelector("[data-empty-filtered]").hidden = !empty || first;
+    this.element.querySelector("[data-empty]").hidden = !empty || !first;
   }
 
   refetchSoon() {

@@ -42,7 +42,8 @@ export class Outputs {
 
   draw({ files, truncated }) {
     const total = files.reduce((sum, file) => sum + file.size, 0);
-    this.count.textContent = files.length ? `${files.length}${truncated ? "+" : ""}, ${size(total)}` : "";
+    const number = `${files.length}${truncated ? " or more" : ""}`;
+    this.count.textContent = files.length ? `${number}, ${size(total)}` : "";
     const more = files.length - SHOWN;
     this.note.textContent = files.length ? "" : this.live ? "None yet." : "None.";
     if (more > 0) this.note.textContent = `${more} more are not shown.`;

@@ -88,7 +88,8 @@ function setUpForms() {
   document.addEventListener("keydown", (event) => {
     const search = document.querySelector("[data-search]");
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-    if (event.key !== "/" || !search || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const chord = event.ctrlKey || event.metaKey || event.altKey;
+    if (event.key !== "/" || !search || typing || chord) return;
     event.preventDefault();
     search.select();
   });

@@ -78,7 +78,8 @@ export class Screen {
       this.breakLongLine();
       const columns = width(character);
       const line = this.line();
-      if ((columns === 0 || line.joins(this.column)) && line.combine(this.column, character)) continue;
+      const joined = columns === 0 || line.joins(this.column);
+      if (joined && line.combine(this.column, character)) continue;
       this.putOne(character, columns || 1);
     }
   }

@@ -98,9 +98,8 @@ class SessionPage {
     const failed = this.at("banner=failed");
     failed.hidden = session.status !== "failed";
     this.at("ending").textContent = session.ending;
-    const detail = session.detail ?? "";
-    this.at("detail").textContent = detail;
-    this.at("detail").hidden = !detail || session.ending.includes(detail);
+    this.at("evidence").textContent = session.evidence;
+    this.at("evidence").hidden = !session.evidence;
     const finished = FINISHED.includes(session.status);
     this.at("banner=waiting").hidden = finished || !session.summary;
     this.at("summary").textContent = capitalised(session.summary);

@@ -190,6 +190,8 @@ def test_a_session_that_is_removed_ends_its_followers(hive: Door, site: Installa
     assert first_line(follower) == b"a line\n"
 
     # when it is stopped and removed before the follower looks again
+    stat = Path(f"/proc/{follower.pid}/stat")
+    eventually(lambda: ") S " in stat.read_text(), "the follower to have looked and to wait")
     follower.send_signal(signal.SIGSTOP)
     assert hive("stop", session_id).returncode == 0
     assert hive("cleanup", "0").returncode == 0

@@ -130,7 +130,7 @@ async def test_what_is_no_complete_request_is_not_carried_out(
 
 
 async def test_a_client_that_sends_nothing_is_let_go(
-    conf: Conf, monkeypatch: pytest.MonkeyPatch
+    conf: Conf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(local_socket, "REQUEST_TIMEOUT", 0.05)
     async with serving(conf):
@@ -138,6 +138,7 @@ async def test_a_client_that_sends_nothing_is_let_go(
         writer.write(client.MAGIC)
         assert await reader.read() == b""
         writer.close()
+    assert caplog.records == []
 
 
 async def test_another_user_is_refused(conf: Conf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ async def test_a_verb_whose_client_left_is_closed_on_a_database_thread(
 
 
 async def test_stopping_the_server_ends_what_is_under_way(
-    conf: Conf, monkeypatch: pytest.MonkeyPatch
+    conf: Conf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     closed = threading.Event()
 
@@ -121,6 +121,7 @@ async def test_stopping_the_server_ends_what_is_under_way(
 
     assert rest == []  # no exit code: the client goes on without a server
     assert closed.wait(5)
+    assert caplog.records == []
 
 
 async def test_a_verb_that_breaks_is_said_in_a_line(

@@ -157,3 +157,17 @@ def test_a_run_that_has_not_begun_has_no_duration() -> None:
 def test_events_are_said_in_words(kind: str, data: Any, text: str) -> None:
     event = SessionEvent(id=7, session_id=uuid.uuid4(), kind=kind, at=NOW, data=data)
     assert presentation.event_json(event)["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"reason": "exited", "exit_code": 3, "detail": "exited with code 3"}, ""),
+        ({"reason": "stopped", "detail": "stopped before it ran"}, ""),
+        ({"reason": "launch_failed", "detail": "no such file"}, ""),
+        ({"reason": "outcome_rule", "detail": "✗ it broke"}, "✗ it broke"),
+        ({"reason": "outcome_rule"}, ""),
+    ],
+)
+def test_evidence_says_only_what_the_ending_does_not(fields: dict[str, Any], words: str) -> None:
+    assert presentation.evidence(session(status="failed", **fields)) == words
