@@ -17,16 +17,14 @@ import _socket
 import os
 import sys
 
-from hiveweb.env import Env, EnvError, socket_path
+from hiveweb.env import Env, socket_path
+from sessions_app.streams import TEMPORARY_FAILURE, complain, leave, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
 MAGIC = b"HIVE1\0"
-#: Exit codes: 128 and the signal, as a shell has it; sysexits.h's EX_TEMPFAIL.
-INTERRUPTED, BROKEN_PIPE, TEMPORARY_FAILURE = 130, 141, 75
 #: Seconds until the server has taken the connection, and until it has acknowledged the request.
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 10.0
 #: These are processes of their own, not requests.
@@ -37,54 +35,6 @@ def main() -> NoReturn:
     """Carry out ``sys.argv[2:]`` for the installation in the directory ``sys.argv[1]``."""
     root = os.path.realpath(sys.argv[1])
     leave(lambda: call(root, [os.fsencode(word) for word in sys.argv[2:]]))
-
-
-def leave(action: Callable[[], int]) -> NoReturn:
-    """Run ``action`` and exit with its code at once; finalising Python takes milliseconds."""
-    repair_streams()
-    try:
-        code = action()
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except BrokenPipeError:
-        code = BROKEN_PIPE
-    except (OSError, EnvError) as error:
-        complain(str(error))
-        code = 2 if isinstance(error, EnvError) else 1
-    os._exit(code)
-
-
-def repair_streams() -> None:
-    """Open /dev/null where a standard stream is closed, or our next file would take its place."""
-    for fd in range(3):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-
-
-def complain(detail: str) -> None:
-    """One line on standard error; let go if nobody can read it."""
-    try:  # noqa: SIM105 - contextlib costs as much as all we import
-        write_all(2, f"hive: {detail}\n".encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of ``data``, also where the caller left the descriptor non-blocking.
-
-    Raises:
-        OSError: it cannot be written; BrokenPipeError when the reader is gone.
-    """
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:
-            import select  # noqa: PLC0415 - rarely needed
-
-            select.select([], [fd], [])
 
 
 def call(root: str, words: list[bytes]) -> int:

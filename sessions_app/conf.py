@@ -34,6 +34,12 @@ class Conf:
     autospawn: bool
 
     @property
+    def base_url(self) -> str:
+        """Where a browser on this machine finds us, without a slash at the end."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - shown
+        return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self.port}"
+
+    @property
     def sessions_dir(self) -> Path:
         """Where session directories and index.json lie."""
         return self.workspace / ".swarm" / "sessions"

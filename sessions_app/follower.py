@@ -13,7 +13,7 @@ import sys
 import time
 
 from hiveweb.env import Env, state_dir
-from sessions_app import client
+from sessions_app import streams
 
 #: What ``manage.py`` hands to ``python -I -S -c``, before the arguments of :func:`main`.
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from sessions_app.follower import main; main()"
@@ -38,7 +38,7 @@ class Gone(Exception):
 def main() -> None:
     """Follow ``ROOT FLAG SESSION_JSON LOG_FILE`` from the command line and exit."""
     root, flag, *files = (os.fsencode(word) for word in sys.argv[1:])
-    client.leave(lambda: follow(Env(os.fsdecode(root)), flag == b"1", *files))
+    streams.leave(lambda: follow(Env(os.fsdecode(root)), flag == b"1", *files))
 
 
 def command(root: str, with_exit_code: bool, session_json: str, log_file: str) -> list[str]:
@@ -71,7 +71,7 @@ def follow(env: Env, with_exit_code: bool, session_json: bytes, log_file: bytes)
             session.look()  # before the log: what was written before the end is then there
         except Gone:
             copy.round()
-            client.complain("the session was removed while it was followed")
+            streams.complain("the session was removed while it was followed")
             return 1
         moved, rest = copy.round()
         now = time.monotonic()

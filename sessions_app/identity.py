@@ -1,4 +1,4 @@
-"""Which user and group hives run as (DESIGN: two users)."""
+"""Which user and group hives run as (docs/decisions/two-users.md)."""
 
 import os
 import pwd

@@ -20,6 +20,7 @@ from django.db import DatabaseError
 from sessions_app import client, db, doorbell, verbs
 from sessions_app.conf import Conf
 from sessions_app.errors import Forbidden, Invalid, TooLarge, Unavailable
+from sessions_app.verb_steps import Exit, Follow, Pause, Print, Step, error_line
 
 logger = logging.getLogger(__name__)
 MAX_REQUEST = 1024 * 1024
@@ -95,8 +96,8 @@ class LocalServer:
             self._admit(frames.peer_uid())
             words = await _request(reader)
         except (Forbidden, Invalid, TooLarge, Unavailable) as refusal:
-            await frames.step(verbs.error_line(refusal.detail))
-            await frames.step(verbs.Exit(refusal.exit_code))
+            await frames.step(error_line(refusal.detail))
+            await frames.step(Exit(refusal.exit_code))
             return
         if words is None:
             return
@@ -111,8 +112,8 @@ class LocalServer:
             except Exception as error:  # the door stays open whatever a verb does
                 logger.exception("hive %s failed", words[:1])
                 detail = f"internal error ({type(error).__name__}); see the server's log"
-                await frames.step(verbs.error_line(detail))
-                await frames.step(verbs.Exit(1))
+                await frames.step(error_line(detail))
+                await frames.step(Exit(1))
 
     def _admit(self, uid: int) -> None:
         if uid not in (0, os.geteuid()):
@@ -146,18 +147,18 @@ class _Frames:
         async with asyncio.timeout(TAKE_TIMEOUT):
             await self._writer.drain()
 
-    async def step(self, step: verbs.Step) -> None:
+    async def step(self, step: Step) -> None:
         """Send what a verb's step means for the client; a pause is slept here."""
         match step:
-            case verbs.Print(data, to_stderr):
+            case Print(data, to_stderr):
                 for begin in range(0, len(data), MAX_FRAME):
                     await self.send(b"e" if to_stderr else b"o", data[begin : begin + MAX_FRAME])
-            case verbs.Pause(seconds):
+            case Pause(seconds):
                 await asyncio.sleep(seconds)
-            case verbs.Follow(session_json, log_file, with_exit_code):
+            case Follow(session_json, log_file, with_exit_code):
                 fields = ("1" if with_exit_code else "0", session_json, log_file)
                 await self.send(b"f", b"\0".join(map(os.fsencode, fields)))
-            case verbs.Exit(code):
+            case Exit(code):
                 await self.send(b"x", str(code).encode())
 
 
@@ -185,7 +186,7 @@ async def _request(reader: asyncio.StreamReader) -> list[str] | None:
     return [item.decode("utf-8", "surrogateescape") for item in items]
 
 
-async def _steps(words: list[str]) -> AsyncGenerator[verbs.Step, None]:
+async def _steps(words: list[str]) -> AsyncGenerator[Step, None]:
     """A verb's steps, carried out in slices on the database threads."""
     turn = threading.Lock()
     steps = verbs.run(words)
@@ -193,7 +194,7 @@ async def _steps(words: list[str]) -> AsyncGenerator[verbs.Step, None]:
         over = False
         while not over:
             batch = await db.call(_slice, steps, turn)
-            over = not batch or isinstance(batch[-1], verbs.Exit)
+            over = not batch or isinstance(batch[-1], Exit)
             for step in batch:
                 yield step
     finally:
@@ -201,19 +202,19 @@ async def _steps(words: list[str]) -> AsyncGenerator[verbs.Step, None]:
         await asyncio.shield(db.call(_close, steps, turn))
 
 
-def _slice(steps: Generator[verbs.Step, None, None], turn: threading.Lock) -> list[verbs.Step]:
+def _slice(steps: Generator[Step, None, None], turn: threading.Lock) -> list[Step]:
     """The next steps: those of one slice's time, or up to a pause."""
-    batch: list[verbs.Step] = []
+    batch: list[Step] = []
     until = time.monotonic() + SLICE
     with turn:
         for step in steps:
             batch.append(step)
-            if isinstance(step, verbs.Pause) or time.monotonic() > until:
+            if isinstance(step, Pause) or time.monotonic() > until:
                 break
     return batch
 
 
-def _close(steps: Generator[verbs.Step, None, None], turn: threading.Lock) -> None:
+def _close(steps: Generator[Step, None, None], turn: threading.Lock) -> None:
     with turn, contextlib.suppress(DatabaseError):
         steps.close()
 

@@ -6,12 +6,9 @@ few database threads, sleeping on the event loop where the verb pauses.
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from django.db import DatabaseError
 
@@ -24,60 +21,32 @@ from sessions_app import (
     registry,
     services,
     validation,
-    welcome,
     workspace,
 )
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid, NotFound, Unavailable
 from sessions_app.lifecycle import NOT_FOUND
 from sessions_app.models import AgentSession, Installation
+from sessions_app.verb_steps import (
+    Exit,
+    Follow,
+    Pause,
+    Print,
+    Step,
+    error_line,
+    for_terminal,
+    json_object,
+    line,
+    size_words,
+)
 
 #: The consumer gives a stop 30 seconds (FACTS.md, section 1).
 STOP_WAIT = 28.0
 #: While a stop waits, a spawner is asked for again this often, in case the one there was died.
 STOP_REMIND = 5.0
 DEFAULT_CLEANUP_HOURS = "24"
-#: What a terminal could take for a control sequence, or draw out of order.
-_TERMINAL_CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-@dataclass(frozen=True, slots=True)
-class Print:
-    """Bytes for standard output, or for standard error."""
-
-    data: bytes
-    to_stderr: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Nothing to do for so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Follow:
-    """Go on by following a session's files, without us, until it ends.
-
-    Attributes:
-        session_json, log_file: the two files to read.
-        with_exit_code: end with the session's exit code; else with 0.
-    """
-
-    session_json: str
-    log_file: str
-    with_exit_code: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The last step: the verb's exit code."""
-
-    code: int
-
-
-Step = Print | Pause | Follow | Exit
 _Verb = Generator[Step, None, int]
 
 
@@ -107,13 +76,6 @@ def run(words: Sequence[str]) -> Generator[Step, None, None]:
         yield error_line(f"{error.strerror or error}{where}")
         code = HiveError.exit_code
     yield Exit(code)
-
-
-def error_line(detail: str) -> Print:
-    """``hive: DETAIL`` on standard error: one line, nothing in it but printable characters."""
-    text = " ".join(detail.split())
-    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return Print(f"hive: {safe}\n".encode("utf-8", "backslashreplace"), to_stderr=True)
 
 
 def database_error(error: DatabaseError) -> Unavailable:
@@ -159,10 +121,10 @@ def _create(words: list[str]) -> _Verb:
         metadata=validation.metadata_text(wanted.metadata),
         profile=wanted.profile,
     )
-    yield _line(str(session.id))  # first: a start that is refused leaves a session to be found
+    yield line(str(session.id))  # first: a start that is refused leaves a session to be found
     if wanted.start:
         session = services.start(session.id)
-    yield Print(_json(queries.full_json(session)), to_stderr=True)
+    yield Print(json_object(queries.full_json(session)), to_stderr=True)
     return 0
 
 
@@ -200,16 +162,16 @@ def _status(words: list[str]) -> _Verb:
     try:
         word = services.get(arguments.only_id("status", rest) if rest else "").status
     except NotFound as error:
-        yield _line(NOT_FOUND)
+        yield line(NOT_FOUND)
         return error.exit_code
-    yield _line(word)
+    yield line(word)
     return 0
 
 
 def _get(words: list[str]) -> _Verb:
     _, rest = arguments.split(words)
     session = services.get(arguments.only_id("get", rest))
-    yield Print(_json(queries.full_json(session)))
+    yield Print(json_object(queries.full_json(session)))
     return 0
 
 
@@ -222,13 +184,13 @@ def _list(words: list[str]) -> _Verb:
         for key, entry in found["sessions"].items()
     )
     text = f'{{"sessions": {{\n{entries}\n}}, "created": {json.dumps(found["created"])}}}\n'
-    yield Print(_for_terminal(text))
+    yield Print(for_terminal(text))
     return 0
 
 
 def _output_dir(words: list[str]) -> _Verb:
     _, rest = arguments.split(words)
-    yield _line(f"{services.get(arguments.only_id('output-dir', rest)).output_dir}/")
+    yield line(f"{services.get(arguments.only_id('output-dir', rest)).output_dir}/")
     return 0
 
 
@@ -236,7 +198,7 @@ def _log(words: list[str]) -> _Verb:
     options, rest = arguments.split(words, flags=["--follow"])
     session = services.get(arguments.only_id("log", rest))
     follow = "--follow" in options
-    yield _follow(session, with_exit_code=False) if follow else _line(session.log_file)
+    yield _follow(session, with_exit_code=False) if follow else line(session.log_file)
     return 0
 
 
@@ -249,19 +211,19 @@ def _cleanup(words: list[str]) -> _Verb:
     try:
         for removal in removals:
             if removal.kept:
-                yield _line(f"kept {removal.session_id}: {removal.kept}", to_stderr=True)
+                yield line(f"kept {removal.session_id}: {removal.kept}", to_stderr=True)
                 continue
             count += 1
             freed += removal.bytes
             verb = "would remove" if dry_run else "removed"
-            yield _line(f"{verb} {removal.session_id} ({removal.bytes:,} bytes)", to_stderr=True)
+            yield line(f"{verb} {removal.session_id} ({removal.bytes:,} bytes)", to_stderr=True)
     finally:
         removals.close()  # it tells the registry what is gone, interrupted or not
     sessions = f"{count} session{'' if count == 1 else 's'}"
     if dry_run:
-        yield _line(f"Would clean up {sessions} ({size_words(freed)})")
+        yield line(f"Would clean up {sessions} ({size_words(freed)})")
     else:
-        yield _line(f"Cleaned up {sessions} ({size_words(freed)} freed)")
+        yield line(f"Cleaned up {sessions} ({size_words(freed)} freed)")
     return 0
 
 
@@ -288,39 +250,14 @@ def _init(words: list[str]) -> _Verb:
 
 def _link(words: list[str]) -> _Verb:
     arguments.nothing_else("link takes none", words)
-    base = welcome.base_url(current())
-    yield _line(f"{base}/login?key={access.make_link()}" if access.required() else f"{base}/")
+    base = current().base_url
+    yield line(f"{base}/login?key={access.make_link()}" if access.required() else f"{base}/")
     return 0
 
 
 def _follow(session: AgentSession, *, with_exit_code: bool) -> Follow:
     file = str(Path(session.working_dir) / "session.json")
     return Follow(file, session.log_file, with_exit_code)
-
-
-def _line(text: str, *, to_stderr: bool = False) -> Print:
-    return Print(f"{text}\n".encode("utf-8", "surrogateescape"), to_stderr)
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return _for_terminal(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def _for_terminal(text: str) -> bytes:
-    """JSON as bytes, with what a terminal would obey spelled as JSON escapes: the same value."""
-    return _TERMINAL_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
-
-
-def size_words(size: int) -> str:
-    """A number of bytes for people: ``812 bytes``, ``1.2 MB`` (decimal units)."""
-    if size < 1000:
-        return f"{size} byte{'' if size == 1 else 's'}"
-    value = float(size)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} TB"
 
 
 _VERBS: dict[str, Callable[[list[str]], _Verb]] = {

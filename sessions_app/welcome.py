@@ -35,7 +35,7 @@ async def show(conf: Conf, *, sample: bool) -> None:
     hive = f"{_shown(Path(sys.executable))} {_shown(conf.manage_py)} hive"
     say()
     say(f"  Dashboard  {link}")
-    say(f"  API        {base_url(conf)}/api/v1/docs")
+    say(f"  API        {conf.base_url}/api/v1/docs")
     say(f"  Sessions   {_shown(conf.sessions_dir)}")
     say()
     say("Try next:")
@@ -51,18 +51,12 @@ async def show(conf: Conf, *, sample: bool) -> None:
     say("Ctrl-C stops the server; sessions go on running, and the next start finds them.")
 
 
-def base_url(conf: Conf) -> str:
-    """Where a browser on this machine finds us, without a slash at the end."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(conf.host, conf.host)  # noqa: S104 - shown
-    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{conf.port}"
-
-
 async def _dashboard_link(conf: Conf) -> str:
     if not conf.token:
-        return f"{base_url(conf)}/"
+        return f"{conf.base_url}/"
     from sessions_app import access  # noqa: PLC0415 - only with a token
 
-    return f"{base_url(conf)}/login?key={await db.call(access.make_link)} (good for one sign-in)"
+    return f"{conf.base_url}/login?key={await db.call(access.make_link)} (good for one sign-in)"
 
 
 def _shown(path: Path) -> str:

@@ -86,8 +86,6 @@ class LocalLauncher:
 
     async def _send(self, spec: LaunchSpec, key: str, executable: str) -> None:
         request = {
-            "key": key,
-            "attempt": spec.attempt,
             "executable": executable,
             "argv": list(spec.argv),
             "env": dict(spec.env),
@@ -103,7 +101,11 @@ class LocalLauncher:
             while True:
                 door = self._door or self._open_door()
                 try:
-                    socket.send_fds(door, [b"launch"], [memory, spec.log_fd, cwd, run_dir])
+                    socket.send_fds(
+                        door,
+                        [f"{spec.attempt} {key}".encode()],
+                        [memory, spec.log_fd, cwd, run_dir],
+                    )
                 except BlockingIOError:
                     await asyncio.sleep(0.005)
                 except OSError as error:
@@ -141,10 +143,10 @@ class LocalLauncher:
         if not packet:
             self._hang_up()
             return
-        message = json.loads(packet)
-        answer = self._answers.get(message["key"])
+        key, _, error = packet.decode("utf-8", "replace").partition("\n")
+        answer = self._answers.get(key)
         if answer is not None and not answer.done():
-            answer.set_result(message["error"])
+            answer.set_result(error or None)
 
     def _hang_up(self) -> None:
         if self._door is not None:

@@ -4,9 +4,12 @@ Standard library only, no Django: ``python -I -S`` runs :func:`serve`. Each reco
 server and the spawner. It leads a session of its own, becomes the reaper of whatever its command
 leaves behind, writes down how the command ended, and goes when its last descendant has gone.
 
-The spawner sends one packet a launch over a SOCK_SEQPACKET socket: the bytes ``launch`` and four
+The spawner sends one packet a launch over a SOCK_SEQPACKET socket, ``ATTEMPT KEY``, with four
 descriptors: the request as JSON in a memfd, the log file, the working directory, the run
-directory. The answer is one packet of JSON: ``{"key", "error"}``.
+directory. The answer is one packet: the key, a newline, and what went wrong, if anything did.
+
+A recorder shares the server's memory until it writes to a page, so it does little: all that needs
+parsing or importing is done by the command's own process, whose memory goes when it executes.
 """
 
 import contextlib
@@ -17,10 +20,11 @@ import os
 import signal
 import socket
 import time
+from typing import Any
 
 from sessions_app.launchers import records
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36  # prctl(2)
 FDS = 4
 #: Python ignores these two, and an ignored signal stays ignored across exec.
 RESET = (
@@ -40,7 +44,7 @@ def serve(fd: int = 0) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     door = socket.socket(fileno=fd)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # recorders are reaped by the kernel
-    _name_process("hive-forkserver")
+    libc.prctl(PR_SET_NAME, b"hive-forkserver", 0, 0, 0)
     gc.disable()
     gc.freeze()
     while True:
@@ -48,15 +52,16 @@ def serve(fd: int = 0) -> None:
         if not packet:
             return
         if len(fds) == FDS:
+            attempt, key = packet.split(b" ", 1)
             try:
                 pid = os.fork()
             except OSError as error:
-                _answer(door, fds[0], f"no process can be forked: {error.strerror}")
+                _answer(door, key, f"no process can be forked: {error.strerror}".encode())
                 pid = -1
             if pid == 0:
                 code = 1
                 try:
-                    _record(libc, door, *fds)
+                    _record(libc, door, int(attempt), key, *fds)
                     code = 0
                 finally:
                     os._exit(code)
@@ -64,45 +69,44 @@ def serve(fd: int = 0) -> None:
             os.close(received)
 
 
-def _answer(door: socket.socket, request_fd: int, error: str | None) -> None:
-    key = _request(request_fd)["key"]
-    door.send(json.dumps({"key": key, "error": error}).encode())
-
-
-def _request(fd: int) -> dict[str, object]:
-    request = json.loads(os.pread(fd, os.fstat(fd).st_size, 0))
-    assert isinstance(request, dict)  # noqa: S101 - the spawner's own
-    return request
+def _answer(door: socket.socket, key: bytes, error: bytes) -> None:
+    with contextlib.suppress(OSError):  # the spawner is gone; another one will read the records
+        door.send(key + b"\n" + error)
 
 
 def _record(
-    libc: ctypes.CDLL, door: socket.socket, request_fd: int, log: int, cwd: int, run_dir: int
+    libc: ctypes.CDLL,
+    door: socket.socket,
+    attempt: int,
+    key: bytes,
+    request: int,
+    log: int,
+    cwd: int,
+    run_dir: int,
 ) -> None:
     """The life of one recorder."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _name_process("hive-recorder")
-    request = _request(request_fd)
-    attempt = int(str(request["attempt"]))
+    libc.prctl(PR_SET_NAME, b"hive-recorder", 0, 0, 0)
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _execute(request, write_end, log, cwd, run_dir)
+        _execute(request, attempt, write_end, log, cwd, run_dir)
     os.close(write_end)
-    for fd in (log, cwd):
-        os.close(fd)
-    error = _read_all(read_end).decode("utf-8", "replace") or None
+    os.close(log)
+    os.close(cwd)
+    os.close(request)
+    error = _read_all(read_end)
     os.close(read_end)
     if error:
-        _write_exit(run_dir, attempt, {"error": error, "at": time.time(), "tree_ended": True})
-    with contextlib.suppress(OSError):  # the spawner is gone; another one will read the records
-        door.send(json.dumps({"key": request["key"], "error": error}).encode())
+        text = error.decode("utf-8", "replace")
+        _write_exit(run_dir, attempt, {"error": text, "at": time.time(), "tree_ended": True})
+    _answer(door, key, error)
     door.close()
-    os.close(request_fd)
-    del request
     _wait(pid, run_dir, attempt, write=not error)
 
 
@@ -152,13 +156,14 @@ def _write_exit(run_dir: int, attempt: int, content: dict[str, object]) -> None:
             return
 
 
-def _execute(request: dict[str, object], errors: int, log: int, cwd: int, run_dir: int) -> None:
+def _execute(request_fd: int, attempt: int, errors: int, log: int, cwd: int, run_dir: int) -> None:
     """In the command's own process: leave the record, drop privileges, execute. Never returns."""
     try:
         os.setsid()
+        request = json.loads(os.pread(request_fd, os.fstat(request_fd).st_size, 0))
         made = records.write_launch(
             run_dir,
-            int(str(request["attempt"])),
+            attempt,
             {
                 "boot_id": records.boot_id(),
                 "pid_ns": records.pid_namespace(),
@@ -179,12 +184,9 @@ def _execute(request: dict[str, object], errors: int, log: int, cwd: int, run_di
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.fchdir(cwd)
-        _become(request)
+        _become(request["user"])
         os.umask(0o022)
-        argv, environment = request["argv"], request["env"]
-        assert isinstance(argv, list)  # noqa: S101 - our own
-        assert isinstance(environment, dict)  # noqa: S101 - our own
-        os.execve(str(request["executable"]), argv, environment)
+        os.execve(request["executable"], request["argv"], request["env"])
     except BaseException as error:  # noqa: BLE001 - whatever it is, it must be told, not raised
         text = getattr(error, "strerror", None) or str(error)
         os.write(errors, text.encode("utf-8", "replace")[:2000])
@@ -192,10 +194,9 @@ def _execute(request: dict[str, object], errors: int, log: int, cwd: int, run_di
         os._exit(127)
 
 
-def _become(request: dict[str, object]) -> None:
+def _become(user: dict[str, Any] | None) -> None:
     """Drop to the run user, if there is one: groups, group, user, in this order."""
-    user = request["user"]
-    if isinstance(user, dict):
+    if user:
         os.setgroups(user["groups"])
         os.setresgid(user["gid"], user["gid"], user["gid"])
         os.setresuid(user["uid"], user["uid"], user["uid"])
@@ -206,11 +207,6 @@ def _read_all(fd: int) -> bytes:
     while part := os.read(fd, 4096):
         parts.append(part)
     return b"".join(parts)
-
-
-def _name_process(name: str) -> None:
-    with open("/proc/self/comm", "w", encoding="ascii") as file:
-        file.write(name[:15])
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ FALLBACK_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def child_environment(
     session: AgentSession, conf: Conf, user: RunUser, ours: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The environment of a session's command (DESIGN: settings)."""
+    """The environment of a session's command (docs/settings.md)."""
     source = os.environ if ours is None else ours
     wanted = _NAMES | set(conf.child_env)
     env = {

@@ -17,7 +17,7 @@ from tests.browser.support import (
     until_status,
     write_log,
 )
-from tests.support import Installation, Server
+from tests.support import Installation, Server, eventually
 
 NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> & " + "W" * 300
 POLICY = (
@@ -116,12 +116,16 @@ def test_start_starts(page: Page, shared_server: Server) -> None:
     assert any("Objective" in line for line in log_lines(page))
 
 
-def test_buttons_work_without_scripts(open_page: OpenPage, shared_server: Server) -> None:
+def test_buttons_work_without_scripts(
+    open_page: OpenPage, shared_site: Installation, shared_server: Server
+) -> None:
     session_id = create(shared_server, "by hand", *QUIET, start=False)
     plain = open_page(java_script_enabled=False)
     plain.goto(f"{shared_server.url}/sessions/{session_id}/")
     plain.get_by_role("button", name="Start", exact=True).click()
     until_status(shared_server, session_id, "running")
+    log = shared_site.log(session_id)
+    eventually(lambda: b"Objective" in log.read_bytes(), "the run to print")
     plain.reload()
     expect(plain.locator("noscript pre, pre.plain")).to_contain_text("Objective")
     plain.get_by_role("button", name="Stop…").click()

@@ -7,6 +7,8 @@ import random
 import threading
 import time
 import urllib.error
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,11 @@ class Callers:
             self._over.wait(0.03)
 
 
+def _agree(path: Path, row: dict[str, object]) -> bool:
+    stored = json.loads(path.read_text())
+    return bool(stored == {key: row[key] for key in stored})
+
+
 @pytest.mark.timeout(600)
 def test_whatever_the_moment_every_session_ends_as_it_should(
     site: Installation, rounds: int
@@ -103,8 +110,11 @@ def test_whatever_the_moment_every_session_ends_as_it_should(
         if session["task"] != "stopped":
             assert [n for n in numbers if log.count(n) != 1] == [], session
         assert log.count("sample hive") <= 1
-        stored = json.loads((site.session_dir(session_id) / "session.json").read_text())
-        assert stored == {key: session[key] for key in stored}
+        eventually(
+            partial(_agree, site.session_dir(session_id) / "session.json", session),
+            "session.json to agree",
+            timeout=2,
+        )
     index = site.workspace / ".swarm/sessions/index.json"
     expected = {session_id: s["status"] for session_id, s in sessions().items()}
     eventually(

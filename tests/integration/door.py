@@ -9,9 +9,10 @@ import pytest
 from sessions_app import client, doorbell, verbs
 from sessions_app.conf import Conf
 from sessions_app.local_socket import LocalServer
+from sessions_app.verb_steps import Step
 
 Frames = list[tuple[bytes, bytes]]
-Steps = Generator[verbs.Step, None, None]
+Steps = Generator[Step, None, None]
 Verb = Callable[[Sequence[str]], Steps]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sessions_app import client, doorbell, local_socket, verbs
+from sessions_app import client, doorbell, local_socket
 from sessions_app.conf import Conf
 from sessions_app.errors import Unavailable
 from sessions_app.local_socket import LocalServer
+from sessions_app.verb_steps import Exit, Follow, Print
 from tests.integration.door import Steps, ask, connect, frames_of, request, serve_verb, serving
 
 
@@ -37,9 +38,9 @@ async def test_words_arrive_as_they_were(conf: Conf, monkeypatch: pytest.MonkeyP
 
     def verb(words: Sequence[str]) -> Steps:
         seen.append(words)
-        yield verbs.Follow("/a b/session.json", "/log\n", True)
-        yield verbs.Print(b"x" * 200_000)
-        yield verbs.Exit(7)
+        yield Follow("/a b/session.json", "/log\n", True)
+        yield Print(b"x" * 200_000)
+        yield Exit(7)
 
     serve_verb(monkeypatch, verb)
     words = ["start", "", "a\nb", "--", "ü\udcff", "x" * 500_000]
@@ -109,7 +110,7 @@ async def test_what_is_no_complete_request_is_not_carried_out(
 
     def verb(words: Sequence[str]) -> Steps:
         carried_out.append(words)
-        yield verbs.Exit(0)
+        yield Exit(0)
 
     serve_verb(monkeypatch, verb)
     whole = request("create", "a task", "high", "{}")

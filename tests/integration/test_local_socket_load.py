@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from sessions_app import local_socket, verbs
+from sessions_app import local_socket
 from sessions_app.conf import Conf
+from sessions_app.verb_steps import Exit, Pause, Print
 from tests.integration.door import Steps, ask, connect, frames_of, request, serve_verb, serving
 
 
@@ -37,8 +38,8 @@ async def test_verbs_that_pause_leave_the_threads_to_others(
         nonlocal under_way
         under_way += 1
         while under_way < 20:
-            yield verbs.Pause(0.01)
-        yield verbs.Exit(0)
+            yield Pause(0.01)
+        yield Exit(0)
 
     serve_verb(monkeypatch, verb)
 
@@ -61,9 +62,9 @@ async def test_long_verbs_run_one_at_a_time_and_in_slices(
             running += 1
             most = max(most, running)
             while not finish.is_set():
-                yield verbs.Print(b"removed\n", to_stderr=True)
+                yield Print(b"removed\n", to_stderr=True)
             running -= 1
-        yield verbs.Exit(0)
+        yield Exit(0)
 
     serve_verb(monkeypatch, verb)
 
@@ -88,7 +89,7 @@ async def test_a_verb_whose_client_left_is_closed_on_a_database_thread(
     def verb(_: Sequence[str]) -> Steps:
         try:
             while True:
-                yield verbs.Print(b"x" * 100_000)
+                yield Print(b"x" * 100_000)
         finally:
             loop.call_soon_threadsafe(closed.set_result, threading.current_thread().name)
 
@@ -108,7 +109,7 @@ async def test_stopping_the_server_ends_what_is_under_way(
     def verb(_: Sequence[str]) -> Steps:
         try:
             while True:
-                yield verbs.Pause(60)
+                yield Pause(60)
         finally:
             closed.set()
 
@@ -128,7 +129,7 @@ async def test_a_verb_that_breaks_is_said_in_a_line(
     conf: Conf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def verb(_: Sequence[str]) -> Steps:
-        yield verbs.Print(b"half")
+        yield Print(b"half")
         raise ZeroDivisionError
 
     serve_verb(monkeypatch, verb)

@@ -250,10 +250,14 @@ def test_projections_follow_every_change(shared_server: Server, shared_site: Ins
     session_id = create(shared_server, "x", "--seconds", "0.2", "--exit")
     session = ended(shared_server, session_id)
 
-    stored = json.loads((shared_site.session_dir(session_id) / "session.json").read_text())
+    stored = shared_site.session_dir(session_id) / "session.json"
     index = shared_site.workspace / ".swarm/sessions/index.json"
 
-    assert {k: stored[k] for k in stored} == {k: session[k] for k in stored}
+    def agrees() -> bool:
+        read = json.loads(stored.read_text())
+        return bool(read == {key: session[key] for key in read})
+
+    eventually(agrees, "session.json to follow", timeout=2)
     eventually(
         lambda: json.loads(index.read_text())["sessions"][session_id]["status"] == "completed",
         "index.json to follow",

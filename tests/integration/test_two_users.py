@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_spawner import create, ended
-from tests.support import Installation, installation
+from tests.support import Installation, eventually, installation
 
 USER = "nobody"
 PROBE = r"""
@@ -55,7 +55,11 @@ def test_a_hive_runs_as_its_user_and_cannot_touch_what_is_ours(open_site: Instal
     assert "USER=nobody" in (working / "env").read_text()
     assert working.stat().st_mode & 0o7777 == 0o1770
     assert working.stat().st_uid == 0
-    assert json.loads((working / "session.json").read_text())["status"] == "completed"
+    eventually(
+        lambda: json.loads((working / "session.json").read_text())["status"] == "completed",
+        "session.json to follow",
+        timeout=2,
+    )
     assert {p.name for p in output.iterdir()} == {"who", "file", "sub", "own", "env"}
     assert (output / "sub/deep").read_text() == "x\n"
     assert (output / "file").stat().st_uid == (working / "who").stat().st_uid != 0

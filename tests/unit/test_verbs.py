@@ -10,6 +10,7 @@ from sessions_app import services, verbs
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.models import AgentSession
+from sessions_app.verb_steps import Exit, Follow, Pause
 from tests.unit.verb_steps import Result, create, hive, set_ended, set_running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("conf")]
@@ -166,7 +167,7 @@ def test_start_passes_on_what_stands_after_the_id(conf: Conf) -> None:
     assert session.args == args
     assert session.status == Status.STARTING
     assert result.code == 0
-    assert result.follow == verbs.Follow(
+    assert result.follow == Follow(
         str(conf.sessions_dir / session_id / "session.json"), session.log_file, True
     )
 
@@ -210,8 +211,8 @@ def test_a_stop_waits_for_the_end() -> None:
     set_ended(session_id)
 
     # then it waited until then, and no longer
-    assert all(isinstance(step, verbs.Pause) for step in pauses)
-    assert list(steps) == [verbs.Exit(0)]
+    assert all(isinstance(step, Pause) for step in pauses)
+    assert list(steps) == [Exit(0)]
     assert services.get(session_id).verdict == Reason.STOPPED
 
 
@@ -233,4 +234,4 @@ def test_a_stop_of_what_is_removed_meanwhile_is_done() -> None:
     next(steps)
     AgentSession.objects.all().delete()
 
-    assert list(steps) == [verbs.Exit(0)]
+    assert list(steps) == [Exit(0)]

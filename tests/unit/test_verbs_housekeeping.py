@@ -10,6 +10,7 @@ from sessions_app import manual, registry, services, verbs
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.models import AgentSession
+from sessions_app.verb_steps import error_line, size_words
 from tests.unit.verb_steps import Result, create, hive, set_ended, set_running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("conf")]
@@ -145,7 +146,7 @@ def test_no_verb_and_an_unknown_one() -> None:
 
 
 def test_an_error_is_one_line_of_printable_characters() -> None:
-    line = verbs.error_line("a\nb \x1b[31m \udcff \u202e ü 🐝").data.decode()
+    line = error_line("a\nb \x1b[31m \udcff \u202e ü 🐝").data.decode()
     assert line == "hive: a b \\x1b[31m \\udcff \\u202e ü 🐝\n"
 
 
@@ -196,4 +197,4 @@ def test_a_full_disk_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_sizes_for_people(size: int, words: str) -> None:
-    assert verbs.size_words(size) == words
+    assert size_words(size) == words

@@ -9,6 +9,7 @@ from django.utils import timezone
 from sessions_app import verbs
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession
+from sessions_app.verb_steps import Exit, Follow, Pause, Print
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Result:
     code: int
     out: bytes = b""
     err: bytes = b""
-    follow: verbs.Follow | None = None
+    follow: Follow | None = None
     paused: float = 0.0
 
 
@@ -28,16 +29,16 @@ def hive(*words: str) -> Result:
     for step in verbs.run(words):
         assert result.code == -1, "a step after the last"
         match step:
-            case verbs.Print(data, to_stderr):
+            case Print(data, to_stderr):
                 if to_stderr:
                     result.err += data
                 else:
                     result.out += data
-            case verbs.Pause(seconds):
+            case Pause(seconds):
                 result.paused += seconds
-            case verbs.Follow():
+            case Follow():
                 result.follow = step
-            case verbs.Exit(code):
+            case Exit(code):
                 result.code = code
     return result
 

@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from sessions_app import arguments, client, follower, manual, verbs
+from sessions_app import arguments, follower, manual, streams, verbs
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid
+from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +27,11 @@ class Command(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> NoReturn:
         """Take the words as they stand: no option of Django's is looked for among them."""
         del argv  # manage.py keeps the words from Django, which would take --settings from them
-        client.repair_streams()
+        streams.repair_streams()
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in sys.argv[2:]]
         process = _PROCESSES.get(words[0]) if words else None
         if process is None or words[1:2] in (["--help"], ["-h"]):
-            client.leave(lambda: _said(_carry_out, words))
+            streams.leave(lambda: _said(_carry_out, words))
         # With its threads' work done, unlike leave(), and with a traceback for its log.
         sys.exit(_said(process, words[1:], level=logging.ERROR))
 
@@ -52,32 +53,32 @@ def _said(
     try:
         return action(words)
     except HiveError as error:
-        _write(verbs.error_line(error.detail))
+        _write(error_line(error.detail))
         return error.exit_code
     except KeyboardInterrupt:
-        return client.INTERRUPTED
+        return streams.INTERRUPTED
     except BrokenPipeError:
-        return client.BROKEN_PIPE
+        return streams.BROKEN_PIPE
     except Exception as error:  # an operator gets a line, not a traceback
         logger.log(level, "hive %s failed", words[:1], exc_info=True)
-        _write(verbs.error_line(f"internal error: {type(error).__name__}: {error}"))
+        _write(error_line(f"internal error: {type(error).__name__}: {error}"))
         return 1
     finally:
         connections.close_all()
 
 
 def _carry_out(words: list[str]) -> int:
-    follow: verbs.Follow | None = None
+    follow: Follow | None = None
     code = 1
     for step in verbs.run(words):
         match step:
-            case verbs.Print():
+            case Print():
                 _write(step)
-            case verbs.Pause(seconds):
+            case Pause(seconds):
                 time.sleep(seconds)
-            case verbs.Follow():
+            case Follow():
                 follow = step
-            case verbs.Exit():
+            case Exit():
                 code = step.code
     if follow is not None and code == 0:
         connections.close_all()
@@ -85,11 +86,11 @@ def _carry_out(words: list[str]) -> int:
     return code
 
 
-def _write(step: verbs.Print) -> None:
-    client.write_all(2 if step.to_stderr else 1, step.data)
+def _write(step: Print) -> None:
+    streams.write_all(2 if step.to_stderr else 1, step.data)
 
 
-def _become_follower(follow: verbs.Follow) -> NoReturn:
+def _become_follower(follow: Follow) -> NoReturn:
     """Go on as a small process without Django."""
     argv = follower.command(
         str(current().root), follow.with_exit_code, follow.session_json, follow.log_file

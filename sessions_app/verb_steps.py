@@ -1,0 +1,82 @@
+"""What an operator verb can ask of its door, and how it puts things into words."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+#: What a terminal could take for a control sequence, or draw out of order.
+_TERMINAL_CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """Bytes for standard output, or for standard error."""
+
+    data: bytes
+    to_stderr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing to do for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Go on by following a session's files, without us, until it ends.
+
+    Attributes:
+        session_json, log_file: the two files to read.
+        with_exit_code: end with the session's exit code; else with 0.
+    """
+
+    session_json: str
+    log_file: str
+    with_exit_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The last step: the verb's exit code."""
+
+    code: int
+
+
+Step = Print | Pause | Follow | Exit
+
+
+def error_line(detail: str) -> Print:
+    """``hive: DETAIL`` on standard error: one line, nothing in it but printable characters."""
+    text = " ".join(detail.split())
+    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return Print(f"hive: {safe}\n".encode("utf-8", "backslashreplace"), to_stderr=True)
+
+
+def line(text: str, *, to_stderr: bool = False) -> Print:
+    """A line of text."""
+    return Print(f"{text}\n".encode("utf-8", "surrogateescape"), to_stderr)
+
+
+def json_object(value: dict[str, Any]) -> bytes:
+    """One JSON object, indented, for programs and terminals alike."""
+    return for_terminal(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def for_terminal(text: str) -> bytes:
+    """JSON as bytes, with what a terminal would obey spelled as JSON escapes: the same value."""
+    return _TERMINAL_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def size_words(size: int) -> str:
+    """A number of bytes for people: ``812 bytes``, ``1.2 MB`` (decimal units)."""
+    if size < 1000:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    value = float(size)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
