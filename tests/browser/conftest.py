@@ -30,9 +30,13 @@ PHONE = {"width": 390, "height": 844}
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, else the one that Playwright installed."""
+    """The system's Chromium, else the one that Playwright installed.
+
+    One a file, not one for all: while Playwright's synchronous interface is open, an event loop
+    counts as running in this thread, and no asynchronous test could run.
+    """
     with sync_playwright() as playwright:
         launched = launch(playwright.chromium)
         yield launched
