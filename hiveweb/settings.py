@@ -23,7 +23,7 @@ ALLOWED_HOSTS = ["*"]
 
 INSTALLED_APPS = [
     # Only there for its runserver; loading Twisted costs every other command a third of a second.
-    *(["daphne"] if "runserver" in sys.argv else []),
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
     "ninja",
     "django.contrib.contenttypes",

@@ -195,7 +195,7 @@ class Swarm:
         self.say(f"Objective: {self.objective}")
         self.say(f"Queen Type: {o.queen_type}\nWorkers: {', '.join(self.workers)}", CYAN)
         if o.echo_args:
-            names = "HIVE_MIND_SESSION_ID HIVE_MIND_OUTPUT_DIR HOME USER".split()
+            names = ["HIVE_MIND_SESSION_ID", "HIVE_MIND_OUTPUT_DIR", "HOME", "USER"]
             env = {name: os.environ.get(name) for name in names}
             self.say(dumps({"argv": sys.argv, "cwd": os.path.realpath("."), "env": env}))
         if o.binary:
@@ -236,7 +236,9 @@ class Swarm:
         paths = [f"{'reports/' * (i == 1)}result-{i + 1}.md" for i in range(o.files)]
         if o.files and "HIVE_MIND_OUTPUT_DIR" in os.environ:
             paths.append(os.environ["HIVE_MIND_OUTPUT_DIR"] + "/hive-summary.md")
-        self.say(f"{CLEAR}📊 {self.done} tasks in {elapsed:.1f} s, writing {', '.join(paths)}", CYAN)
+        self.say(
+            f"{CLEAR}📊 {self.done} tasks in {elapsed:.1f} s, writing {', '.join(paths)}", CYAN
+        )
         for path in paths:
             self.attempt(write, path, f"# Result\n\n{LABEL}\n\n{self.id}: {self.objective[:200]}\n")
         self.status = "failed" if self.failed else "completed"

@@ -10,8 +10,8 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from sessions_app import services, validation, workspace
-from sessions_app.conf import current
+from sessions_app import removal, services, validation, workspace
+from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import FINISHED, EventKind
 from sessions_app.models import AgentSession, SessionEvent
 
@@ -57,9 +57,10 @@ def _cleanup(age: timedelta, dry_run: bool) -> Generator[Removal, None, None]:
     removed = 0
     try:
         for session in list(due.order_by("ended_at").defer("task", "metadata", "args")):
-            removal = _preview(session) if dry_run else _remove(session)
-            removed += not removal.kept
-            yield removal
+            told = _preview(session) if dry_run else _remove(conf, session)
+            if told is not None:
+                removed += not told.kept
+                yield told
     finally:
         if removed and not dry_run:
             services.announce()
@@ -75,21 +76,25 @@ def _preview(session: AgentSession) -> Removal:
     if kept := _kept(session):
         return Removal(session.id, kept=kept)
     log = Path(session.log_file)
-    size = workspace.tree_bytes(Path(session.working_dir))
+    size = removal.tree_bytes(Path(session.working_dir))
     return Removal(session.id, size + (log.lstat().st_size if log.exists() else 0))
 
 
-def _remove(session: AgentSession) -> Removal:
+def _remove(conf: Conf, session: AgentSession) -> Removal | None:
+    """Remove one session; None when another cleanup was first."""
     if kept := _kept(session):
         return Removal(session.id, kept=kept)
-    try:
-        freed = workspace.remove(session)
-    except OSError as error:
-        logger.warning("session %s: cannot be removed: %s", session.id, error)
-        return Removal(session.id, kept=f"cannot be removed: {error}")
-    with transaction.atomic():
-        gone, _ = AgentSession.objects.filter(id=session.id, status__in=FINISHED).delete()
-        if gone:
+    rows = AgentSession.objects.filter(id=session.id, status__in=FINISHED)
+    with workspace.locked(conf, session.id):
+        if not rows.exists():
+            return None
+        try:
+            freed = removal.remove(session)
+        except OSError as error:
+            logger.warning("session %s: cannot be removed: %s", session.id, error)
+            return Removal(session.id, kept=f"cannot be removed: {error}")
+        with transaction.atomic():
+            rows.delete()
             SessionEvent.objects.filter(session_id=session.id).delete()
             SessionEvent.objects.create(
                 session_id=session.id, kind=EventKind.REMOVED, at=timezone.now()

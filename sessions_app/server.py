@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import io
 import logging
 import resource
 import socket
@@ -14,11 +13,8 @@ from typing import Any
 
 from channels.routing import get_default_application
 from django.conf import settings
-from django.core.management import call_command
-from django.db import DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
 
-from sessions_app import publish, welcome, workspace
+from sessions_app import publish, schema, welcome, workspace
 from sessions_app.conf import Conf, current, is_loopback
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
@@ -70,7 +66,7 @@ def _serve(conf: Conf, *, sample: bool) -> int:
         workspace.initialise(conf)
         lock = take_lock(conf, "server")
         try:
-            migrate()
+            schema.migrate()
             _raise_file_limit()
             return _Server(conf, listener).run(sample=sample)
         finally:
@@ -93,20 +89,6 @@ def _bind(conf: Conf) -> socket.socket:
             "choose another with --port or HIVE_PORT"
         ) from error
     return listener
-
-
-def migrate() -> None:
-    """Bring the database up to the code.
-
-    Raises:
-        Unavailable: it cannot be reached or changed.
-    """
-    try:
-        executor = MigrationExecutor(connections["default"])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
-    except DatabaseError as error:
-        raise Unavailable(f"the database cannot be used: {error}") from error
 
 
 def _raise_file_limit() -> None:
@@ -173,9 +155,13 @@ class _Server:
         """Run a named part; when it fails, the whole server stops with exit code 1."""
 
         def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and task.exception() is not None:
-                logger.error("%s failed, stopping", name, exc_info=task.exception())
-                self._exit_code = 1
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                if isinstance(error, HiveError):
+                    sys.stderr.write(f"hive up: {error.detail}\n")
+                else:
+                    logger.error("%s failed, stopping", name, exc_info=error)
+                self._exit_code = getattr(error, "exit_code", 1)
                 with contextlib.suppress(Exception):  # stopping already
                     give_up()
 

@@ -19,6 +19,7 @@ from sessions_app import (
     manual,
     queries,
     registry,
+    schema,
     services,
     validation,
     workspace,
@@ -104,6 +105,7 @@ def _dispatch(words: list[str]) -> _Verb:
         return (yield from _help([verb]))
     if verb not in _VERBS:
         raise Invalid(f"{verb} runs in a process of its own: manage.py hive {verb}")
+    schema.make_if_missing()
     return (yield from _VERBS[verb](rest))
 
 
@@ -242,6 +244,7 @@ def _init(words: list[str]) -> _Verb:
     arguments.nothing_else("init takes none", words)
     conf = current()
     workspace.initialise(conf)
+    schema.migrate()
     Installation.since()
     registry.write_index(conf)
     yield from ()

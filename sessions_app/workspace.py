@@ -6,25 +6,26 @@ by descriptor, never following a link.
 """
 
 import contextlib
-import errno
 import json
+import logging
 import os
-import shutil
 import stat
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessions_app import file_lock
+from sessions_app import file_lock, removal
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Unavailable
 from sessions_app.identity import RunUser, run_user
 from sessions_app.models import AgentSession
 from sessions_app.projection import session_json
 
+logger = logging.getLogger(__name__)
 _NOFOLLOW_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A create that was interrupted this long ago (seconds) is not under way any more.
 STALE_CREATE = 60
@@ -91,13 +92,13 @@ def creating(conf: Conf, session: AgentSession) -> Iterator[None]:
         prepare(conf, session)
         write_session_json(session)
     except OSError as error:
-        discard(session)
+        removal.discard(session)
         marker.unlink(missing_ok=True)
         raise Unavailable(f"cannot prepare the session's directories: {error}") from error
     try:
         yield
     except BaseException:
-        discard(session)
+        removal.discard(session)
         raise
     finally:
         with contextlib.suppress(OSError):
@@ -207,68 +208,36 @@ def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = N
         raise
 
 
+def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
+    """For a block, nobody else writes or removes the session's files."""
+    return file_lock.hold(conf.state_dir / "locks" / session_id.hex[:2])
+
+
+#: Sessions whose session.json could not be written (the disk is full, say) by this process.
+unwritten: set[uuid.UUID] = set()
+
+
 def project(session_id: uuid.UUID) -> AgentSession | None:
     """Bring ``session.json`` up to the row, whoever changed it and in which order.
 
     The row is read under a lock of the session's, so that of two writers the later one always
-    writes the later state. A file that cannot be written leaves the row as it is: the row counts.
+    writes the later state. A file that cannot be written leaves the row as it is (the row
+    counts) and the session in :data:`unwritten`, for the spawner to try again.
 
     Returns the row as it was written; None when there is none.
     """
-    conf = current()
-    with file_lock.hold(conf.state_dir / "locks" / session_id.hex[:2]):
+    with locked(current(), session_id):
         session = AgentSession.objects.filter(id=session_id).first()
+        unwritten.discard(session_id)
         if session is not None:
-            with contextlib.suppress(OSError):
+            try:
                 write_session_json(session)
+            except FileNotFoundError:
+                pass  # its directory was removed by hand; there is nowhere to write to
+            except OSError as error:
+                logger.warning("session %s: session.json not written: %s", session_id, error)
+                unwritten.add(session_id)
         return session
-
-
-def discard(session: AgentSession) -> None:
-    """Remove all that a create which did not come through has made."""
-    with contextlib.suppress(OSError):
-        remove(session)
-    with contextlib.suppress(OSError):
-        Path(session.output_dir).rmdir()
-
-
-def remove(session: AgentSession) -> int:
-    """Remove a session's directory, log and run records; the output directory stays.
-
-    Idempotent; never follows a link. Returns the bytes that were freed.
-
-    Raises:
-        OSError: something could not be removed.
-    """
-    working_dir, log_file = Path(session.working_dir), Path(session.log_file)
-    if working_dir.name != str(session.id) or log_file.name != f"hive-{session.id}.log":
-        raise OSError(errno.EPERM, "the row's paths are not those of its session", str(working_dir))
-    freed = tree_bytes(working_dir)
-    _remove_tree(working_dir)
-    with contextlib.suppress(FileNotFoundError):
-        freed += log_file.lstat().st_size
-        log_file.unlink()
-    _remove_tree(current().runs_dir / str(session.id))
-    return freed
-
-
-def _remove_tree(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_symlink():
-            path.unlink()
-        else:
-            shutil.rmtree(path)
-
-
-def tree_bytes(path: Path) -> int:
-    """The size of the files below a directory, links not followed; 0 when it is missing."""
-    total = 0
-    for _, _, files, fd in os.fwalk(path, follow_symlinks=False):
-        for name in files:
-            with contextlib.suppress(OSError):
-                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                total += info.st_size if info.st_nlink == 1 else 0
-    return total
 
 
 def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> int:
@@ -281,7 +250,7 @@ def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> 
             session_id = uuid.UUID(marker.name)
             if not AgentSession.objects.filter(id=session_id).exists():
                 place = paths(conf, session_id)
-                discard(
+                removal.discard(
                     AgentSession(
                         id=session_id,
                         working_dir=str(place.working_dir),

@@ -177,6 +177,8 @@ class Spawner:
         while True:
             pause = INDEX_PAUSE
             try:
+                for session_id in list(workspace.unwritten):
+                    await db.call(workspace.project, session_id)
                 newest = await db.call(queries.latest_event)
                 if newest != written:
                     took, count = await db.call(self._write_index)

@@ -87,6 +87,11 @@ export class LogView {
     return this.expected;
   }
 
+  /** Take the room that a log which is being written needs. */
+  grow() {
+    this.box.classList.remove("short");
+  }
+
   /** Nothing more will come. */
   end() {
     this.ended = true;

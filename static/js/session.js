@@ -89,6 +89,7 @@ class SessionPage {
     this.showArguments(session.args);
     for (const event of events) this.showEvent(event);
     this.log.explainEmptiness(EMPTY_LOG[session.status] ?? "Nothing was written.");
+    if (session.status === "running") this.log.grow();
     if (changed) this.outputs.keep(!finished);
     this.showTitle();
     refreshTimes(this.root);

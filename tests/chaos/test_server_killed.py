@@ -118,11 +118,13 @@ def test_whatever_the_moment_every_session_ends_as_it_should(
     index = site.workspace / ".swarm/sessions/index.json"
     expected = {session_id: s["status"] for session_id, s in sessions().items()}
     eventually(
-        lambda: {
-            session_id: entry["status"]
-            for session_id, entry in json.loads(index.read_text())["sessions"].items()
-        }
-        == expected,
+        lambda: (
+            {
+                session_id: entry["status"]
+                for session_id, entry in json.loads(index.read_text())["sessions"].items()
+            }
+            == expected
+        ),
         "index.json to agree",
         timeout=5,
     )

@@ -143,14 +143,27 @@ def test_settings_that_cannot_be_used_are_said_in_a_line(checkout: Checkout, up:
         assert done.stderr.count(b"\n") == 1
 
 
-def test_a_database_that_was_never_set_up_says_what_to_do(checkout: Checkout) -> None:
-    for words in (["status", "x"], ["list"], ["create", "a task"], ["cleanup"]):
-        done = checkout.bare(checkout.script, *words)
-        assert (done.returncode, done.stdout) in [(75, b""), (4, b"not_found\n")], words
-        if done.returncode == 75:
-            message = b"hive: the database has not been set up; run: manage.py migrate\n"
-            assert done.stderr == message
+@pytest.mark.parametrize("words", [["list"], ["create", "a task"], ["cleanup"], ["init"]])
+def test_the_first_command_of_a_new_installation_simply_works(
+    checkout: Checkout, words: list[str]
+) -> None:
+    done = checkout.bare(checkout.script, *words)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_database_of_an_older_version_is_changed_by_init_only(checkout: Checkout) -> None:
+    database = checkout.site.database
+    database.parent.mkdir(parents=True)
+    database.touch()
+
+    done = checkout.bare(checkout.script, "create", "a task")
+
+    assert (done.returncode, done.stdout) == (75, b"")
+    message = b"hive: the database has not been set up; run: manage.py migrate\n"
+    assert done.stderr == message
     assert not list(checkout.site.workspace.glob(".swarm/sessions/*-*"))
+    assert checkout.bare(checkout.script, "init").returncode == 0
+    assert checkout.bare(checkout.script, "create", "a task").returncode == 0
 
 
 def test_manage_py_help_knows_the_command(checkout: Checkout) -> None:

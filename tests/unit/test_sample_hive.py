@@ -1,5 +1,4 @@
 """The bundled sample hive, each time run as a real process in a directory of its own."""
-# ruff: noqa: S101, S603 - pytest asserts; what is run here is our own script
 
 import fcntl
 import json
