@@ -47,12 +47,18 @@ class Chip:
 def sessions(request: HttpRequest) -> HttpResponse:
     """The list: newest first, filtered by what the query string says."""
     event_cursor = queries.latest_event()
-    filters = {name: request.GET.get(name, "").strip() for name in ("status", "priority", "text")}
+    filters = {name: request.GET.get(name, "").strip() for name in ("status", "priority", "q")}
     filters = {name: value for name, value in filters.items() if value}
     cursor = request.GET.get("cursor", "")
     problem = ""
     try:
-        page = queries.find(**filters, cursor=cursor, limit=PAGE_SIZE)
+        page = queries.find(
+            status=filters.get("status", ""),
+            priority=filters.get("priority", ""),
+            text=filters.get("q", ""),
+            cursor=cursor,
+            limit=PAGE_SIZE,
+        )
     except Invalid as error:
         page, problem = queries.Page([], None), error.detail
     now = timezone.now()

@@ -40,7 +40,7 @@ def test_an_empty_list_helps(page: Page, server: Server) -> None:
 
 
 def test_pages_hold_fifty_and_lead_to_all(page: Page, shared_server: Server, many: object) -> None:
-    open_list(page, shared_server, "?text=numbered")
+    open_list(page, shared_server, "?q=numbered")
     seen = titles(page)
     assert len(seen) == 50
 
@@ -60,7 +60,7 @@ def test_filters_stand_in_the_address(page: Page, shared_server: Server, many: o
     page.get_by_role("searchbox").fill("Numbered 11")
     page.get_by_role("button", name="Filter").click()
 
-    assert page.url.endswith("/?status=failed&text=Numbered+11&priority=high")
+    assert page.url.endswith("/?status=failed&q=Numbered+11&priority=high")
     assert titles(page) == ["numbered 117", "numbered 114", "numbered 111"]
     expect(page.locator('.chip[aria-current="true"]')).to_contain_text("failed")
 
@@ -71,7 +71,7 @@ def test_filters_stand_in_the_address(page: Page, shared_server: Server, many: o
 
 
 def test_an_id_can_be_searched_for(page: Page, shared_server: Server, many: list[str]) -> None:
-    open_list(page, shared_server, f"?text={many[7][:13]}")
+    open_list(page, shared_server, f"?q={many[7][:13]}")
     assert titles(page) == ["numbered 7"]
 
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_understood_is_said(page: Page, shared_server: Server) ->
 
 
 def test_only_what_fits_the_filters_appears(page: Page, server: Server) -> None:
-    open_list(page, server, "?priority=high&text=wanted")
+    open_list(page, server, "?priority=high&q=wanted")
     expect(page.locator("[data-empty-filtered]")).to_be_visible()
 
     create(server, "wanted, but low", start=False, priority="low")
@@ -194,7 +194,7 @@ def test_a_burst_of_changes_leaves_the_page_responsive(
 
 
 def test_the_keyboard_suffices(page: Page, shared_server: Server, many: object) -> None:
-    open_list(page, shared_server, "?text=numbered")
+    open_list(page, shared_server, "?q=numbered")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
@@ -202,7 +202,7 @@ def test_the_keyboard_suffices(page: Page, shared_server: Server, many: object) 
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("numbered 3")
     page.keyboard.press("Enter")
-    page.wait_for_url("**text=numbered+3*")
+    page.wait_for_url("**q=numbered+3*")
     page.locator("[data-title]").first.focus()
     page.keyboard.press("Enter")
 
@@ -214,7 +214,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage, server: Server
     create(server, "short", "--fail", "3", "--seconds", "0")
     phone = open_page(viewport=PHONE, has_touch=True, is_mobile=True)
 
-    for path in ("", "?status=failed", "?text=nothing-like-it", "new", "sessions/unknown/"):
+    for path in ("", "?status=failed", "?q=nothing-like-it", "new", "sessions/unknown/"):
         phone.goto(f"{server.url}/{path}")
         no_sideways_scrolling(phone)
 
@@ -236,7 +236,7 @@ def test_reading_and_filtering_need_no_scripts(
     open_page: OpenPage, shared_server: Server, many: object
 ) -> None:
     plain = open_page(java_script_enabled=False)
-    plain.goto(f"{shared_server.url}/?text=numbered")
+    plain.goto(f"{shared_server.url}/?q=numbered")
     assert len(titles(plain)) == 50
     plain.get_by_role("link", name="failed").click()
     assert len(titles(plain)) == 10

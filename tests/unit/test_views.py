@@ -42,8 +42,8 @@ def test_the_list_is_rendered_with_the_cursor_of_before_its_rows(client: Client)
         ("?status=failed", 1),
         ("?priority=high", 2),
         ("?priority=high&status=created", 1),
-        ("?text=ONE", 1),
-        ("?text=%25", 0),
+        ("?q=ONE", 1),
+        ("?q=%25", 0),
         ("?status=", 3),
     ],
 )
@@ -55,7 +55,7 @@ def test_the_list_is_filtered(client: Client, query: str, found: int) -> None:
     assert text_of(client.get(f"/{query}")).count("<tr data-id") == found + 1  # and the template
 
 
-@pytest.mark.parametrize("query", ["?status=x", "?priority=x", "?cursor=x", "?text=%00"])
+@pytest.mark.parametrize("query", ["?status=x", "?priority=x", "?cursor=x", "?q=%00"])
 def test_a_filter_that_makes_no_sense_is_answered_with_400(client: Client, query: str) -> None:
     response = client.get(f"/{query}")
 
