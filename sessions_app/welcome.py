@@ -100,9 +100,8 @@ async def _show_sample(conf: Conf) -> None:
             break
         await asyncio.sleep(LOOK)
     say(f"  {session.status:<10} {session.detail}")
-    say(
-        f"  output     {_shown(Path(session.output_dir))} ({session.collected_files} files collected)"
-    )
+    collected = f"{session.collected_files} files collected"
+    say(f"  output     {_shown(Path(session.output_dir))} ({collected})")
     say(f"  log        {_shown(Path(session.log_file))}")
 
 
