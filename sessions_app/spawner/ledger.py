@@ -51,8 +51,14 @@ def not_launched(session: AgentSession, detail: str) -> None:
 
 
 def given_up(session: AgentSession) -> None:
-    """The attempt never ran: back into the queue, or to the end if it was to be stopped."""
-    if not claims.release(session.id, session.attempt, "its launch was interrupted"):
+    """The attempt never ran: back into the queue, or to the end if it was to be stopped.
+
+    A row that says it runs, with no record of a launch (the state directory was lost, the row
+    edited), is lost: nobody can tell whether it ran.
+    """
+    if session.status == Status.RUNNING:
+        ended(session.id, None, Collection())
+    elif not claims.release(session.id, session.attempt, "its launch was interrupted"):
         workspace.note_in_log(session, NEVER_RAN)
         _end_unlaunched(session.id, Reason.STOPPED, NEVER_RAN)
 

@@ -63,3 +63,10 @@ def no_sideways_scrolling(page: Page) -> None:
     """The page is as wide as the window, not wider."""
     surplus = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert surplus <= 0, f"{page.url} is {surplus} px wider than the window"
+
+
+def ended(server: Server, task: str, *args: str, **fields: object) -> str:
+    """A session that has run to its end."""
+    session_id = create(server, task, "--seconds", "0", *args, **fields)
+    until_status(server, session_id, "completed", "failed")
+    return session_id

@@ -115,6 +115,9 @@ def test_whatever_the_moment_every_session_ends_as_it_should(
             "session.json to agree",
             timeout=2,
         )
+    directories = {p.name for p in (site.workspace / ".swarm/sessions").iterdir() if p.is_dir()}
+    marked = {p.name for p in (site.state_dir / "creating").iterdir()}
+    assert directories - set(listed) <= marked, "a directory that no cleanup would find"
     index = site.workspace / ".swarm/sessions/index.json"
     expected = {session_id: s["status"] for session_id, s in sessions().items()}
     eventually(

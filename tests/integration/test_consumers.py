@@ -1,90 +1,15 @@
-"""The websockets of open pages, as any client sees them: rows, log bytes, resuming, refusals."""
+"""The websockets of open pages, as any client sees them: rows, log bytes, resuming."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from sessions_app.viewer import WINDOW_BYTES
+from tests.integration.viewers import call, create, stop, view
 from tests.support import Installation, Server, eventually
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
 QUIET = ["--lines", "1", "--hang", "--seconds", "600"]
-
-
-def create(server: Server, task: str = "a task", **fields: Any) -> str:
-    status, session = server.request("POST", "/api/v1/sessions", {"task": task, **fields})
-    assert status == 201, session
-    return str(session["session_id"])
-
-
-def stop(server: Server, session_id: str) -> None:
-    assert server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})[0] < 300
-
-
-class Viewer:
-    """A page's connection. Log bytes are checked to be without gap, kept and acknowledged."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.start = self.offset = -1
-        self.log = b""
-        self.acknowledges = True
-
-    async def _next(self) -> dict[str, Any]:
-        message = await self.socket.recv()
-        if isinstance(message, bytes):
-            assert int.from_bytes(message[:8], "big") == self.offset, "no gap, no repetition"
-            self.log += message[8:]
-            self.offset += len(message) - 8
-            if self.acknowledges:
-                await self.send({"ack": self.offset})
-            return {"type": "log"}
-        parsed: dict[str, Any] = json.loads(message)
-        if parsed["type"] == "start":
-            self.start = self.offset = parsed["offset"]
-        return parsed
-
-    async def frame(self, kind: str) -> dict[str, Any]:
-        """The next frame of a kind; others are passed over."""
-        async with asyncio.timeout(20):
-            while (parsed := await self._next())["type"] != kind:
-                pass
-        return parsed
-
-    async def log_of(self, size: int) -> bytes:
-        """The log, once at least ``size`` bytes of it are here."""
-        async with asyncio.timeout(20):
-            while len(self.log) < size:
-                await self._next()
-        return self.log
-
-    async def send(self, message: object) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def closed(self) -> int | None:
-        """The code that the server closes with."""
-        async with asyncio.timeout(10):
-            with contextlib.suppress(ConnectionClosed):
-                while True:
-                    await self.socket.recv()
-        return self.socket.close_code
-
-
-@contextlib.asynccontextmanager
-async def view(server: Server, path: str) -> AsyncIterator[Viewer]:
-    async with connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None) as socket:
-        yield Viewer(socket)
-
-
-async def call(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Something of the test's that blocks, without holding up the sockets."""
-    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def test_the_lists_frames_carry_the_changed_rows(shared_server: Server) -> None:
@@ -307,70 +232,3 @@ async def test_a_session_that_is_cleaned_up_is_told_as_removed(
         assert (await of_all.frame("changes"))["removed"] == [session_id]
         await of_one.frame("removed")
         assert await of_one.closed() == 4404
-
-
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        (f"/ws/sessions/{NOBODY}", 4404),
-        ("/ws/sessions/not-an-id", 4404),
-        (f"/ws/sessions/urn:uuid:{NOBODY}", 4404),
-        ("/ws/elsewhere", 4404),
-        ("/", 4404),
-        ("/ws/sessions?since=abc", 4400),
-        ("/ws/sessions?since=-1", 4400),
-        ("/ws/sessions?since=99999999999999999999", 4400),
-        ("/ws/sessions?since=", 4400),
-        (f"/ws/sessions/{NOBODY}?offset=1e3", 4400),
-    ],
-)
-async def test_what_is_not_there_or_not_understood_is_closed_with_its_code(
-    path: str, code: int, shared_server: Server
-) -> None:
-    async with view(shared_server, path) as viewer:
-        assert await viewer.closed() == code
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "not JSON",
-        "[]",
-        "{}",
-        '{"ack": "x"}',
-        '{"ack": true}',
-        '{"ack": -1}',
-        '{"ack": 10000000}',
-        '{"hello": 1}',
-        '{"ack": 0, "more": 1}',
-        "[" * 100_000,
-        b"\x00\x01",
-    ],
-)
-@pytest.mark.parametrize("of_one", [False, True])
-async def test_malformed_messages_close_the_connection(
-    message: str | bytes, of_one: bool, shared_server: Server
-) -> None:
-    path = f"/ws/sessions/{await call(create, shared_server)}" if of_one else "/ws/sessions"
-    async with view(shared_server, path) as viewer:
-        await viewer.frame("start" if of_one else "reset")
-
-        await viewer.socket.send(message)
-
-        assert await viewer.closed() == 4400
-
-
-@pytest.mark.parametrize("watch", ['["x"]', '"x"', "[1]", json.dumps([NOBODY] * 500)])
-async def test_only_a_few_ids_can_be_watched(watch: str, shared_server: Server) -> None:
-    async with view(shared_server, "/ws/sessions") as viewer:
-        await viewer.frame("reset")
-        await viewer.socket.send(f'{{"watch": {watch}}}')
-        assert await viewer.closed() in (4400, 4404)
-
-
-async def test_nothing_of_all_this_left_a_traceback(shared_server: Server) -> None:
-    async with view(shared_server, "/ws/sessions") as viewer:
-        await viewer.socket.send('{"watch": [1]}')
-        await viewer.closed()
-
-    assert "Traceback" not in shared_server.output
