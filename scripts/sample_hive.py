@@ -236,9 +236,7 @@ class Swarm:
         paths = [f"{'reports/' * (i == 1)}result-{i + 1}.md" for i in range(o.files)]
         if o.files and "HIVE_MIND_OUTPUT_DIR" in os.environ:
             paths.append(os.environ["HIVE_MIND_OUTPUT_DIR"] + "/hive-summary.md")
-        self.say(
-            f"{CLEAR}📊 {self.done} tasks in {elapsed:.1f} s, writing {', '.join(paths)}", CYAN
-        )
+        self.say(f"{CLEAR}📊 {self.done} tasks in {elapsed:.1f} s, {len(paths)} files", CYAN)
         for path in paths:
             self.attempt(write, path, f"# Result\n\n{LABEL}\n\n{self.id}: {self.objective[:200]}\n")
         self.status = "failed" if self.failed else "completed"

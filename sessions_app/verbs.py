@@ -41,7 +41,7 @@ from sessions_app.verb_steps import (
     size_words,
 )
 
-#: The consumer gives a stop 30 seconds (FACTS.md, section 1).
+#: Callers over docker exec give a stop 30 seconds.
 STOP_WAIT = 28.0
 #: While a stop waits, a spawner is asked for again this often, in case the one there was died.
 STOP_REMIND = 5.0

@@ -1,4 +1,4 @@
-"""The contract of FACTS.md, section 1, at each door of the command line."""
+"""What each verb prints and returns, at each door of the command line."""
 
 import json
 import subprocess

@@ -104,9 +104,10 @@ async def test_a_verb_whose_client_left_is_closed_on_a_database_thread(
 async def test_stopping_the_server_ends_what_is_under_way(
     conf: Conf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    closed = threading.Event()
+    begun, closed = threading.Event(), threading.Event()
 
     def verb(_: Sequence[str]) -> Steps:
+        begun.set()
         try:
             while True:
                 yield Pause(60)
@@ -117,6 +118,7 @@ async def test_stopping_the_server_ends_what_is_under_way(
     async with serving(conf) as server:
         connection = await connect(conf, request("stop", "x"))
         assert await connection[0].readexactly(5) == b"a\0\0\0\0"
+        assert await asyncio.to_thread(begun.wait, 10)
         await server.stop()
         rest = await frames_of(connection)
 

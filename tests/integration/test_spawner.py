@@ -259,7 +259,10 @@ def test_projections_follow_every_change(shared_server: Server, shared_site: Ins
 
     eventually(agrees, "session.json to follow", timeout=2)
     eventually(
-        lambda: json.loads(index.read_text())["sessions"][session_id]["status"] == "completed",
+        lambda: (
+            json.loads(index.read_text())["sessions"].get(session_id, {}).get("status")
+            == "completed"
+        ),
         "index.json to follow",
         timeout=2,
     )
