@@ -66,6 +66,8 @@ def secret_key(directory: Path) -> str:
             if len(key) >= 50:
                 return key
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if directory.stat().st_uid == os.geteuid():
+            directory.chmod(0o700)  # a volume is made by others, and open to all
         draft = directory / f"secret_key.{os.getpid()}"
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(64), encoding="ascii")

@@ -18,7 +18,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         exit 2
     fi
 fi
-if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c pass 2>/dev/null; then
+if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     say "making the virtual environment .venv"
     "$python" -m venv --clear .venv
 fi

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, connections
 
@@ -13,6 +13,7 @@ T = TypeVar("T")
 #: SQLite has one writer; more threads than this only wait for each other.
 THREADS = 4
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hive-db")
+_under_way: set[Future[Any]] = set()
 
 
 async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -21,8 +22,19 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     A thread and a connection per request, as Django does by itself under ASGI, cost several
     times what the queries do (docs/decisions/threads.md).
     """
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_pool, lambda: _run(function, *args, **kwargs))
+    future = _pool.submit(lambda: _run(function, *args, **kwargs))
+    _under_way.add(future)
+    future.add_done_callback(_under_way.discard)
+    return await asyncio.wrap_future(future)
+
+
+def drain() -> None:
+    """Wait until what is under way has ended, though nobody waits for it any more.
+
+    Cancelling a task leaves its thread at work; who hands the database over to another process
+    calls this first.
+    """
+    wait(list(_under_way))
 
 
 def _run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from sessions_app.conf import current
@@ -42,16 +43,27 @@ def _remove_tree(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if path.is_symlink():
             path.unlink()
-        else:
+            return
+        try:
             shutil.rmtree(path)
+        except RecursionError:  # deeper than Python can follow, but not than rm can
+            subprocess.run(
+                ["rm", "-rf", "--one-file-system", "--", str(path)],  # noqa: S607 - as in any shell
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+            if path.exists():
+                raise OSError(errno.EIO, "cannot be removed", str(path)) from None
 
 
 def tree_bytes(path: Path) -> int:
     """The size of the files below a directory, links not followed; 0 when it is missing."""
     total = 0
-    for _, _, files, fd in os.fwalk(path, follow_symlinks=False):
-        for name in files:
-            with contextlib.suppress(OSError):
-                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                total += info.st_size if info.st_nlink == 1 else 0
+    with contextlib.suppress(RecursionError):  # a tree deeper than Python follows: what we saw
+        for _, _, files, fd in os.fwalk(path, follow_symlinks=False):
+            for name in files:
+                with contextlib.suppress(OSError):
+                    info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                    total += info.st_size if info.st_nlink == 1 else 0
     return total

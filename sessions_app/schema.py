@@ -5,9 +5,16 @@ from pathlib import Path
 
 from django.core.management import call_command
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
+from sessions_app import file_lock
+from sessions_app.conf import current
 from sessions_app.errors import Unavailable
+from sessions_app.models import AgentSession
+
+#: In the state directory: the tables have been made.
+MARKER = "schema"
 
 
 def migrate() -> None:
@@ -25,14 +32,28 @@ def migrate() -> None:
 
 
 def make_if_missing() -> None:
-    """Make the SQLite file of a new installation, so that its first command simply works.
+    """Make the tables of a new installation on SQLite, so that its first command simply works.
 
-    A database that is there is not changed: that is for ``migrate``, ``init`` and ``up``.
+    Tables that are there are not changed: that is for ``migrate``, ``init`` and ``up``. Of several
+    first commands at once one makes them, the others wait for it.
 
     Raises:
-        Unavailable: it cannot be made.
+        Unavailable: they cannot be made.
     """
     connection = connections["default"]
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite" and name.startswith("/") and not Path(name).exists():
-        migrate()
+    state_dir = current().state_dir
+    marker = state_dir / MARKER
+    if connection.vendor != "sqlite" or (marker.exists() and _file_exists(connection)):
+        return
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with file_lock.hold(state_dir / "locks" / "schema"):
+            if AgentSession._meta.db_table not in connection.introspection.table_names():
+                migrate()
+            marker.touch()
+    except (DatabaseError, OSError) as error:
+        raise Unavailable(f"the database cannot be used: {error}") from error
+
+
+def _file_exists(connection: BaseDatabaseWrapper) -> bool:
+    return Path(str(connection.settings_dict["NAME"])).exists()

@@ -14,7 +14,7 @@ from typing import Any
 from channels.routing import get_default_application
 from django.conf import settings
 
-from sessions_app import publish, schema, welcome, workspace
+from sessions_app import db, publish, schema, welcome, workspace
 from sessions_app.conf import Conf, current, is_loopback
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
@@ -70,6 +70,7 @@ def _serve(conf: Conf, *, sample: bool) -> int:
             _raise_file_limit()
             return _Server(conf, listener).run(sample=sample)
         finally:
+            db.drain()
             lock.release()
 
 

@@ -72,6 +72,9 @@ def initialise(conf: Conf) -> None:
             directory.mkdir(parents=True, exist_ok=True, mode=mode)
         except OSError as error:
             raise Unavailable(f"cannot make the directory {directory}: {error.strerror}") from error
+        private = mode & 0o077 == 0
+        if private and (info := directory.stat()).st_uid == os.geteuid() and info.st_mode & 0o077:
+            directory.chmod(mode)  # made by somebody else: a volume, an administrator
         if not os.access(directory, os.W_OK | os.X_OK):
             raise Unavailable(f"the directory {directory} is not writable for this user")
 

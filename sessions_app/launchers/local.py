@@ -40,23 +40,27 @@ class LocalLauncher:
 
     async def start(self, spec: LaunchSpec) -> LocalRun | None:
         """See :class:`sessions_app.launchers.base.Launcher`."""
-        executable = shutil.which(spec.argv[0], path=spec.env.get("PATH", os.defpath))
-        if executable is None:
+        found = shutil.which(spec.argv[0], path=spec.env.get("PATH", os.defpath))
+        if found is None:
             where = "does not exist" if "/" in spec.argv[0] else "is not on PATH"
             raise LaunchError(
                 f"cannot start: {spec.argv[0]!r} {where}; install it, or set HIVE_COMMAND to the "
                 "command that is to be run"
             )
+        # Relative to the session's directory it would be another program; links stay links.
+        executable = found if found.startswith("/") else f"{os.getcwd()}/{found}"  # noqa: PTH109
         key = f"{spec.session_id}/{spec.attempt}"
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._answers[key] = answer
         try:
-            await self._send(spec, key, os.path.join(os.getcwd(), executable))  # noqa: PTH109, PTH118 - links stay
+            await self._send(spec, key, executable)
             async with asyncio.timeout(ANSWER_TIME):
                 error = await answer
         except (TimeoutError, ConnectionError) as problem:
             logger.warning("session %s: launch not confirmed (%r)", spec.session_id, problem)
             error = None  # the records tell
+        except OSError as problem:  # no fork server, no descriptors, a directory that is gone
+            raise LaunchError(f"cannot start: {problem}") from problem
         finally:
             self._answers.pop(key, None)
         if error:
@@ -71,7 +75,7 @@ class LocalLauncher:
             if launch is None:
                 records.write_launch(fd, attempt, {"abandoned": True, "at": time.time()})
                 launch = records.read(fd, f"launch-{attempt}")
-        if not launch or launch.get("abandoned"):
+        if launch is None or launch.get("abandoned"):
             return None
         return LocalRun(session_id, attempt, run_dir, launch, self._table)
 

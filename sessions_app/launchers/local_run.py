@@ -52,7 +52,7 @@ class LocalRun:
     def _exit(self) -> Exit | None:
         with open_directory(self._run_dir) as fd:
             record = records.read(fd, f"exit-{self._attempt}")
-        if record is None:
+        if not record:  # missing, or damaged: nobody knows
             return None
         code, number, error = record.get("code"), record.get("signal"), record.get("error")
         return Exit(

@@ -51,6 +51,8 @@ def serve(fd: int = 0) -> None:
         packet, fds, _, _ = socket.recv_fds(door, 64, FDS)
         if not packet:
             return
+        for received in fds:
+            os.set_inheritable(received, False)  # none of them is the command's business
         if len(fds) == FDS:
             attempt, key = packet.split(b" ", 1)
             try:

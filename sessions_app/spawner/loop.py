@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.db import DatabaseError
+from django.db.models import QuerySet
 
 from sessions_app import claims, db, doorbell, queries, registry, workspace
 from sessions_app.conf import Conf
@@ -29,6 +30,11 @@ BREATH = 0.005
 INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
 
 
+def _claimed() -> QuerySet[AgentSession]:
+    """Sessions that a spawner has taken on and that have not ended."""
+    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
+
+
 class Spawner:
     """One installation's spawner; whoever runs it holds the installation's lock."""
 
@@ -38,6 +44,7 @@ class Spawner:
         self._name = socket.gethostname()[:64]
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self._checked = 0.0
         self.on_change: Callable[[], None] = lambda: None
 
     def wake(self) -> None:
@@ -103,14 +110,13 @@ class Spawner:
         )
 
     async def _adopt_all(self) -> None:
-        claimed = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
-        for session_id in await db.call(lambda: list(claimed.values_list("id", flat=True))):
+        for session_id in await db.call(lambda: list(_claimed().values_list("id", flat=True))):
             self._supervise(session_id, adopt=True)
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
         try:
-            decided, claimed = await db.call(self._read_rows)
+            decided, claimed, ours = await db.call(self._read_rows)
         except DatabaseError as error:
             logger.warning("the database cannot be used, trying again: %s", error)
             return
@@ -119,14 +125,21 @@ class Spawner:
                 self._supervised[session_id][0].decided.set()
         for session in claimed:
             self._supervise(session.id, adopt=False)
+        for session_id in ours:  # claimed by one who was just leaving, say
+            if session_id not in self._supervised:
+                self._supervise(session_id, adopt=True)
 
-    def _read_rows(self) -> tuple[list[UUID], list[AgentSession]]:
-        """Sessions that a caller decided about, and those that were just claimed."""
+    def _read_rows(self) -> tuple[list[UUID], list[AgentSession], list[UUID]]:
+        """Sessions a caller decided about, those just claimed, and now and then all of ours."""
         rows = AgentSession.objects.filter(
             status__in=ACTIVE, verdict__in=[Reason.STOPPED, Reason.REPORTED]
         )
         decided = list(rows.values_list("id", flat=True))
-        return decided, claims.claim_waiting(self._name, self._conf.slots)
+        ours: list[UUID] = []
+        if time.monotonic() - self._checked >= TICK:
+            self._checked = time.monotonic()
+            ours = list(_claimed().values_list("id", flat=True))
+        return decided, claims.claim_waiting(self._name, self._conf.slots), ours
 
     def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
         supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)
@@ -147,7 +160,9 @@ class Spawner:
                 await asyncio.sleep(pause)
                 pause, adopt = min(pause * 2, 30.0), True
         finally:
-            self._supervised.pop(session_id, None)
+            known = self._supervised.get(session_id)
+            if known is not None and known[1] is asyncio.current_task():
+                del self._supervised[session_id]
             self._awake.set()
 
     # --- projections ---------------------------------------------------------------------

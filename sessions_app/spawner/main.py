@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from sessions_app import doorbell, workspace
+from sessions_app import db, doorbell, workspace
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Conflict
 from sessions_app.launchers.local import LocalLauncher
@@ -67,6 +67,7 @@ def run(*, until_idle: bool = False) -> int:
         return error.exit_code
     while True:
         finished = asyncio.run(_until_told(conf, until_idle=until_idle))
+        db.drain()
         lock.release()
         # Who started a session just before the release saw the lock held and hired nobody.
         if not (finished and until_idle and _work_left()) or not lock.acquire():

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from sessions_app import collect, db, workspace
@@ -19,6 +21,7 @@ from sessions_app.spawner.environment import child_environment
 from sessions_app.spawner.reading import read_outcome
 
 logger = logging.getLogger(__name__)
+_collectors = ThreadPoolExecutor(2, thread_name_prefix="hive-collect")
 #: After the line that says the job is done, the command may end by itself for this long (s).
 FAREWELL = 1.0
 #: After the command's own end, what it left running may go on for this long (s).
@@ -62,9 +65,20 @@ class Supervisor:
             self._changed()
         await self._watch(session, run)
         exited = await run.command_ended()
-        collected = await asyncio.to_thread(collect.collect, self._conf, session)
+        collected = await self._collect(session)
         await db.call(ledger.ended, self._id, exited, collected)
         self._changed()
+
+    async def _collect(self, session: AgentSession) -> collect.Collection:
+        """Collect in threads of their own: copies may take long, and stops must not wait."""
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                _collectors, collect.collect, self._conf, session, cancelled
+            )
+        finally:
+            cancelled.set()
 
     async def _find(self, session: AgentSession) -> Run | None:
         return await self._launcher.find(session.id, session.attempt)

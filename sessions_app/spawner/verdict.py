@@ -26,5 +26,5 @@ def outcome(session: AgentSession, ended: Exit | None) -> tuple[Status, Reason, 
         with contextlib.suppress(ValueError):
             name = signal.Signals(ended.signal).name
         return Status.FAILED, Reason.EXITED, f"killed by {name}"
-    status = Status.FAILED if ended.code else Status.COMPLETED
+    status = Status.COMPLETED if ended.code == 0 else Status.FAILED
     return status, Reason.EXITED, f"exited with code {ended.code}"

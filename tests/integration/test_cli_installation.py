@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -151,19 +152,14 @@ def test_the_first_command_of_a_new_installation_simply_works(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_database_of_an_older_version_is_changed_by_init_only(checkout: Checkout) -> None:
-    database = checkout.site.database
-    database.parent.mkdir(parents=True)
-    database.touch()
-
-    done = checkout.bare(checkout.script, "create", "a task")
-
-    assert (done.returncode, done.stdout) == (75, b"")
-    message = b"hive: the database has not been set up; run: manage.py migrate\n"
-    assert done.stderr == message
-    assert not list(checkout.site.workspace.glob(".swarm/sessions/*-*"))
-    assert checkout.bare(checkout.script, "init").returncode == 0
-    assert checkout.bare(checkout.script, "create", "a task").returncode == 0
+def test_first_commands_at_once_all_work(checkout: Checkout) -> None:
+    with ThreadPoolExecutor(4) as callers:
+        done = list(
+            callers.map(lambda n: checkout.bare(checkout.script, "create", f"task {n}"), range(4))
+        )
+    assert [d.returncode for d in done] == [0] * 4, [d.stderr for d in done]
+    listed = json.loads(checkout.bare(checkout.script, "list").stdout)
+    assert set(listed["sessions"]) == {d.stdout.decode().strip() for d in done}
 
 
 def test_manage_py_help_knows_the_command(checkout: Checkout) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -266,3 +267,50 @@ def test_projections_follow_every_change(shared_server: Server, shared_site: Ins
         "index.json to follow",
         timeout=2,
     )
+
+
+def test_a_session_claimed_by_one_who_left_is_taken_over(site: Installation) -> None:
+    site.env["HIVE_AUTOSPAWN"] = "0"
+    server = site.up(HIVE_SLOTS="1")
+    busy = create(server, "x", "--hang")
+    running(server, busy)
+    left = create(server, "x", "--exit", "--seconds", "0")
+
+    done = site.manage(
+        "shell", "-c", "from sessions_app.claims import claim_next; claim_next('gone', 9).id"
+    )
+    assert done.returncode == 0, done.stderr
+    server.request("POST", f"/api/v1/sessions/{busy}/stop")
+
+    assert ended(server, left)["reason"] == "exited"
+
+
+def test_a_row_that_runs_without_any_record_is_lost(site: Installation) -> None:
+    server = site.up()
+    session_id = create(server, "x", "--hang")
+    running(server, session_id)
+    server.kill()
+    for pid in site.processes(session_id):
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(site.state_dir / "runs" / session_id)
+
+    server = site.up()
+
+    session = ended(server, session_id)
+    assert (session["status"], session["reason"]) == ("failed", "lost")
+
+
+def test_a_command_inherits_no_descriptor_of_ours(site: Installation) -> None:
+    site.env["HIVE_COMMAND"] = json.dumps(["/bin/sh", "-c", "echo /proc/$$/fd/* > fds"])
+    server = site.up()
+
+    session_id = ended(server, create(server))["session_id"]
+
+    names = (site.output_dir(session_id) / "fds").read_text().split()
+    assert {int(name.rpartition("/")[2]) for name in names} <= {
+        0,
+        1,
+        2,
+        3,
+    }  # 3: the shell reading the directory
+    assert site.state_dir.stat().st_mode & 0o777 == 0o700

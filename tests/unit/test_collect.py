@@ -2,12 +2,14 @@
 
 import os
 import socket
+import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sessions_app import collect, services
+from sessions_app import cleanup, collect, services
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
 
@@ -126,3 +128,47 @@ def test_collecting_twice_changes_nothing(conf: Conf, session: AgentSession) -> 
 def test_a_missing_directory_is_said(conf: Conf, session: AgentSession) -> None:
     Path(session.output_dir).rmdir()
     assert "No such file" in collect.collect(conf, session).error
+
+
+def test_a_copy_that_was_killed_midway_is_made_anew(
+    conf: Conf, session: AgentSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (working(session) / "a").write_bytes(b"whole content")
+    (Path(session.output_dir) / ".hiveweb-part").write_bytes(b"who")
+
+    def no_links(*_args: object, **_kwargs: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", no_links)
+    first = collect.collect(conf, session)
+    again = collect.collect(conf, session)
+
+    assert (first.files, first.error) == (1, "")
+    assert again == first
+    assert names(session) == {"a"}
+    assert (Path(session.output_dir) / "a").read_bytes() == b"whole content"
+
+
+def test_an_interrupted_copy_leaves_no_part_of_a_file(
+    conf: Conf, session: AgentSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (working(session) / "a").write_bytes(b"content")
+    cancelled = threading.Event()
+    cancelled.set()
+
+    def no_links(*_args: object, **_kwargs: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert "interrupted" in collect.collect(conf, session, cancelled).error
+    assert names(session) == set()
+
+
+def test_a_runaway_tree_is_said_and_can_be_cleaned_up(conf: Conf, session: AgentSession) -> None:
+    subprocess.run(["mkdir", "-p", "d/" * 1100], cwd=working(session), check=True)
+
+    assert "levels deep" in collect.collect(conf, session).error
+    services.stop(session.id)
+
+    assert [r.kept for r in cleanup.cleanup(0)] == [""]
+    assert not working(session).exists()
