@@ -63,25 +63,25 @@ class LogWatch:
             return
         with contextlib.suppress(OSError, ValueError, KeyError):
             self._inotify.rm_watch(file.watch)
-        if not self._files:
-            if self._pump is not None:
-                self._pump.cancel()
-            self._inotify.close()
-            self._inotify = self._pump = None
 
     async def _run(self, inotify: Inotify) -> None:
-        while True:
-            event = await inotify.get()
-            if event.watch is None or Mask.Q_OVERFLOW in event.mask:
-                touched = list(self._files)
-            else:
-                touched = [str(event.watch.path)]
-            for path in touched:
-                file = self._files.get(path)
-                for listener in file.listeners if file else ():
-                    listener.set()
-            if not getattr(inotify, "_events", None):  # the batch is through
-                await asyncio.sleep(QUIET)
+        with inotify:  # closed with the loop: to open one for each short run costs more than it
+            while True:
+                await self._tell(inotify)
+
+    async def _tell(self, inotify: Inotify) -> None:
+        event = await inotify.get()
+        touched: list[str] = []
+        if Mask.Q_OVERFLOW in event.mask:
+            touched = list(self._files)
+        elif event.watch is not None:  # None: the last word of a watch that was removed
+            touched = [str(event.watch.path)]
+        for path in touched:
+            file = self._files.get(path)
+            for listener in file.listeners if file else ():
+                listener.set()
+        if not getattr(inotify, "_events", None):  # the batch is through
+            await asyncio.sleep(QUIET)
 
 
 _watches: dict[asyncio.AbstractEventLoop, LogWatch] = {}
