@@ -59,9 +59,11 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conf:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--run-long``: the full-length runs (make test-long)."""
     parser.addoption("--run-long", action="store_true", help="full-length chaos and scale runs")
+    parser.addoption("--rounds", type=int, help="how many rounds a chaos test runs")
 
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
-    """How many rounds a chaos test runs: 6, or 100 with ``--run-long``."""
-    return 100 if request.config.getoption("--run-long") else 6
+    """How many rounds a chaos test runs: 6, or 100 with ``--run-long``; ``--rounds`` says else."""
+    given: int | None = request.config.getoption("--rounds")
+    return given or (100 if request.config.getoption("--run-long") else 6)
