@@ -9,6 +9,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from sessions_app.launchers import records
+
 SESSION_VARIABLE = "HIVE_MIND_SESSION_ID"
 _MARK = f"\0{SESSION_VARIABLE}=".encode()
 #: Who asks within this many seconds shares a snapshot (a thousand stops at once ask together).
@@ -113,16 +115,7 @@ def send(pid: int, started: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         fd = os.pidfd_open(pid)
         try:
-            if current_start(pid) == started:
+            if records.start_time(pid) == started:
                 signal.pidfd_send_signal(fd, number)
         finally:
             os.close(fd)
-
-
-def current_start(pid: int) -> int | None:
-    """The start time of the process that has this pid now; None when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return int(stat[19])
