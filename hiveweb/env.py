@@ -5,7 +5,7 @@ module too, without Django. Importing it takes under a millisecond.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 ENV_FILE_NAME = "hive.env"
 SYSTEM_ENV_FILE = "/etc/hiveweb/hive.env"
@@ -75,13 +75,9 @@ class Env:
         value = self._environ.get(name, "").strip() or self._file_values.get(name, "").strip()
         return value or default
 
-    def only_in_environment(self, prefix: str) -> list[str]:
-        """Names set in the environment but not in the env file: cron would not see them."""
-        return sorted(
-            name
-            for name, value in self._environ.items()
-            if name.startswith(prefix) and value and name not in self._file_values
-        )
+    def only_in_environment(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` set in the environment but not in the env file, where cron looks."""
+        return sorted(n for n in names if self._environ.get(n) and n not in self._file_values)
 
     def path(self, name: str, default: str) -> str:
         """The setting as an absolute, normalised path."""

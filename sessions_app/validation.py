@@ -21,7 +21,8 @@ MAX_SEARCH_CHARACTERS = 500
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 
-type_name = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a bool"}
+_NUMBER = "a number"
+_TYPE_NAMES = {list: "an array", str: "a string", int: _NUMBER, float: _NUMBER, bool: "a bool"}
 
 
 def session_id(value: object) -> uuid.UUID:
@@ -111,7 +112,7 @@ def metadata(value: object) -> dict[str, Any] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        kind = type_name.get(type(value), "something else")
+        kind = _TYPE_NAMES.get(type(value), "something else")
         raise Invalid(f"the metadata must be a JSON object or null, not {kind}")
     _check_depth(value, MAX_METADATA_DEPTH)
     try:

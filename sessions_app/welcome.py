@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from sessions_app import db, log_tail, services
+from django.conf import settings
+
+from sessions_app import access, db, log_tail, services
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.models import AgentSession, SessionEvent
@@ -54,8 +56,6 @@ async def show(conf: Conf, *, sample: bool) -> None:
 async def _dashboard_link(conf: Conf) -> str:
     if not conf.token:
         return f"{conf.base_url}/"
-    from sessions_app import access  # noqa: PLC0415 - only with a token
-
     return f"{conf.base_url}/login?key={await db.call(access.make_link)} (good for one sign-in)"
 
 
@@ -68,10 +68,9 @@ def _shown(path: Path) -> str:
 
 
 def _only_in_environment() -> list[str]:
-    from django.conf import settings  # noqa: PLC0415 - the raw environment is hiveweb's
-
-    names = ("HIVE_WORKSPACE", "HIVE_LOG_DIR", "HIVE_STATE_DIR", "DATABASE_URL", "HIVE_SOCKET")
-    return [name for name in settings.ENV.only_in_environment("") if name in names]
+    places = ("HIVE_WORKSPACE", "HIVE_LOG_DIR", "HIVE_STATE_DIR", "DATABASE_URL", "HIVE_SOCKET")
+    missing: list[str] = settings.ENV.only_in_environment(places)
+    return missing
 
 
 async def _show_sample(conf: Conf) -> None:

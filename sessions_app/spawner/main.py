@@ -12,6 +12,8 @@ from sessions_app import db, doorbell, workspace
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Conflict
 from sessions_app.launchers.local import LocalLauncher
+from sessions_app.lifecycle import ACTIVE
+from sessions_app.models import AgentSession
 from sessions_app.spawner.loop import Spawner
 
 logger = logging.getLogger(__name__)
@@ -75,9 +77,6 @@ def run(*, until_idle: bool = False) -> int:
 
 
 def _work_left() -> bool:
-    from sessions_app.lifecycle import ACTIVE  # noqa: PLC0415
-    from sessions_app.models import AgentSession  # noqa: PLC0415
-
     return AgentSession.objects.filter(status__in=ACTIVE).exists()
 
 
