@@ -41,11 +41,11 @@ async def test_a_viewer_that_comes_back_gets_what_it_missed(shared_server: Serve
     assert rows == dict(zip(missed, ["failed", "created", "created"], strict=True))
 
 
-async def test_a_viewer_that_missed_nothing_is_greeted(shared_server: Server) -> None:
-    async with view(shared_server, "/ws/sessions") as viewer:
+async def test_a_viewer_that_missed_nothing_is_greeted(server: Server) -> None:
+    async with view(server, "/ws/sessions") as viewer:
         cursor = (await viewer.frame("reset"))["cursor"]
 
-    async with view(shared_server, f"/ws/sessions?since={cursor}") as viewer:
+    async with view(server, f"/ws/sessions?since={cursor}") as viewer:
         changes = await viewer.frame("changes")
 
     assert (changes["cursor"], changes["sessions"], changes["removed"]) == (cursor, [], [])
