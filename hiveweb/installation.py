@@ -5,14 +5,35 @@ import os
 import secrets
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from hiveweb import profiles_file
 from hiveweb.env import Env, EnvError, socket_path, state_dir
+from sessions_app import machine, units
 from sessions_app.conf import Conf
-from sessions_app.profiles import DEFAULT_COMMAND, DEFAULT_PROFILE, SAMPLE_PROFILE, claude_flow
+from sessions_app.errors import Invalid
+from sessions_app.lifecycle import OnUsageLimit
+from sessions_app.limits import NAMES, OFF, Limits
+from sessions_app.profiles import (
+    DEFAULT_COMMAND,
+    DEFAULT_PROFILE,
+    SAMPLE_PROFILE,
+    CommandProfile,
+    claude_flow,
+)
+
+T = TypeVar("T")
+#: Profiles are read from here unless HIVE_PROFILES names another file.
+PROFILES_FILE = "profiles.toml"
 
 #: A claude process takes 300 to 400 MB: memory, not CPU, bounds how many run at once.
 BYTES_PER_SESSION = 400 * 1024 * 1024
+#: Less than this, or a twentieth of all where that is less, and no further session is started.
+MIN_FREE_MEMORY = 400 * 1024 * 1024
+MIN_FREE_DISK = 200 * 1024 * 1024
 DEFAULT_EXCLUDES = "node_modules,__pycache__,venv,target"
 
 
@@ -22,6 +43,7 @@ def build_conf(env: Env, root: Path) -> Conf:
     Raises:
         EnvError: a value cannot be used; the message names the setting.
     """
+    on_usage_limit = _on_usage_limit(env)
     return Conf(
         root=root,
         env_file=env.file,
@@ -33,13 +55,16 @@ def build_conf(env: Env, root: Path) -> Conf:
         port=env.integer("HIVE_PORT", 8765, 1, 65535),
         token=_token(env),
         allowed_hosts=env.items("HIVE_ALLOWED_HOSTS"),
-        profiles={
-            DEFAULT_PROFILE: claude_flow(DEFAULT_PROFILE, _command(env)),
-            SAMPLE_PROFILE: claude_flow(SAMPLE_PROFILE, _sample_command(root)),
-        },
+        profiles=_profiles(env, root, on_usage_limit),
         run_as=env.text("HIVE_RUN_AS"),
         slots=env.integer("HIVE_SLOTS", default_slots(), 1, 100_000),
+        min_free_memory=size(env, "HIVE_MIN_FREE_MEMORY", default_min_free_memory()),
+        min_free_disk=size(env, "HIVE_MIN_FREE_DISK", MIN_FREE_DISK),
+        priority_aging=duration(env, "HIVE_PRIORITY_AGING", 600.0),
         stop_grace=env.number("HIVE_STOP_GRACE", 10.0, 0.0, 20.0),
+        limits=_limits(env),
+        stall_after=duration(env, "HIVE_STALL_AFTER", 300.0),
+        on_usage_limit=on_usage_limit,
         child_env=env.items("HIVE_CHILD_ENV"),
         collect_max_bytes=env.integer("HIVE_COLLECT_MAX_MB", 1024, 0) * 1024 * 1024,
         collect_excludes=frozenset(env.items("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
@@ -49,8 +74,74 @@ def build_conf(env: Env, root: Path) -> Conf:
 
 def default_slots() -> int:
     """As many sessions as fit into memory at 400 MB each, but at least one."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, total // BYTES_PER_SESSION)
+    return max(1, machine.total_memory() // BYTES_PER_SESSION)
+
+
+def default_min_free_memory() -> int:
+    """400 MB; on small machines a twentieth of the memory, so that one session can start."""
+    return min(MIN_FREE_MEMORY, machine.total_memory() // 20)
+
+
+def duration(env: Env, name: str, default: float) -> float:
+    """A setting that is a time in seconds, or has a unit.
+
+    Raises:
+        EnvError: it cannot be understood.
+    """
+    return _said(lambda: units.seconds(env.text(name) or default, name))
+
+
+def size(env: Env, name: str, default: int) -> int:
+    """A setting that is a number of bytes, or has a unit; ``off`` is 0.
+
+    Raises:
+        EnvError: it cannot be understood.
+    """
+    if env.text(name).lower() in OFF:
+        return 0
+    return _said(lambda: units.size(env.text(name) or default, name))
+
+
+def _said(parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except Invalid as error:
+        raise EnvError(error.detail) from None
+
+
+def _limits(env: Env) -> Limits:
+    limits = Limits()
+    for name in NAMES:
+        setting = f"HIVE_LIMIT_{name.upper()}"
+        if value := env.text(setting):
+            try:
+                limits = limits.with_overrides({name: value}, f"{setting}: ")
+            except Invalid as error:
+                raise EnvError(error.detail) from None
+    return limits
+
+
+def _on_usage_limit(env: Env) -> OnUsageLimit:
+    word = env.text("HIVE_ON_USAGE_LIMIT", OnUsageLimit.FAIL)
+    try:
+        return OnUsageLimit(word)
+    except ValueError:
+        raise EnvError(f"HIVE_ON_USAGE_LIMIT must be fail or retry, not {word!r}") from None
+
+
+def _profiles(env: Env, root: Path, on_usage_limit: OnUsageLimit) -> dict[str, CommandProfile]:
+    built_in = {
+        DEFAULT_PROFILE: claude_flow(DEFAULT_PROFILE, _command(env)),
+        SAMPLE_PROFILE: claude_flow(SAMPLE_PROFILE, _sample_command(root)),
+    }
+    built_in = {
+        name: replace(profile, on_usage_limit=on_usage_limit) for name, profile in built_in.items()
+    }
+    named = env.text("HIVE_PROFILES")
+    file = Path(env.path("HIVE_PROFILES", PROFILES_FILE))
+    if not named and not file.exists():
+        return built_in
+    return profiles_file.read(file, built_in, on_usage_limit)
 
 
 def secret_key(directory: Path) -> str:

@@ -1,40 +1,62 @@
-"""Which session runs next, who waits and why, and how many slots are taken."""
+"""Which session runs next, who waits and why."""
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from sessions_app.conf import current
-from sessions_app.lifecycle import ACTIVE, EventKind, Status
+from sessions_app import admission
+from sessions_app.clock import wire_time
+from sessions_app.conf import Conf, current
+from sessions_app.lifecycle import EventKind, Priority, Status
 from sessions_app.models import AgentSession
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a session that was started does not run yet: its place (1 is next) and the reason."""
+    """Why a session that was started does not run yet.
+
+    Attributes:
+        place: its place in the queue; 1 is next.
+        reason: for people.
+        until: not before this time, if there is one.
+    """
 
     place: int
     reason: str
+    until: datetime | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """``{place, reason, until}``."""
+        return {"place": self.place, "reason": self.reason, "until": wire_time(self.until)}
+
+
+def queue_key(queued_at: datetime, priority: int) -> float:
+    """The order of the queue, smallest first: time of queueing, later by a step of ageing
+    (HIVE_PRIORITY_AGING) for each step of lower priority.
+
+    So a session of low priority overtakes whatever was queued long enough after it: none starves.
+    """
+    return queued_at.timestamp() + priority * current().priority_aging
 
 
 def _queue() -> QuerySet[AgentSession]:
     """Sessions that wait for a slot, the next one first."""
     return AgentSession.objects.filter(status=Status.STARTING, claimed_by="").order_by(
-        "priority", "queued_at", "id"
+        "queue_key", "id"
     )
 
 
-def slots_taken() -> int:
-    """Live sessions: claimed and not ended. Counted, never kept in a counter."""
-    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="").count()
-
-
-def claim_waiting(owner: str, slots: int) -> list[AgentSession]:
-    """Take waiting sessions for ``owner``, the next ones first, as long as slots are free."""
+def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
+    """Take waiting sessions for ``owner``, the next ones first, as long as they may start."""
     claimed: list[AgentSession] = []
-    while (session := claim_next(owner, slots)) is not None:
-        claimed.append(session)
+    if _queue().exists() and not admission.brake(conf):
+        while (session := claim_next(owner, conf.slots)) is not None:
+            claimed.append(session)
+            if admission.brake(conf):
+                break
     return claimed
 
 
@@ -43,7 +65,9 @@ def claim_next(owner: str, slots: int) -> AgentSession | None:
 
     The claim counts a new attempt; it is one guarded UPDATE, so no two spawners get one session.
     """
-    while (session := _queue().first()) is not None and slots_taken() < slots:
+    if admission.slots_taken() >= slots:
+        return None
+    while (session := _queue().filter(admission.startable()).first()) is not None:
         claimed = AgentSession.objects.advance(
             session.id,
             EventKind.CLAIMED,
@@ -76,23 +100,53 @@ def waiting(session: AgentSession) -> Waiting | None:
     """The place of a session in the queue and why it waits; None when it does not wait."""
     if session.status != Status.STARTING or session.claimed_by:
         return None
+    now = timezone.now()
+    held = _held(session, now, {hold.profile: hold for hold in admission.holds(now)})
     ahead = _queue().filter(
-        Q(priority__lt=session.priority)
-        | Q(priority=session.priority, queued_at__lt=session.queued_at)
-        | Q(priority=session.priority, queued_at=session.queued_at, id__lt=session.id)
+        Q(queue_key__lt=session.queue_key) | Q(queue_key=session.queue_key, id__lt=session.id)
     )
-    return Waiting(ahead.count() + 1, _why_waiting())
+    may_start = admission.startable(now)
+    if held is None:
+        return Waiting(ahead.filter(may_start).count() + 1, admission.why_nothing_starts())
+    place = _queue().filter(may_start).count() + ahead.exclude(may_start).count() + 1
+    return Waiting(place, *held)
 
 
 def all_waiting() -> dict[uuid.UUID, Waiting]:
-    """Everybody who waits, read at once: for lists, where :func:`waiting` would ask per row."""
-    ids = list(_queue().values_list("id", flat=True))
-    reason = _why_waiting() if ids else ""
-    return {session_id: Waiting(place, reason) for place, session_id in enumerate(ids, start=1)}
+    """Everybody who waits, read at once: for lists, where :func:`waiting` would ask per row.
+
+    Those that may start come first, then those that are held.
+    """
+    sessions = list(_queue().only("id", "profile", "not_before", "parent"))
+    if not sessions:
+        return {}
+    now = timezone.now()
+    by_profile = {hold.profile: hold for hold in admission.holds(now)}
+    reasons = [(session.id, _held(session, now, by_profile)) for session in sessions]
+    reasons.sort(key=lambda pair: pair[1] is not None)
+    common = admission.why_nothing_starts()
+    return {
+        session_id: Waiting(place, *(held or (common, None)))
+        for place, (session_id, held) in enumerate(reasons, start=1)
+    }
 
 
-def _why_waiting() -> str:
-    slots = current().slots
-    if slots_taken() >= slots:
-        return f"all {slots} slots are taken"
-    return "about to start"
+def _held(
+    session: AgentSession, now: datetime, by_profile: dict[str, admission.Hold]
+) -> tuple[str, datetime] | None:
+    """Why a session itself may not start yet, and until when; None when it may."""
+    hold = by_profile.get(session.profile)
+    if hold is not None and not (session.not_before and session.not_before > hold.until):
+        return hold.reason, hold.until
+    if session.not_before is not None and session.not_before > now:
+        what = "another try after a usage limit" if session.parent else "it was put off"
+        return f"{what}, not before {wire_time(session.not_before)}", session.not_before
+    return None
+
+
+def reorder(session: AgentSession, priority: Priority) -> dict[str, object]:
+    """The changes that give a session another priority, its place in the queue included."""
+    changes: dict[str, object] = {"priority": priority}
+    if session.queued_at is not None:
+        changes["queue_key"] = queue_key(session.queued_at, priority)
+    return changes

@@ -7,6 +7,8 @@ from pathlib import Path
 from django.conf import settings
 
 from sessions_app.errors import Invalid
+from sessions_app.lifecycle import OnUsageLimit
+from sessions_app.limits import Limits
 from sessions_app.profiles import DEFAULT_PROFILE, CommandProfile
 
 
@@ -27,7 +29,13 @@ class Conf:
     profiles: dict[str, CommandProfile]
     run_as: str
     slots: int
+    min_free_memory: int
+    min_free_disk: int
+    priority_aging: float
     stop_grace: float
+    limits: Limits
+    stall_after: float
+    on_usage_limit: OnUsageLimit
     child_env: tuple[str, ...]
     collect_max_bytes: int
     collect_excludes: frozenset[str]
@@ -58,6 +66,10 @@ class Conf:
     def runs_dir(self) -> Path:
         """Launch and exit records, one directory a session."""
         return self.state_dir / "runs"
+
+    def limits_of(self, profile: CommandProfile) -> Limits:
+        """The limits of a profile's sessions where they ask for no others."""
+        return self.limits.with_overrides(profile.limits)
 
     @property
     def manage_py(self) -> Path:

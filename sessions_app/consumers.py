@@ -103,7 +103,8 @@ class SessionConsumer(Viewer):
     """``/ws/sessions/ID?offset=N|tail=BYTES&since=EVENT``: one session and its log.
 
     Sends ``session`` (the row and its events after ``since``) at each change, ``start`` with the
-    offset at which the log begins, log bytes, ``end`` once all of it was sent, ``removed`` when
+    offset at which the log begins, log bytes, ``cut`` with the offset where it goes on behind
+    bytes that a limit has removed, ``end`` once all of it was sent, ``removed`` when
     the session is cleaned up. The page acknowledges log bytes by the offset it goes on from.
     """
 
@@ -142,6 +143,8 @@ class SessionConsumer(Viewer):
             log_follow.follow(session_id, log_file, offset, limit=PIECE_BYTES)
         ) as chunks:
             async for chunk in chunks:
+                if chunk.offset > offset:
+                    await self.tell({"type": "cut", "offset": chunk.offset})
                 await self._window.room(len(chunk.data))
                 await self.send(bytes_data=chunk.offset.to_bytes(8, "big") + chunk.data)
                 offset = chunk.end

@@ -179,7 +179,19 @@ class LogCopy:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
                 return b""
-        return os.pread(self._fd, 16 * PIPE_BUF, self._offset)
+        data = os.pread(self._fd, 16 * PIPE_BUF, self._offset)
+        return self._without_hole(self._fd, data) if b"\0" in data else data
+
+    def _without_hole(self, fd: int, data: bytes) -> bytes:
+        """What a limit has removed from the log is a hole in the file: it is passed over."""
+        try:
+            hole = os.lseek(fd, self._offset, os.SEEK_HOLE)
+            if hole > self._offset:
+                return data[: hole - self._offset]
+            self._offset = os.lseek(fd, hole, os.SEEK_DATA)
+        except OSError:  # no data behind it, or no holes on this file system
+            return data
+        return os.pread(fd, 16 * PIPE_BUF, self._offset)
 
     def _write(self, data: bytes) -> int:
         if not _check(self._out.poll(0)):

@@ -35,6 +35,10 @@ class Reason(StrEnum):
 
     REPORTED = "reported"
     STOPPED = "stopped"
+    TIMED_OUT = "timed_out"
+    STALLED = "stalled"
+    MEMORY_LIMIT = "memory_limit"
+    USAGE_LIMITED = "usage_limited"
     OUTCOME_RULE = "outcome_rule"
     EXITED = "exited"
     LAUNCH_FAILED = "launch_failed"
@@ -54,6 +58,13 @@ class Priority(IntEnum):
         return self.name.lower()
 
 
+class OnUsageLimit(StrEnum):
+    """What follows when a run ends because the account's usage limit was reached."""
+
+    FAIL = "fail"
+    RETRY = "retry"
+
+
 class EventKind(StrEnum):
     """What a row of the event log records."""
 
@@ -62,9 +73,25 @@ class EventKind(StrEnum):
     CLAIMED = "claimed"
     RELEASED = "released"
     RUNNING = "running"
+    UPDATED = "updated"
+    PAUSE_REQUESTED = "pause_requested"
+    PAUSED = "paused"
+    RESUME_REQUESTED = "resume_requested"
+    RESUMED = "resumed"
+    STALLED = "stalled"
+    PROGRESSED = "progressed"
+    LOG_CAPPED = "log_capped"
+    LIMIT_REACHED = "limit_reached"
+    USAGE_LIMITED = "usage_limited"
     STOP_REQUESTED = "stop_requested"
     REPORTED = "reported"
     OUTCOME = "outcome"
     COMPLETED = "completed"
     FAILED = "failed"
+    RETRIED = "retried"
+    IMPORTED = "imported"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    LOG_REMOVED = "log_removed"
+    OUTPUTS_REMOVED = "outputs_removed"
     REMOVED = "removed"

@@ -26,6 +26,8 @@ async def follow(
 ) -> AsyncGenerator[Chunk, None]:
     """The log's bytes from ``offset`` on, without gap or repetition, as they are written.
 
+    Only what a limit on its size has removed is passed over: the next chunk's offset is behind it.
+
     A chunk never ends inside a UTF-8 character, and ends at a line end where more is to come at
     once; how much of it a viewer has taken, and how fast it is sent on, is the caller's business:
     nothing is read before the caller asks for the next chunk. The iteration ends once the session
@@ -48,7 +50,7 @@ async def follow(
         spoken = loop.time()
         while True:
             grown.clear()  # before reading: what is written after this read sets it again
-            chunk = await asyncio.to_thread(log_tail.read, log_file, position, limit)
+            chunk = await asyncio.to_thread(log_tail.read_on, log_file, position, limit)
             if not ended or chunk.end < chunk.size:
                 chunk = _whole(chunk)
             if chunk.data:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: The most that one read returns.
@@ -55,6 +55,36 @@ def read(path: str, offset: int, limit: int = MAX_CHUNK) -> Chunk:
         os.close(fd)
 
 
+def read_on(path: str, offset: int, limit: int = MAX_CHUNK) -> Chunk:
+    """:func:`read`, for who follows a log: what its limit has removed from it is passed over.
+
+    The chunk's ``offset`` then is where the log goes on, beyond the one that was asked for.
+    """
+    chunk = read(path, offset, limit)
+    if b"\0" not in chunk.data:
+        return chunk
+    hole, beyond = _hole_after(path, offset)
+    if hole == offset and beyond > offset:
+        return read(path, beyond, limit)
+    return replace(chunk, data=chunk.data[: max(0, hole - offset)]) if hole < chunk.end else chunk
+
+
+def _hole_after(path: str, offset: int) -> tuple[int, int]:
+    """Where the next hole begins and ends (lseek(2)); far away where there is none."""
+    far = 2**62
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return far, far
+    try:
+        hole = os.lseek(fd, offset, os.SEEK_HOLE)
+        return hole, os.lseek(fd, hole, os.SEEK_DATA)
+    except OSError:  # ENXIO: no data behind it; EINVAL: no holes on this file system
+        return far, far
+    finally:
+        os.close(fd)
+
+
 def tail_offset(path: str, lines: int, max_bytes: int = MAX_CHUNK) -> int:
     """Where the last ``lines`` lines begin, looking back at most ``max_bytes``.
 
@@ -77,7 +107,7 @@ def tail_offset(path: str, lines: int, max_bytes: int = MAX_CHUNK) -> int:
         if not wanted:
             return begin + index + 1
         position = begin
-    return floor
+    return read_on(path, floor, 1).offset  # not in the middle of what was removed
 
 
 def plain(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The truth: sessions, their events, and the two small facts about an installation."""
+"""The truth: sessions, their events, holds, and two small facts about an installation."""
 
 import uuid
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models, transaction
 from django.utils import timezone
 
-from sessions_app.lifecycle import PREDECESSORS, EventKind, Priority, Status
+from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Status
 
 
 class AgentSessionManager(models.Manager["AgentSession"]):
@@ -56,6 +56,10 @@ class AgentSessionManager(models.Manager["AgentSession"]):
                 )
         return bool(changed)
 
+    def note(self, session_id: uuid.UUID, event: EventKind, **data: Any) -> None:
+        """Record an event that leaves the session's row as it is."""
+        SessionEvent.objects.create(session_id=session_id, kind=event, at=timezone.now(), data=data)
+
 
 class AgentSession(models.Model):
     """One hive-mind run and everything that is known about it.
@@ -73,6 +77,17 @@ class AgentSession(models.Model):
     metadata = models.JSONField(null=True, blank=True)
     args = models.JSONField(default=list, blank=True)
     profile = models.CharField(max_length=64)
+    #: The session that this one is another try of.
+    parent = models.UUIDField(null=True, blank=True)
+    #: The limits in force (limits.Limits.as_json), settled when the session is created.
+    limits = models.JSONField(default=dict, blank=True)
+    on_usage_limit = models.CharField(max_length=8, default=OnUsageLimit.FAIL)
+    #: How many retries for usage limits, one after the other, have led to this session.
+    usage_retries = models.PositiveSmallIntegerField(default=0)
+    #: It ended for a usage limit and is to be tried again: the spawner makes the new session.
+    retry_wanted = models.BooleanField(default=False)
+    #: Kept by every cleanup until it is unpinned.
+    pinned = models.BooleanField(default=False)
 
     status = models.CharField(
         max_length=16, choices=[(s.value, s.value) for s in Status], default=Status.CREATED
@@ -95,6 +110,22 @@ class AgentSession(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    #: The order of the queue, smallest first (claims.queue_key); waits until ``not_before``.
+    queue_key = models.FloatField(default=0)
+    not_before = models.DateTimeField(null=True, blank=True)
+
+    #: Intent, and fact: ``paused_mark`` is CLOCK_BOOTTIME (s) when the present pause began,
+    #: ``paused_seconds`` what the earlier ones took.
+    pause_wanted = models.BooleanField(default=False)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_mark = models.FloatField(null=True, blank=True)
+    paused_seconds = models.FloatField(default=0)
+    #: Alive, but without output and use of the processor since then.
+    stalled_since = models.DateTimeField(null=True, blank=True)
+    #: What the output said about the account's usage limit; it counts if the run then fails.
+    usage_detail = models.TextField(blank=True, default="")
+    usage_reset_at = models.DateTimeField(null=True, blank=True)
+
     #: Counts launches tried; an attempt that was given up can never run any more.
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=64, blank=True, default="")
@@ -107,6 +138,12 @@ class AgentSession(models.Model):
 
     collected_files = models.PositiveIntegerField(default=0)
     collected_bytes = models.BigIntegerField(default=0)
+    #: The bytes of the log that a limit on its size has removed: from, and up to.
+    log_cut_from = models.BigIntegerField(default=0)
+    log_cut_to = models.BigIntegerField(default=0)
+    #: Retention has removed these; the session itself is still there.
+    log_removed = models.BooleanField(default=False)
+    outputs_removed = models.BooleanField(default=False)
     #: Why files could not be collected; cleanup keeps such a session.
     collect_error = models.TextField(blank=True, default="")
 
@@ -117,9 +154,14 @@ class AgentSession(models.Model):
             models.Index(fields=["-created", "-id"], name="session_newest"),
             models.Index(fields=["status", "ended_at"], name="session_by_end"),
             models.Index(
-                fields=["priority", "queued_at", "id"],
+                fields=["queue_key", "id"],
                 condition=models.Q(status=Status.STARTING, claimed_by=""),
                 name="session_waiting",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(retry_wanted=True),
+                name="session_retry_wanted",
             ),
         ]
         constraints: ClassVar = [
@@ -136,6 +178,11 @@ class AgentSession(models.Model):
     def finished(self) -> bool:
         """Whether the session has reached its last state."""
         return self.status in (Status.COMPLETED, Status.FAILED)
+
+    @property
+    def paused(self) -> bool:
+        """Whether its processes stand still now."""
+        return self.paused_at is not None and not self.finished
 
     @property
     def priority_word(self) -> str:
@@ -157,6 +204,19 @@ class SessionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.kind}"
+
+
+class UsageHold(models.Model):
+    """Until when sessions of a profile are not started: its account's usage limit was reached."""
+
+    profile = models.CharField(max_length=64, primary_key=True)
+    until = models.DateTimeField()
+    #: What the output said.
+    detail = models.TextField(blank=True, default="")
+    session_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.profile} until {self.until.isoformat()}"
 
 
 class Installation(models.Model):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sessions_app.clock import wire_time
+from sessions_app.limits import Limits
 from sessions_app.models import AgentSession
 
 
@@ -33,4 +34,30 @@ def session_json(session: AgentSession) -> dict[str, Any]:
         "started": wire_time(session.started_at),
         "ended": wire_time(session.ended_at),
         "collected": {"files": session.collected_files, "bytes": session.collected_bytes},
+        "parent": str(session.parent) if session.parent else None,
+        "paused": session.paused,
+        "paused_since": wire_time(session.paused_at) if session.paused else None,
+        "paused_seconds": round(session.paused_seconds, 3),
+        "stalled_since": None if session.finished else wire_time(session.stalled_since),
+        "limits": {**Limits().as_json(), **session.limits},
+        "on_usage_limit": session.on_usage_limit,
+        "usage_limit": _usage_limit(session),
+        "pinned": session.pinned,
+        "log_cut": _log_cut(session),
+        "log_removed": session.log_removed,
+        "outputs_removed": session.outputs_removed,
     }
+
+
+def _usage_limit(session: AgentSession) -> dict[str, Any] | None:
+    """What its output said of the account's usage limit, and when that is reset, if it said so."""
+    if not session.usage_detail:
+        return None
+    return {"detail": session.usage_detail, "resets": wire_time(session.usage_reset_at)}
+
+
+def _log_cut(session: AgentSession) -> dict[str, int] | None:
+    """The bytes that the limit on the log's size has removed from its middle."""
+    if not session.log_cut_to:
+        return None
+    return {"from": session.log_cut_from, "to": session.log_cut_to}

@@ -58,8 +58,7 @@ def many_json(sessions: list[AgentSession]) -> list[dict[str, Any]]:
 
 
 def _with_waiting(session: AgentSession, queue: claims.Waiting | None) -> dict[str, Any]:
-    waiting = {"place": queue.place, "reason": queue.reason} if queue else None
-    return {**session_json(session), "waiting": waiting}
+    return {**session_json(session), "waiting": queue.as_json() if queue else None}
 
 
 def find(

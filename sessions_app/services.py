@@ -6,12 +6,13 @@ rest. Nothing here touches a process.
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from sessions_app import doorbell, registry, validation, workspace
+from sessions_app import claims, doorbell, registry, validation, workspace
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, NotFound, Unavailable
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
@@ -28,6 +29,10 @@ def create(
     metadata: object = None,
     args: Iterable[object] = (),
     profile: str = "",
+    limits: Mapping[str, object] | None = None,
+    on_usage_limit: str = "",
+    retry_of: AgentSession | None = None,
+    session_id: uuid.UUID | None = None,
 ) -> AgentSession:
     """Create a session: its directories, its row, its entry in the registry.
 
@@ -37,14 +42,20 @@ def create(
         metadata: a JSON object or None.
         args: arguments for the command, before those given at the start.
         profile: the name of a command profile; empty for the default one.
+        limits: limits by name in the place of the profile's and the settings' ones; values as in
+            :meth:`sessions_app.limits.Limits.with_overrides`.
+        on_usage_limit: ``fail`` or ``retry``; empty for the profile's own.
+        retry_of: the session that this one is another try of.
+        session_id: its id; a new one if None.
 
     Raises:
         Invalid: a value cannot be taken; the message says which and why.
         Unavailable: the directories cannot be made; nothing was left behind.
     """
     conf = current()
-    session_id = uuid.uuid4()
+    session_id = session_id or uuid.uuid4()
     place = workspace.paths(conf, session_id)
+    command = conf.profile(profile)
     now = timezone.now()
     session = AgentSession(
         id=session_id,
@@ -52,7 +63,10 @@ def create(
         priority=validation.priority(priority),
         metadata=validation.metadata(metadata),
         args=validation.args(args),
-        profile=conf.profile(profile).name,
+        profile=command.name,
+        limits=conf.limits_of(command).with_overrides(limits).as_json(),
+        on_usage_limit=validation.on_usage_limit(on_usage_limit) or command.on_usage_limit,
+        parent=retry_of.id if retry_of else None,
         status=Status.CREATED,
         created=now,
         updated=now,
@@ -81,8 +95,15 @@ def get(session_id: object) -> AgentSession:
         raise NotFound(f"no session has the id {parsed}") from None
 
 
-def start(session_id: object, args: Iterable[object] = ()) -> AgentSession:
+def start(
+    session_id: object, args: Iterable[object] = (), *, not_before: datetime | None = None
+) -> AgentSession:
     """Ask for a session to be run. Already starting or running: success, and nothing changes.
+
+    Args:
+        session_id: which one.
+        args: further arguments for the command.
+        not_before: it waits at least until then.
 
     Raises:
         NotFound: there is no such session.
@@ -101,13 +122,15 @@ def start(session_id: object, args: Iterable[object] = ()) -> AgentSession:
             data={"args": len(extra)},
             status=Status.STARTING,
             queued_at=now,
+            queue_key=claims.queue_key(now, session.priority),
+            not_before=not_before,
             args=validation.args([*session.args, *extra]),
         )
         session = workspace.project(session.id) or get(session.id)
     if session.finished:
         raise Conflict(
             f"session {session.id} has ended ({session.status}) and cannot be started again; "
-            "create a new one with the same task"
+            "run its task once more with: retry"
         )
     if session.status in ACTIVE:
         announce(work=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sessions_app.errors import Invalid, NotFound
-from sessions_app.lifecycle import FINISHED, Priority, Status
+from sessions_app.lifecycle import FINISHED, OnUsageLimit, Priority, Status
 
 #: The kernel takes no argument over 131,072 bytes (MAX_ARG_STRLEN); the rest is for its NUL.
 MAX_TASK_BYTES = 128_000
@@ -73,6 +73,16 @@ def priority(word: object) -> Priority:
         if word == candidate.word:
             return candidate
     raise Invalid(f"the priority must be high, medium or low, not {shorten(str(word), 40)!r}")
+
+
+def on_usage_limit(word: object) -> OnUsageLimit | None:
+    """``fail`` or ``retry``; None for an empty or missing word."""
+    if word is None or word == "":
+        return None
+    for candidate in OnUsageLimit:
+        if word == candidate.value:
+            return candidate
+    raise Invalid(f"on_usage_limit must be fail or retry, not {shorten(str(word), 40)!r}")
 
 
 def status(word: str) -> Status:

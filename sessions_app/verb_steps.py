@@ -68,15 +68,3 @@ def json_object(value: dict[str, Any]) -> bytes:
 def for_terminal(text: str) -> bytes:
     """JSON as bytes, with what a terminal would obey spelled as JSON escapes: the same value."""
     return _TERMINAL_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
-
-
-def size_words(size: int) -> str:
-    """A number of bytes for people: ``812 bytes``, ``1.2 MB`` (decimal units)."""
-    if size < 1000:
-        return f"{size} byte{'' if size == 1 else 's'}"
-    value = float(size)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} TB"

@@ -186,7 +186,7 @@ def _paths(row: AgentSession) -> list[tuple[str, str]]:
 
 def _plain_log(path: str) -> str:
     begin = log_tail.tail_offset(path, PLAIN_LOG_LINES, PLAIN_LOG_BYTES)
-    return log_tail.plain(log_tail.read(path, begin, PLAIN_LOG_BYTES).data)
+    return log_tail.plain(log_tail.read_on(path, begin, PLAIN_LOG_BYTES).data)
 
 
 @require_POST

@@ -85,7 +85,7 @@ async def _show_sample(conf: Conf) -> None:
     seen, offset, rest = 0, 0, b""
     while True:
         session = await db.call(services.get, session.id)  # before the log: its end is then read
-        chunk = log_tail.read(session.log_file, offset)
+        chunk = log_tail.read_on(session.log_file, offset)
         offset = chunk.end
         *lines, rest = (rest + chunk.data).split(b"\n")
         events = await db.call(_states, session.id, seen)

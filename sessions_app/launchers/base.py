@@ -1,5 +1,6 @@
 """What a launcher must be able to do: start, find again, signal, wait."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,8 +47,13 @@ class Exit:
 class Run(Protocol):
     """One launched command, alive or not."""
 
+    #: The session it is the run of.
+    session_id: UUID
     pid: int
+    #: Seconds since the epoch, for people.
     launched_at: float
+    #: Seconds of CLOCK_BOOTTIME, which nobody can set back.
+    started: float
 
     async def command_ended(self) -> Exit | None:
         """Wait for the command's own end; None when nobody could note how it ended."""
@@ -55,8 +61,14 @@ class Run(Protocol):
     async def tree_ended(self, timeout: float) -> bool:  # noqa: ASYNC109 - a deadline that is an answer
         """Wait until no process of the run is left; False when some are after ``timeout`` s."""
 
-    async def end_tree(self, grace: float) -> list[int]:
-        """Stop every process of the run: SIGTERM, ``grace`` seconds, SIGKILL.
+    async def pause(self) -> bool:
+        """Make every process of the run stand still (SIGSTOP); False when none is left."""
+
+    async def resume(self) -> None:
+        """Let every process of the run go on (SIGCONT)."""
+
+    async def end_tree(self, grace: float, stop_signal: int = signal.SIGTERM) -> list[int]:
+        """Stop every process of the run: ``stop_signal``, ``grace`` seconds, SIGKILL.
 
         Returns the pids that not even SIGKILL ended in time (normally none).
         """

@@ -12,6 +12,8 @@ from uuid import UUID
 from sessions_app.launchers import processes, records
 from sessions_app.launchers.base import Exit
 
+#: Clock ticks in a second, the unit of start times.
+_TICKS = os.sysconf("SC_CLK_TCK")
 #: How long SIGKILL may take to empty a tree, in seconds.
 KILL_TIME = 5.0
 
@@ -27,6 +29,7 @@ class LocalRun:
         launch: dict[str, object],
         table: processes.SharedTable,
     ) -> None:
+        self.session_id = session
         self._session = str(session)
         self._attempt = attempt
         self._run_dir = run_dir
@@ -38,6 +41,7 @@ class LocalRun:
             and launch.get("pid_ns") == records.pid_namespace()
         )
         self._start = _number(launch, "start_time")
+        self.started = self._start / _TICKS
         self._recorder = (_number(launch, "recorder_pid"), _number(launch, "recorder_start"))
 
     @property
@@ -102,27 +106,43 @@ class LocalRun:
         pids = table.members(self._session, self.pid, self._start, roots)
         return {pid: table.by_pid[pid].started for pid in pids}
 
-    async def end_tree(self, grace: float) -> list[int]:
+    async def pause(self) -> bool:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        known: dict[int, int] = {}
+        while self._here:
+            members = await self._members()
+            if members == known:  # nobody was started while the others were being stopped
+                return bool(members)
+            known = members
+            self._send(members, signal.SIGSTOP)
+            await asyncio.sleep(processes.SHARE)  # the next look is at what came afterwards
+        return False
+
+    async def resume(self) -> None:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        if self._here:
+            self._send(await self._members(), signal.SIGCONT)
+
+    async def end_tree(self, grace: float, stop_signal: int = signal.SIGTERM) -> list[int]:
         """See :class:`sessions_app.launchers.base.Run`."""
         if not self._here:
             return []
-        await self._signal_all(signal.SIGTERM)
+        members = await self._members()
+        self._send(members, stop_signal)
+        self._send(members, signal.SIGCONT)  # a paused process could not act on it
         if await self.tree_ended(grace):
             return []
         deadline = time.monotonic() + KILL_TIME
         while True:  # a tree that forks while it is killed needs more than one round
-            left = await self._signal_all(signal.SIGKILL)
+            left = await self._members()
+            self._send(left, signal.SIGKILL)
             if not left or time.monotonic() > deadline:
                 return sorted(left)
             await self.tree_ended(0.1)
 
-    async def _signal_all(self, number: int) -> dict[int, int]:
-        members = await self._members()
+    def _send(self, members: dict[int, int], number: int) -> None:
         for pid, started in members.items():
             processes.send(pid, started, number)
-            if number == signal.SIGTERM:  # a paused process could not act on it
-                processes.send(pid, started, signal.SIGCONT)
-        return members
 
 
 @contextlib.contextmanager

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Mapping
 
+from sessions_app import run_token
 from sessions_app.conf import Conf
 from sessions_app.identity import RunUser
 from sessions_app.models import AgentSession
+from sessions_app.profiles import CommandProfile
 
 _NAMES = frozenset(
     [
@@ -29,11 +31,15 @@ FALLBACK_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def child_environment(
-    session: AgentSession, conf: Conf, user: RunUser, ours: Mapping[str, str] | None = None
+    session: AgentSession,
+    conf: Conf,
+    profile: CommandProfile,
+    user: RunUser,
+    ours: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The environment of a session's command (docs/settings.md)."""
     source = os.environ if ours is None else ours
-    wanted = _NAMES | set(conf.child_env)
+    wanted = _NAMES | {*conf.child_env, *profile.pass_environment}
     env = {
         name: value
         for name, value in source.items()
@@ -41,6 +47,7 @@ def child_environment(
     }
     env.setdefault("PATH", FALLBACK_PATH)
     env.setdefault("LANG", "C.UTF-8")
+    env.update(profile.environment)
     env.update(
         HOME=user.home,
         USER=user.name,
@@ -48,5 +55,7 @@ def child_environment(
         SHELL=user.shell,
         HIVE_MIND_SESSION_ID=str(session.id),
         HIVE_MIND_OUTPUT_DIR=session.output_dir,
+        HIVE_MIND_TOKEN=run_token.make(session.id),
+        HIVE_MIND_API=f"{conf.base_url}/api/v1",
     )
     return env

@@ -1,19 +1,21 @@
-"""What the spawner writes down about a session: launched, not launched, decided, ended.
+"""What the spawner writes down about a session's ends: launched, not launched, ended.
 
 Blocking code, to be run by :func:`sessions_app.db.call`; each function is one guarded step and
 brings session.json up to it.
 """
 
 import logging
+from collections.abc import Container
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sessions_app import claims, workspace
 from sessions_app.collect import Collection
 from sessions_app.launchers.base import Exit
-from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
+from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession
-from sessions_app.spawner.outcome import Match
+from sessions_app.spawner import usage_limits
+from sessions_app.spawner.observed import boot_clock
 from sessions_app.spawner.verdict import outcome
 
 logger = logging.getLogger(__name__)
@@ -71,34 +73,20 @@ def _end_unlaunched(session_id: UUID, reason: Reason, detail: str) -> None:
             return
 
 
-def looked_until(session_id: UUID, offset: int) -> None:
-    """Where the rules go on after a restart. No transition, so no event."""
-    AgentSession.objects.filter(id=session_id, status__in=ACTIVE).update(rule_offset=offset)
-
-
-def matched(session_id: UUID, match: Match) -> None:
-    """A line of output decides the outcome, unless something has decided it before."""
-    AgentSession.objects.advance(
-        session_id,
-        EventKind.OUTCOME,
-        when=[Status.RUNNING],
-        guard={"verdict": ""},
-        data={"status": match.outcome, "line": match.detail[:500], "offset": match.end},
-        verdict=Reason.OUTCOME_RULE,
-        verdict_status=match.outcome,
-        verdict_detail=match.detail[:2000],
-        verdict_code=match.code,
-        rule_offset=match.end,
-    )
-
-
-def ended(session_id: UUID, exited: Exit | None, collected: Collection) -> None:
+def ended(
+    session_id: UUID,
+    exited: Exit | None,
+    collected: Collection,
+    success_codes: Container[int] = frozenset({0}),
+) -> None:
     """The run is over and its files are collected: end the session by its verdict or its exit.
 
     A verdict that comes in between counts, since it was there before the end was written.
     """
     while (session := load(session_id)) is not None:
-        status, reason, detail = outcome(session, exited)
+        status, reason, detail = outcome(session, exited, success_codes)
+        if reason == Reason.USAGE_LIMITED:
+            usage_limits.hold_profile(session)  # first: nothing may start in between
         if collected.error:
             workspace.note_in_log(session, f"files not collected: {collected.error}")
             detail = f"{detail}; files not collected: {collected.error}"
@@ -117,8 +105,23 @@ def ended(session_id: UUID, exited: Exit | None, collected: Collection) -> None:
             collected_files=collected.files,
             collected_bytes=collected.bytes,
             collect_error=collected.error,
+            **_pause_over(session),
+            **usage_limits.consequences(session, reason),
         ):
             return
+
+
+def _pause_over(session: AgentSession) -> dict[str, object]:
+    """The changes that end a pause: a session that has ended stands still no longer."""
+    if session.paused_mark is None:
+        return {"pause_wanted": False}
+    seconds = session.paused_seconds + max(0.0, boot_clock() - session.paused_mark)
+    return {
+        "pause_wanted": False,
+        "paused_at": None,
+        "paused_mark": None,
+        "paused_seconds": seconds,
+    }
 
 
 def _finish(

@@ -10,15 +10,17 @@ from pathlib import Path
 from uuid import UUID
 
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from sessions_app import claims, db, doorbell, queries, registry, workspace
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
-from sessions_app.lifecycle import ACTIVE, Reason
+from sessions_app.lifecycle import ACTIVE, Reason, Status
 from sessions_app.models import AgentSession
+from sessions_app.spawner import usage_limits
 from sessions_app.spawner.supervise import Supervisor
+from sessions_app.spawner.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 #: Rows are looked at this often (s) whether or not the bell rings.
@@ -44,6 +46,9 @@ class Spawner:
         self._name = socket.gethostname()[:64]
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self._watchdog = Watchdog(
+            conf, launcher, lambda: [s for s, _ in self._supervised.values()], self.wake
+        )
         self._checked = 0.0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -67,20 +72,24 @@ class Spawner:
         with self._listening():
             await db.call(workspace.remove_interrupted_creates, self._conf)
             await self._adopt_all()
-            index = asyncio.create_task(self._keep_index(), name="spawner.index")
+            helpers = [
+                asyncio.create_task(self._keep_index(), name="spawner.index"),
+                asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
+            ]
             try:
                 while not (until_idle and await self._idle()):
                     self._awake.clear()
                     await self._look()
-                    if index.done():
-                        index.result()
+                    for helper in helpers:
+                        if helper.done():
+                            helper.result()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(TICK):
                             await self._awake.wait()
                     await asyncio.sleep(BREATH)
                 await db.call(registry.write_index, self._conf)
             finally:
-                tasks = [index, *(task for _, task in self._supervised.values())]
+                tasks = [*helpers, *(task for _, task in self._supervised.values())]
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -116,30 +125,41 @@ class Spawner:
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
         try:
-            decided, claimed, ours = await db.call(self._read_rows)
+            decided, pausing, claimed, ours = await db.call(self._read_rows)
         except DatabaseError as error:
             logger.warning("the database cannot be used, trying again: %s", error)
             return
         for session_id in decided:
             if session_id in self._supervised:
                 self._supervised[session_id][0].decided.set()
+        for session_id in pausing:
+            if session_id in self._supervised:
+                self._supervised[session_id][0].pauser.look.set()
         for session in claimed:
             self._supervise(session.id, adopt=False)
         for session_id in ours:  # claimed by one who was just leaving, say
             if session_id not in self._supervised:
                 self._supervise(session_id, adopt=True)
 
-    def _read_rows(self) -> tuple[list[UUID], list[AgentSession], list[UUID]]:
-        """Sessions a caller decided about, those just claimed, and now and then all of ours."""
+    def _read_rows(self) -> tuple[list[UUID], list[UUID], list[AgentSession], list[UUID]]:
+        """Sessions a caller decided about, those that wish to pause or to go on, those just
+        claimed, and now and then all of ours.
+        """
         rows = AgentSession.objects.filter(
             status__in=ACTIVE, verdict__in=[Reason.STOPPED, Reason.REPORTED]
         )
         decided = list(rows.values_list("id", flat=True))
+        running = AgentSession.objects.filter(status=Status.RUNNING, verdict="")
+        wishes = Q(pause_wanted=True, paused_mark=None) | Q(
+            pause_wanted=False, paused_mark__isnull=False
+        )
+        pausing = list(running.filter(wishes).values_list("id", flat=True))
+        usage_limits.queue_retries()
         ours: list[UUID] = []
         if time.monotonic() - self._checked >= TICK:
             self._checked = time.monotonic()
             ours = list(_claimed().values_list("id", flat=True))
-        return decided, claims.claim_waiting(self._name, self._conf.slots), ours
+        return decided, pausing, claims.claim_waiting(self._name, self._conf), ours
 
     def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
         supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)

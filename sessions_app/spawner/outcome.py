@@ -2,13 +2,24 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sessions_app.lifecycle import Status
-from sessions_app.profiles import MAX_RULE_LINE_BYTES, CommandProfile, JsonRule, LineRule
+from sessions_app.profiles import (
+    MAX_RULE_LINE_BYTES,
+    CommandProfile,
+    JsonRule,
+    LineRule,
+    UsageJsonRule,
+    UsageRule,
+)
+from sessions_app.spawner import usage
+from sessions_app.spawner.usage import UsageNotice
 
 _COLOURS = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+_DETAIL_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +32,27 @@ class Match:
     end: int
 
 
+Finding = Match | UsageNotice
+
+
 class OutcomeScanner:
-    """Finds the first line that a rule matches in a log that is fed to it piece by piece.
+    """Finds the lines that rules match in a log that is fed to it piece by piece.
 
     A line that also stands in the task or the arguments is an echo and matches nothing, wherever
-    it is printed. Lines of 64 kB and more are passed over.
+    it is printed. Lines of 64 kB and more are passed over. After a :class:`Match` there is
+    nothing more to find.
     """
 
     def __init__(self, profile: CommandProfile, echoes: Iterable[str], offset: int = 0) -> None:
-        self._line_rules = profile.line_rules
-        self._json_rules = profile.json_rules
-        rules: tuple[LineRule | JsonRule, ...] = (*self._line_rules, *self._json_rules)
-        self._needles = re.compile(b"|".join(re.escape(rule.needle) for rule in rules))
+        self._lines = [rule for rule in profile.rules if isinstance(rule, LineRule)]
+        self._jsons = [rule for rule in profile.rules if isinstance(rule, JsonRule)]
+        self._usage_lines = [rule for rule in profile.rules if isinstance(rule, UsageRule)]
+        self._usage_jsons = [rule for rule in profile.rules if isinstance(rule, UsageJsonRule)]
+        needles = {rule.needle for rule in profile.rules}
+        # A rule without a needle looks at every line that is not empty.
+        self._needles = re.compile(
+            rb"\S" if b"" in needles else b"|".join(re.escape(needle) for needle in needles)
+        )
         self._echoes = {line.strip() for text in echoes for line in text.splitlines()} - {""}
         self._rest = b""
         self._too_long = False
@@ -44,13 +64,21 @@ class OutcomeScanner:
         """Where in the log to go on reading."""
         return self.offset + len(self._rest)
 
-    def feed(self, data: bytes, *, last: bool = False) -> Match | None:
-        """Look at the bytes that follow; ``last`` says that no more will come."""
+    def skip_to(self, offset: int) -> None:
+        """Go on at ``offset``: what stood before it has been removed from the log."""
+        self._rest = b""
+        self._too_long = True  # the line that begins there may have begun before
+        self.offset = offset
+
+    def feed(self, data: bytes, *, last: bool = False) -> list[Finding]:
+        """What the bytes that follow say, in order; ``last`` says that no more will come."""
         block = self._rest + data
         end = len(block) if last else block.rfind(b"\n") + 1
-        match = self._search(block[:end]) if end else None
-        if match is not None:
-            return match
+        found: list[Finding] = []
+        for finding in self._search(block[:end]) if end else ():
+            found.append(finding)
+            if isinstance(finding, Match):
+                return found
         self.offset += end
         self._rest = block[end:]
         self._too_long = self._too_long and not end
@@ -58,50 +86,67 @@ class OutcomeScanner:
             self.offset += len(self._rest)
             self._rest = b""
             self._too_long = True
-        return None
+        return found
 
-    def _search(self, block: bytes) -> Match | None:
+    def _search(self, block: bytes) -> Iterator[Finding]:
         position = 0
         if self._too_long:  # the end of a line that was passed over
             position = block.find(b"\n") + 1
             if not position:
-                return None
+                return
         while hit := self._needles.search(block, position):
             begin = block.rfind(b"\n", 0, hit.start()) + 1
             end = block.find(b"\n", hit.end())
             end = len(block) if end < 0 else end
             if end - begin < MAX_RULE_LINE_BYTES:
-                match = self._match(block[begin:end], self.offset + min(end + 1, len(block)))
-                if match is not None:
-                    return match
+                yield from self._look(block[begin:end], self.offset + min(end + 1, len(block)))
             position = end
-        return None
 
-    def _match(self, raw: bytes, end: int) -> Match | None:
+    def _look(self, raw: bytes, end: int) -> Iterator[Finding]:
         text = _COLOURS.sub(b"", raw).decode("utf-8", "replace")
         line = text.rstrip("\r").rpartition("\r")[2].strip()  # as a terminal would show it
-        if line in self._echoes:
-            return None
-        for rule in self._line_rules:
+        if not line or line in self._echoes:
+            return
+        for rule in self._lines:
             if found := rule.pattern.fullmatch(line):
                 code = found.groupdict().get("code")
-                return Match(rule.outcome, line, int(code) if code else None, end)
-        return self._match_json(line, end) if line.startswith("{") else None
+                detail = line[:_DETAIL_CHARACTERS]
+                yield Match(rule.outcome, detail, int(code) if code else None, end)
+                return
+        if line.startswith("{"):
+            yield from self._look_at_json(line, end)
+        else:
+            yield from self._usage_in(line, end)
 
-    def _match_json(self, line: str, end: int) -> Match | None:
+    def _usage_in(self, line: str, end: int) -> Iterator[UsageNotice]:
+        if any(rule.pattern.search(line) for rule in self._usage_lines):
+            yield UsageNotice(True, line[:500], usage.reset_time(line), end)
+
+    def _look_at_json(self, line: str, end: int) -> Iterator[Finding]:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            return None
-        for rule in self._json_rules:
-            if isinstance(message, dict) and message.get("type") == rule.type:
-                failed = message.get(rule.error_key)
-                if not isinstance(failed, bool):
-                    continue
-                return Match(
-                    Status.FAILED if failed else Status.COMPLETED,
-                    f"the {rule.type} line says {rule.error_key}: {str(failed).lower()}",
-                    None,
-                    end,
-                )
-        return None
+            return
+        if not isinstance(message, dict):
+            return
+        for usage_rule in self._usage_jsons:
+            if message.get("type") == usage_rule.type:
+                notice = usage.from_json(usage_rule, message, end)
+                if notice is not None:
+                    yield notice
+                return
+        for rule in self._jsons:
+            if message.get("type") == rule.type:
+                yield from self._settled(rule, message, end)
+
+    def _settled(self, rule: JsonRule, message: dict[str, Any], end: int) -> Iterator[Finding]:
+        failed = message.get(rule.error_key)
+        if not isinstance(failed, bool):
+            return
+        detail = f"the {rule.type} line says {rule.error_key}: {str(failed).lower()}"
+        said = message.get("result")
+        if failed and isinstance(said, str) and said.strip():
+            said = said.strip()[:500]
+            yield from self._usage_in(said, end)  # it may be all that tells of it
+            detail = f"{detail}: {said}"
+        yield Match(Status.FAILED if failed else Status.COMPLETED, detail, None, end)

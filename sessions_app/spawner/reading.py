@@ -1,58 +1,127 @@
-"""Reading a run's log as it grows, for the line that settles the run."""
+"""Reading a run's log as it grows: for lines that rules match, and to keep it within its limit."""
 
 import asyncio
+import errno
+import logging
 from collections.abc import Callable
 
 from sessions_app import db, log_tail, log_watch
 from sessions_app.launchers.base import Exit
 from sessions_app.models import AgentSession
 from sessions_app.profiles import CommandProfile
-from sessions_app.spawner import ledger
-from sessions_app.spawner.outcome import OutcomeScanner
+from sessions_app.spawner import log_cap, observed
+from sessions_app.spawner.outcome import Match, OutcomeScanner
 
+logger = logging.getLogger(__name__)
 #: Logs are looked at this often (s) even if the kernel did not tell of growth.
 LOOK_AGAIN = 5.0
+#: A log is compared with its limit each time so many bytes were read.
+CAP_EVERY = 16
 
 
-async def read_outcome(
-    session: AgentSession,
-    profile: CommandProfile,
-    ended: "asyncio.Task[Exit | None]",
-    changed: Callable[[], None],
-) -> None:
-    """Read a log until a rule matches (and write the verdict down) or the command is over.
+class LogReader:
+    """Reads one run's log to its end, or until a line has settled the outcome.
 
     Args:
         session: whose log; read from its ``rule_offset`` on.
         profile: has the rules.
         ended: done when the command has ended; the log is then read to its end.
-        changed: called when a verdict was written.
+        changed: called when something was written down.
     """
-    if not profile.line_rules and not profile.json_rules:
-        await asyncio.shield(ended)
-        return
-    scanner = OutcomeScanner(profile, [session.task, *session.args], session.rule_offset)
-    stored = session.rule_offset
-    async with log_watch.shared().growth(session.log_file) as grown:
-        while True:
-            grown.clear()
-            last = ended.done()
-            chunk = log_tail.read(session.log_file, scanner.read_offset)
-            match = scanner.feed(chunk.data, last=last and chunk.end >= chunk.size)
-            if match is not None:
-                await db.call(ledger.matched, session.id, match)
-                changed()
+
+    def __init__(
+        self,
+        session: AgentSession,
+        profile: CommandProfile,
+        ended: "asyncio.Task[Exit | None]",
+        changed: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._ended = ended
+        self._changed = changed
+        self._scanner: OutcomeScanner | None = None
+        if profile.rules:
+            echoes = [session.task, *session.args]
+            self._scanner = OutcomeScanner(profile, echoes, session.rule_offset)
+        self._offset = self._stored = session.rule_offset
+        self._limit: int | None = session.limits.get("log_size")
+        self._capped_at = 0
+        #: Set when a line has told the outcome.
+        self.settled = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read until the command is over and all it wrote has been looked at."""
+        if self._scanner is None and self._limit is None:
+            await asyncio.shield(self._ended)
+            return
+        async with log_watch.shared().growth(self._session.log_file) as grown:
+            while True:
+                grown.clear()
+                last = self._ended.done()
+                more = await self._step(last=last)
+                if self._scanner is None and self._limit is None:
+                    await asyncio.shield(self._ended)
+                    return
+                if more:
+                    await asyncio.sleep(0)
+                elif last:
+                    return
+                else:
+                    await self._wait(grown)
+
+    async def _step(self, *, last: bool) -> bool:
+        """Look at what follows; False when there is nothing yet."""
+        path = self._session.log_file
+        if self._scanner is None:  # only the size matters
+            size = log_tail.size(path)
+            grown, self._offset = size > self._offset, max(size, self._offset)
+            await self._cap(size)
+            return grown
+        chunk = log_tail.read_on(path, self._scanner.read_offset)
+        if chunk.offset > self._scanner.read_offset:
+            self._scanner.skip_to(chunk.offset)
+        found = self._scanner.feed(chunk.data, last=last and chunk.end >= chunk.size)
+        for finding in found:
+            if isinstance(finding, Match):
+                await db.call(observed.matched, self._session.id, finding)
+                self._scanner = None
+                self.settled.set()
+            else:
+                await db.call(observed.usage_noticed, self._session.id, finding)
+            self._changed()
+        self._offset = self._scanner.offset if self._scanner else chunk.end
+        await self._cap(self._offset)
+        if self._scanner and self._offset - self._stored >= log_tail.MAX_CHUNK:
+            self._stored = self._offset
+            await db.call(observed.looked_until, self._session.id, self._stored)
+        return bool(chunk.data)
+
+    async def _wait(self, grown: asyncio.Event) -> None:
+        waiting = asyncio.create_task(grown.wait())
+        await asyncio.wait(
+            {waiting, self._ended}, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+
+    async def _cap(self, read_up_to: int) -> None:
+        if self._limit is None or read_up_to - self._capped_at < self._limit // CAP_EVERY:
+            return
+        self._capped_at = read_up_to
+        path = self._session.log_file
+        try:
+            cut = await asyncio.to_thread(log_cap.cap, path, self._limit, read_up_to)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                logger.warning("session %s: log not capped: %s", self._session.id, error)
                 return
-            if chunk.data:
-                if scanner.offset - stored >= log_tail.MAX_CHUNK:
-                    stored = scanner.offset
-                    await db.call(ledger.looked_until, session.id, stored)
-                await asyncio.sleep(0)
-                continue
-            if last:
-                return
-            waiting = asyncio.create_task(grown.wait())
-            await asyncio.wait(
-                {waiting, ended}, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED
-            )
-            waiting.cancel()
+            self._limit = None
+            await db.call(observed.cap_impossible, self._session.id)
+            self._changed()
+            return
+        if cut is not None:
+            # Where the rules go on must not lie in what is gone.
+            self._stored = max(self._stored, min(self._offset, cut.end))
+            await db.call(observed.capped, self._session.id, cut, self._stored)
+            self._changed()

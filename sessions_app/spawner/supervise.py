@@ -18,7 +18,8 @@ from sessions_app.models import AgentSession
 from sessions_app.profiles import CommandProfile
 from sessions_app.spawner import ledger
 from sessions_app.spawner.environment import child_environment
-from sessions_app.spawner.reading import read_outcome
+from sessions_app.spawner.pausing import Pauser
+from sessions_app.spawner.reading import LogReader
 
 logger = logging.getLogger(__name__)
 _collectors = ThreadPoolExecutor(2, thread_name_prefix="hive-collect")
@@ -29,16 +30,22 @@ AFTERMATH = 2.0
 
 
 class Supervisor:
-    """Supervises one session. ``decided`` is set when its row got a verdict (stop, report)."""
+    """Supervises one session.
+
+    ``decided`` is set when its row got a verdict (stop, report, limit), ``pauser.look`` when its
+    wish to be paused may have changed. ``watched`` is the run it watches, while it does.
+    """
 
     def __init__(
         self, conf: Conf, launcher: Launcher, session_id: UUID, changed: Callable[[], None]
     ) -> None:
         self._conf = conf
         self._launcher = launcher
-        self._id = session_id
+        self.session_id = session_id
         self._changed = changed
         self.decided = asyncio.Event()
+        self.pauser = Pauser(session_id, changed)
+        self.watched: tuple[AgentSession, Run] | None = None
 
     async def run(self, *, adopt: bool) -> None:
         """Take the session to its end.
@@ -47,7 +54,7 @@ class Supervisor:
             adopt: look for an earlier launch of the present attempt instead of launching. One
                 that never happened is put back into the queue.
         """
-        session = await db.call(ledger.load, self._id)
+        session = await db.call(ledger.load, self.session_id)
         if session is None:
             return
         try:
@@ -63,10 +70,16 @@ class Supervisor:
         if session.status == Status.STARTING:
             await db.call(ledger.launched, session, run.pid, run.launched_at)
             self._changed()
-        await self._watch(session, run)
+        # A profile that settings no longer have has no rules: the exit decides.
+        profile = self._conf.profiles.get(session.profile, CommandProfile(session.profile, ()))
+        self.watched = (session, run)
+        try:
+            await self._watch(session, run, profile)
+        finally:
+            self.watched = None
         exited = await run.command_ended()
         collected = await self._collect(session)
-        await db.call(ledger.ended, self._id, exited, collected)
+        await db.call(ledger.ended, self.session_id, exited, collected, profile.success_codes)
         self._changed()
 
     async def _collect(self, session: AgentSession) -> collect.Collection:
@@ -98,7 +111,7 @@ class Supervisor:
                     session_id=session.id,
                     attempt=session.attempt,
                     argv=profile.command_line(session.task, session.args),
-                    env=child_environment(session, self._conf, user),
+                    env=child_environment(session, self._conf, profile, user),
                     cwd=session.working_dir,
                     log_fd=log_fd,
                     user=(user.uid, user.gid, user.groups) if user.switch else None,
@@ -107,34 +120,40 @@ class Supervisor:
         finally:
             os.close(log_fd)
 
-    async def _watch(self, session: AgentSession, run: Run) -> None:
+    async def _watch(self, session: AgentSession, run: Run, profile: CommandProfile) -> None:
         """Wait until the run is over and its whole tree has gone, whatever it takes."""
-        # A profile that settings no longer have has no rules: the exit decides.
-        profile = self._conf.profiles.get(session.profile, CommandProfile(session.profile, ()))
         ended = asyncio.create_task(run.command_ended(), name="command_ended")
-        reading = asyncio.create_task(
-            read_outcome(session, profile, ended, self._changed), name="read_outcome"
-        )
+        reader = LogReader(session, profile, ended, self._changed)
+        reading = asyncio.create_task(reader.run(), name="read_log")
+        settled = asyncio.create_task(reader.settled.wait(), name="settled")
         decided = asyncio.create_task(self.decided.wait(), name="decided")
+        pausing = asyncio.create_task(self.pauser.follow(run), name="pausing")
         if session.verdict:
             self.decided.set()
-        tasks: set[asyncio.Task[object]] = {ended, reading, decided}
+        tasks: set[asyncio.Task[object]] = {ended, reading, settled, decided, pausing}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done() and not decided.done():
-                reading.result()
-                await asyncio.wait(
-                    {ended, decided}, timeout=FAREWELL, return_when=asyncio.FIRST_COMPLETED
-                )
-            await self._end_tree(run, ended)
+            while not (ended.done() or decided.done()):
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                _raise_failures(tasks)
+                if settled.done() and profile.ends_on_output:
+                    await asyncio.wait(
+                        {ended, decided}, timeout=FAREWELL, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    break
+                tasks -= {task for task in tasks if task.done()}
+            pausing.cancel()
+            await self._end_tree(run, ended, profile)
             await ended
             await reading  # to the log's end: the command may have said the outcome last
         finally:
-            for task in tasks:
+            everything = [ended, reading, settled, decided, pausing]
+            for task in everything:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*everything, return_exceptions=True)
 
-    async def _end_tree(self, run: Run, ended: "asyncio.Task[Exit | None]") -> None:
+    async def _end_tree(
+        self, run: Run, ended: "asyncio.Task[Exit | None]", profile: CommandProfile
+    ) -> None:
         if ended.done() and not self.decided.is_set():
             aftermath = asyncio.create_task(run.tree_ended(AFTERMATH))
             stopped = asyncio.create_task(self.decided.wait())
@@ -145,9 +164,16 @@ class Supervisor:
             await asyncio.gather(aftermath, stopped, return_exceptions=True)
             if gone:
                 return
-        left = await run.end_tree(self._conf.stop_grace)
+        grace = self._conf.stop_grace if profile.stop_grace is None else profile.stop_grace
+        left = await run.end_tree(grace, profile.stop_signal)
         if left:
-            logger.error("session %s: processes %s survive SIGKILL", self._id, left)
+            logger.error("session %s: processes %s survive SIGKILL", self.session_id, left)
+
+
+def _raise_failures(tasks: set[asyncio.Task[object]]) -> None:
+    for task in tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error
 
 
 def _prepare(conf: Conf, session: AgentSession, user: RunUser) -> int:

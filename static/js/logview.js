@@ -87,6 +87,16 @@ export class LogView {
     return this.expected;
   }
 
+  /** The log goes on at `offset`: what stood before it was removed by the log's limit. */
+  skipTo(offset) {
+    if (this.expected === null || offset <= this.expected) return;
+    this.expected = offset;
+    this.decoder = new TextDecoder();
+    this.parser.reset();
+    this.parser.feed("\n", [offset]);
+    this.painter.request();
+  }
+
   /** Take the room that a log which is being written needs. */
   grow() {
     this.box.classList.remove("short");

@@ -63,6 +63,7 @@ class SessionPage {
   take(message) {
     if (message.type === "session") this.show(message.session, message.events);
     else if (message.type === "start") this.log.start(message.offset);
+    else if (message.type === "cut") this.log.skipTo(message.offset);
     else if (message.type === "end") this.log.end();
     else if (message.type === "removed") this.removed();
   }

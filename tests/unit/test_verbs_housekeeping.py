@@ -10,7 +10,8 @@ from sessions_app import manual, registry, services, verbs
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.models import AgentSession
-from sessions_app.verb_steps import error_line, size_words
+from sessions_app.units import size_words
+from sessions_app.verb_steps import error_line
 from tests.unit.verb_steps import Result, create, hive, set_ended, set_running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("conf")]

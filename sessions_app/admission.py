@@ -1,0 +1,103 @@
+"""Whether a session may start now, and if not, why: slots, brakes on memory and disk, holds."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.utils import timezone
+
+from sessions_app import doorbell, machine, units
+from sessions_app.clock import wire_time
+from sessions_app.conf import Conf, current
+from sessions_app.lifecycle import ACTIVE
+from sessions_app.models import AgentSession, UsageHold
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Sessions of a profile wait until the account's usage limit is reset."""
+
+    profile: str
+    until: datetime
+    detail: str
+    session_id: uuid.UUID
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        said = f" ({self.detail})" if self.detail else ""
+        return (
+            f"the usage limit of profile {self.profile} was reached{said}; "
+            f"held until {wire_time(self.until)}"
+        )
+
+
+def slots_taken() -> int:
+    """Live sessions: claimed and not ended. Counted, never kept in a counter."""
+    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="").count()
+
+
+def holds(now: datetime | None = None) -> list[Hold]:
+    """The holds in force."""
+    rows = UsageHold.objects.filter(until__gt=now or timezone.now()).order_by("profile")
+    return [Hold(row.profile, row.until, row.detail, row.session_id) for row in rows]
+
+
+def hold(profile: str, until: datetime, detail: str, session_id: uuid.UUID) -> None:
+    """Start no session of a profile before ``until``. A hold that lasts longer stays."""
+    if not UsageHold.objects.filter(profile=profile, until__gte=until).exists():
+        values = {"until": until, "detail": detail[:500], "session_id": session_id}
+        UsageHold.objects.update_or_create(profile=profile, defaults=values)
+
+
+def lift_hold(profile: str) -> bool:
+    """Let a profile's sessions start again; False when none was held."""
+    deleted, _ = UsageHold.objects.filter(profile=profile).delete()
+    return bool(deleted)
+
+
+def startable(now: datetime | None = None) -> Q:
+    """Which waiting sessions may start as far as they themselves are concerned."""
+    moment = now or timezone.now()
+    held = [hold.profile for hold in holds(moment)]
+    return (Q(not_before__isnull=True) | Q(not_before__lte=moment)) & ~Q(profile__in=held)
+
+
+def brake(conf: Conf) -> str:
+    """Why nothing is started on this machine now; empty when nothing is in the way.
+
+    What runs goes on. Memory and disk are looked at afresh each time (about 50 µs).
+    """
+    if conf.min_free_memory:
+        free = machine.available_memory()
+        if free < conf.min_free_memory:
+            return (
+                f"memory is low: {units.size_words(free)} available, "
+                f"{units.size_words(conf.min_free_memory)} wanted (HIVE_MIN_FREE_MEMORY)"
+            )
+    if conf.min_free_disk:
+        for place in (conf.workspace, conf.log_dir, conf.state_dir):
+            try:
+                free = machine.free_disk(place)
+            except OSError as error:
+                return f"the disk of {place} cannot be used: {error.strerror}"
+            if free < conf.min_free_disk:
+                return (
+                    f"the disk of {place} is low: {units.size_words(free)} free, "
+                    f"{units.size_words(conf.min_free_disk)} wanted (HIVE_MIN_FREE_DISK)"
+                )
+    return ""
+
+
+def why_nothing_starts() -> str:
+    """What keeps the next waiting session from starting, in words; there is always something."""
+    conf = current()
+    taken = slots_taken()
+    if taken >= conf.slots:
+        return f"all {conf.slots} slots are taken"
+    if reason := brake(conf):
+        return reason
+    if doorbell.spawner(str(conf.state_dir)) is None:
+        return "no spawner runs; start one with: hive up"
+    return "about to start"

@@ -1,0 +1,151 @@
+"""What callers may ask of a session that exists: pause, resume, retry, update, pin.
+
+As in sessions_app.services, a change is one guarded UPDATE with its event row, and the spawner
+does the rest.
+"""
+
+from typing import Any
+
+from sessions_app import claims, validation, workspace
+from sessions_app.errors import Conflict, Invalid
+from sessions_app.lifecycle import EventKind, Status
+from sessions_app.models import AgentSession
+from sessions_app.services import announce, create, get, start
+
+#: For arguments that are left as they are, where None has a meaning of its own.
+UNCHANGED = object()
+
+
+def pause(session_id: object) -> AgentSession:
+    """Ask for a running session to stand still. Paused already: success, and nothing changes.
+
+    Its status stays ``running``; its slot stays taken, since it keeps its memory.
+
+    Raises:
+        NotFound: there is no such session.
+        Conflict: it does not run, or is being stopped.
+    """
+    return _want_pause(session_id, EventKind.PAUSE_REQUESTED, wanted=True)
+
+
+def resume(session_id: object) -> AgentSession:
+    """Ask for a paused session to go on. Not paused: success, and nothing changes.
+
+    Raises:
+        NotFound: there is no such session.
+        Conflict: it does not run, or is being stopped.
+    """
+    return _want_pause(session_id, EventKind.RESUME_REQUESTED, wanted=False)
+
+
+def _want_pause(session_id: object, event: EventKind, *, wanted: bool) -> AgentSession:
+    session = get(session_id)
+    changed = AgentSession.objects.advance(
+        session.id,
+        event,
+        when=[Status.RUNNING],
+        guard={"verdict": "", "pause_wanted": not wanted},
+        pause_wanted=wanted,
+    )
+    session = get(session.id)
+    if not changed and (session.status != Status.RUNNING or session.verdict):
+        state = "being stopped" if session.status == Status.RUNNING else session.status
+        word = "paused" if wanted else "resumed"
+        raise Conflict(
+            f"session {session.id} is {state}; only one that is running and not being stopped "
+            f"can be {word}"
+        )
+    announce(work=True)
+    return session
+
+
+def retry(session_id: object, *, start_now: bool = True) -> AgentSession:
+    """A new session with the task, arguments, metadata, priority, profile and limits of another.
+
+    Args:
+        session_id: the session to try again; it has ended, and stays as it is.
+        start_now: start the new one at once.
+
+    Raises:
+        NotFound: there is no such session.
+        Conflict: it has not ended.
+        Invalid: its profile is not in the settings any more.
+        Unavailable: the directories cannot be made.
+    """
+    old = get(session_id)
+    if not old.finished:
+        raise Conflict(f"session {old.id} is {old.status}; it can be retried once it has ended")
+    new = create(
+        old.task,
+        priority=old.priority_word,
+        metadata=old.metadata,
+        args=old.args,
+        profile=old.profile,
+        limits=old.limits,
+        on_usage_limit=old.on_usage_limit,
+        retry_of=old,
+    )
+    AgentSession.objects.note(old.id, EventKind.RETRIED, session=str(new.id))
+    return start(new.id) if start_now else new
+
+
+def update(
+    session_id: object, *, priority: object = UNCHANGED, metadata: object = UNCHANGED
+) -> AgentSession:
+    """Change a session that does not run yet.
+
+    Args:
+        session_id: which one.
+        priority: ``high``, ``medium`` or ``low``; it changes its place in the queue.
+        metadata: a JSON object or None, in the place of the metadata it has.
+
+    Raises:
+        NotFound: there is no such session.
+        Invalid: a value cannot be taken, or there is none.
+        Conflict: it runs, or has ended.
+    """
+    session = get(session_id)
+    changes: dict[str, Any] = {}
+    if priority is not UNCHANGED:
+        changes.update(claims.reorder(session, validation.priority(priority)))
+    if metadata is not UNCHANGED:
+        changes["metadata"] = validation.metadata(metadata)
+    if not changes:
+        raise Invalid("say what to change: the priority, the metadata, or both")
+    names = sorted(set(changes) - {"queue_key"})
+    updated = AgentSession.objects.advance(
+        session.id,
+        EventKind.UPDATED,
+        when=[Status.CREATED, Status.STARTING],
+        guard={"claimed_by": "", "queued_at": session.queued_at},
+        data={"changed": ", ".join(names)},
+        **changes,
+    )
+    if not updated:
+        session = get(session.id)
+        if session.status == Status.STARTING and not session.claimed_by:
+            return update(session_id, priority=priority, metadata=metadata)  # started meanwhile
+        raise Conflict(
+            f"session {session.id} is {session.status}; priority and metadata can be changed "
+            "while it waits"
+        )
+    announce()
+    return workspace.project(session.id) or get(session.id)
+
+
+def pin(session_id: object, *, pinned: bool = True) -> AgentSession:
+    """Keep a session from every cleanup, or (``pinned=False``) no longer.
+
+    Raises:
+        NotFound: there is no such session.
+    """
+    session = get(session_id)
+    AgentSession.objects.advance(
+        session.id,
+        EventKind.PINNED if pinned else EventKind.UNPINNED,
+        when=[*Status],
+        guard={"pinned": not pinned},
+        pinned=pinned,
+    )
+    announce()
+    return workspace.project(session.id) or get(session.id)

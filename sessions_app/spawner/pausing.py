@@ -1,0 +1,49 @@
+"""Making a run stand still and go on, as its row wants it."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+from sessions_app import db
+from sessions_app.launchers.base import Run
+from sessions_app.models import AgentSession
+from sessions_app.spawner import observed
+
+
+class Pauser:
+    """Pauses and resumes one run. ``look`` is rung when the row's wish may have changed."""
+
+    def __init__(self, session_id: UUID, changed: Callable[[], None]) -> None:
+        self._id = session_id
+        self._changed = changed
+        self.look = asyncio.Event()
+        self.look.set()  # a wish that was there before us
+
+    async def follow(self, run: Run) -> None:
+        """Keep the run as it is wanted, until cancelled.
+
+        A fact is written after it has come true, so one that an interruption kept from being
+        written comes true again, which does no harm.
+        """
+        while True:
+            await self.look.wait()
+            self.look.clear()
+            wish = await db.call(_wish, self._id)
+            if wish is None:
+                continue
+            wanted, is_paused = wish
+            if wanted and not is_paused:
+                if await run.pause() and await db.call(observed.paused, self._id):
+                    self._changed()
+            elif not wanted and is_paused:
+                await run.resume()
+                if await db.call(observed.resumed, self._id):
+                    self._changed()
+
+
+def _wish(session_id: UUID) -> tuple[bool, bool] | None:
+    row = AgentSession.objects.filter(id=session_id, verdict="").values_list(
+        "pause_wanted", "paused_mark"
+    )
+    found = row.first()
+    return (found[0], found[1] is not None) if found else None

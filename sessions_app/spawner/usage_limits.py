@@ -1,0 +1,92 @@
+"""What follows when a run ended because the account's usage limit was reached: hold, retry."""
+
+import logging
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from sessions_app import admission, services
+from sessions_app.errors import HiveError, Invalid
+from sessions_app.lifecycle import EventKind, OnUsageLimit, Reason, Status
+from sessions_app.models import AgentSession
+
+logger = logging.getLogger(__name__)
+#: Without a time of the reset, sessions of the profile are held this long.
+UNKNOWN_RESET = timedelta(minutes=30)
+#: A retry comes this much (s) after the reset at most, so that many do not come at once.
+JITTER = 60.0
+#: Limited again, a retry waits at least this long, twice as long each time, up to the second.
+BACKOFF, LONGEST_BACKOFF = timedelta(minutes=5), timedelta(hours=12)
+#: More retries in a row than this help nobody.
+MAX_RETRIES = 20
+
+
+def reset_of(session: AgentSession) -> datetime:
+    """When the limit that a session ran into is reset, as far as its output said."""
+    ended = session.ended_at or datetime.now(UTC)
+    return session.usage_reset_at or ended + UNKNOWN_RESET
+
+
+def consequences(session: AgentSession, reason: Reason) -> dict[str, object]:
+    """Further changes of a session's row when it ends for ``reason``."""
+    again = reason == Reason.USAGE_LIMITED and session.on_usage_limit == OnUsageLimit.RETRY
+    return {"retry_wanted": True} if again else {}
+
+
+def hold_profile(session: AgentSession) -> None:
+    """Start nothing of the session's profile before the reset. What runs goes on."""
+    until = reset_of(session)
+    if until > datetime.now(UTC):
+        admission.hold(session.profile, until, session.usage_detail, session.id)
+
+
+def retry_time(session: AgentSession) -> datetime:
+    """When a limited session is tried again: at the reset and a little more, or later.
+
+    Each limited try in a row doubles the least wait, however soon the reset is said to be.
+    """
+    now = datetime.now(UTC)
+    backoff = min(BACKOFF * 2**session.usage_retries, LONGEST_BACKOFF)
+    least = now + backoff if session.usage_retries else now
+    return max(reset_of(session), least) + timedelta(seconds=random.uniform(1, JITTER))  # noqa: S311
+
+
+def queue_retries() -> None:
+    """Make the retries that are wanted, each once, however often we are interrupted."""
+    for session in AgentSession.objects.filter(retry_wanted=True):
+        try:
+            _retry(session)
+        except Invalid as error:  # its profile is not in the settings any more
+            _note(session, f"not tried again: {error.detail}")
+        except HiveError as error:
+            logger.warning("session %s: cannot be tried again yet: %s", session.id, error.detail)
+            continue
+        AgentSession.objects.filter(id=session.id).update(retry_wanted=False)
+
+
+def _retry(session: AgentSession) -> None:
+    if session.usage_retries >= MAX_RETRIES:
+        _note(session, f"not tried again: limited {MAX_RETRIES} times in a row")
+        return
+    # The same id each time: a retry that was made before an interruption is found again.
+    new_id = uuid.uuid5(session.id, "usage-limit-retry")
+    if not AgentSession.objects.filter(id=new_id).exists():
+        services.create(
+            session.task,
+            priority=session.priority_word,
+            metadata=session.metadata,
+            args=session.args,
+            profile=session.profile,
+            limits=session.limits,
+            on_usage_limit=session.on_usage_limit,
+            retry_of=session,
+            session_id=new_id,
+        )
+        _note(session, str(new_id), kind="session")
+    waiting = AgentSession.objects.filter(id=new_id, status=Status.CREATED)
+    if waiting.update(usage_retries=session.usage_retries + 1):
+        services.start(new_id, not_before=retry_time(session))
+
+
+def _note(session: AgentSession, text: str, *, kind: str = "why") -> None:
+    AgentSession.objects.note(session.id, EventKind.RETRIED, **{kind: text})

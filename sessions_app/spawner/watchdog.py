@@ -1,0 +1,218 @@
+"""Watching all runs: who stands still, who has run into a limit. Kills nothing by default."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from sessions_app import db, log_tail, units
+from sessions_app.conf import Conf
+from sessions_app.launchers.base import Launcher, Run, Usage
+from sessions_app.lifecycle import Reason, Status
+from sessions_app.limits import Limits
+from sessions_app.models import AgentSession
+from sessions_app.spawner import observed
+from sessions_app.spawner.observed import boot_clock
+from sessions_app.spawner.supervise import Supervisor
+
+logger = logging.getLogger(__name__)
+#: Runs are looked at this often (s): seldom by default, often where a limit is near or short.
+PERIOD, SHORTEST_PERIOD = 5.0, 0.25
+#: Looking takes at most one part in so many of one processor, however many runs there are.
+COST = 200.0
+#: Less use of the processor than this part of the time, and this many seconds, is none: a
+#: program that only waits still has timers.
+IDLE_SHARE, IDLE_SECONDS = 0.005, 0.1
+
+
+@dataclass(slots=True)
+class Vitals:
+    """What is known of one run's progress; times are of CLOCK_BOOTTIME, in seconds.
+
+    Attributes:
+        progressed: when it last wrote something or used the processor.
+        log_size: bytes of its log then.
+        cpu: processor seconds of its tree at the last look.
+        used: processor seconds since ``progressed``.
+        stalled: whether its row says that it stands still.
+    """
+
+    progressed: float
+    log_size: int
+    cpu: float
+    stalled: bool
+    used: float = 0.0
+
+    def look(self, now: float, log_size: int, cpu: float) -> None:
+        """Take in a look; any sign of progress restarts the clock."""
+        self.used += max(0.0, cpu - self.cpu)  # less than before: a part of the tree has gone
+        self.cpu = cpu
+        busy = self.used > IDLE_SECONDS + IDLE_SHARE * (now - self.progressed)
+        if busy or log_size != self.log_size:
+            self.restart(now, log_size)
+
+    def restart(self, now: float, log_size: int) -> None:
+        """It makes progress, or stands still on request."""
+        self.progressed, self.log_size, self.used = now, log_size, 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    mark: float | None
+    seconds: float
+
+    def until(self, now: float) -> float:
+        """Seconds of pause up to now."""
+        return self.seconds + (max(0.0, now - self.mark) if self.mark is not None else 0.0)
+
+
+class Watchdog:
+    """Looks at every run of a spawner from time to time.
+
+    Args:
+        conf: the settings.
+        launcher: measures runs.
+        supervisors: who watches what now.
+        changed: called when something was written down.
+    """
+
+    def __init__(
+        self,
+        conf: Conf,
+        launcher: Launcher,
+        supervisors: Callable[[], list[Supervisor]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._conf = conf
+        self._launcher = launcher
+        self._supervisors = supervisors
+        self._changed = changed
+        self._vitals: dict[UUID, Vitals] = {}
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            period = PERIOD
+            try:
+                period = await self._look()
+            except (DatabaseError, OSError) as error:
+                logger.warning("runs cannot be looked at, trying again: %s", error)
+            await asyncio.sleep(max(period, (loop.time() - begun) * COST))
+
+    async def _look(self) -> float:
+        """Look at every run once; returns when (s) to look again."""
+        supervisors = {s.session_id: s for s in self._supervisors() if s.watched is not None}
+        self._vitals = {key: v for key, v in self._vitals.items() if key in supervisors}
+        if not supervisors:
+            return PERIOD
+        pauses = await db.call(_pauses)
+        runs = {key: s.watched for key, s in supervisors.items() if s.watched and key in pauses}
+        usages = await self._launcher.usage([run for _, run in runs.values()])
+        sizes = await asyncio.to_thread(_sizes, [session for session, _ in runs.values()])
+        now = boot_clock()
+        due = PERIOD
+        for key, (session, run) in runs.items():
+            if key in usages and not supervisors[key].decided.is_set():
+                patient = _Patient(session, run, usages[key], pauses[key])
+                wait = await self._examine(patient, sizes[key], now, supervisors[key])
+                due = min(due, wait)
+        return max(due, SHORTEST_PERIOD)
+
+    async def _examine(
+        self, patient: "_Patient", log_size: int, now: float, supervisor: Supervisor
+    ) -> float:
+        key, limits = patient.session.id, patient.limits
+        vitals = self._vitals.get(key)
+        if vitals is None:
+            stalled = patient.session.stalled_since is not None
+            vitals = Vitals(now, log_size, patient.usage.cpu_seconds, stalled)
+            self._vitals[key] = vitals
+        if patient.pause.mark is not None:
+            vitals.restart(now, log_size)
+            return PERIOD
+        vitals.look(now, log_size, patient.usage.cpu_seconds)
+        await self._tell_of_stall(key, vitals, limits, now)
+        found = await patient.over_limit(vitals, now)
+        if found is not None and await db.call(observed.limit_reached, key, *found):
+            logger.info("session %s reached a limit: %s", key, found[1])
+            supervisor.decided.set()
+            self._changed()
+        return patient.next_look(vitals, now, self._conf.stall_after)
+
+    async def _tell_of_stall(self, key: UUID, vitals: Vitals, limits: Limits, now: float) -> None:
+        quiet = now - vitals.progressed
+        threshold = min(self._conf.stall_after, limits.idle_time or self._conf.stall_after)
+        if vitals.stalled and quiet == 0:
+            vitals.stalled = False
+            await db.call(observed.progressed, key)
+            self._changed()
+        elif not vitals.stalled and quiet >= threshold:
+            vitals.stalled = True
+            await db.call(observed.stalled, key, quiet)
+            self._changed()
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient:
+    """One run at one look."""
+
+    session: AgentSession
+    run: Run
+    usage: Usage
+    pause: _Pause
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**{**Limits().as_json(), **self.session.limits})  # type: ignore[arg-type]
+
+    def ran_for(self, now: float) -> float:
+        """Seconds since its launch, pauses left out."""
+        return now - self.run.started - self.pause.until(now)
+
+    async def over_limit(self, vitals: Vitals, now: float) -> tuple[Reason, str] | None:
+        """The limit that it has run into, and the evidence."""
+        limits, words = self.limits, units.duration_words
+        if limits.run_time is not None and self.ran_for(now) >= limits.run_time:
+            ran = words(round(self.ran_for(now), 1))
+            evidence = f"ran for {ran}, its limit is {words(limits.run_time)}"
+            return Reason.TIMED_OUT, evidence
+        quiet = now - vitals.progressed
+        if limits.idle_time is not None and quiet >= limits.idle_time:
+            evidence = f"no output for {words(round(quiet, 1))}, {vitals.used:.1f} s CPU"
+            return Reason.STALLED, f"{evidence}; its limit is {words(limits.idle_time)}"
+        # The sum over processes counts what they share again and again: ask more closely.
+        if limits.memory is not None and self.usage.rss_bytes > limits.memory:
+            used = await self.run.memory()
+            if used > limits.memory:
+                size = units.size_words
+                evidence = f"used {size(used)} of memory, its limit is {size(limits.memory)}"
+                return Reason.MEMORY_LIMIT, evidence
+        return None
+
+    def next_look(self, vitals: Vitals, now: float, stall_after: float) -> float:
+        """In how many seconds something can be due."""
+        limits = self.limits
+        due = [PERIOD]
+        if limits.run_time is not None:
+            due.append(limits.run_time - self.ran_for(now))
+        if limits.memory is not None:
+            due.append(PERIOD / 5)
+        # Twice as often as the shortest time that counts, so that an end is never much too late.
+        due.append(min(stall_after, limits.idle_time or stall_after) / 4)
+        return max(0.0, min(due))
+
+
+def _pauses() -> dict[UUID, _Pause]:
+    """Each session that runs and is not being stopped, with its pauses."""
+    rows = AgentSession.objects.filter(status=Status.RUNNING, verdict="")
+    fields = rows.values_list("id", "paused_mark", "paused_seconds")
+    return {session_id: _Pause(mark, seconds) for session_id, mark, seconds in fields}
+
+
+def _sizes(sessions: list[AgentSession]) -> dict[UUID, int]:
+    return {session.id: log_tail.size(session.log_file) for session in sessions}
