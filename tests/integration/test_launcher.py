@@ -1,13 +1,14 @@
 """The local launcher by itself: what runs use, which processes are theirs, what records say."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest_asyncio
@@ -103,42 +104,50 @@ async def test_a_run_that_has_gone_uses_nothing(launcher: LocalLauncher, start: 
     assert await run.memory() == 0
 
 
-def test_processes_belong_to_the_run_whose_id_they_carry(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def _shell(script: str, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A shell that reads a line before anything else."""
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"read _; {script}"], env=env, stdin=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _go_on(process: "subprocess.Popen[bytes]", until: Callable[[bytes], bool]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    environ = Path(f"/proc/{process.pid}/environ")
+    eventually(lambda: until(environ.read_bytes()), "its environment to change")
+
+
+def test_processes_belong_to_the_run_whose_id_they_carry() -> None:
     session, mark = str(uuid.uuid4()), processes.SESSION_VARIABLE
-    drops = ["/bin/sh", "-c", "read _; exec env -i /bin/sleep 1000"]
-    with subprocess.Popen(drops, env={mark: session}, stdin=subprocess.PIPE) as process:
-        known = processes.Known()
+    known = processes.Known()
 
-        def members(*, afresh: bool) -> set[int]:
-            return known.snapshot(afresh=afresh).members(session, -1, -1, set())
+    def members(*, afresh: bool) -> set[int]:
+        return known.snapshot(afresh=afresh).members(session, -1, -1, set())
 
+    with _shell("exec env -i /bin/sleep 1000", **{mark: session}) as process:
         eventually(lambda: members(afresh=False), "the process to carry the id")
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        environ = Path(f"/proc/{process.pid}/environ")
-        eventually(lambda: mark.encode() not in environ.read_bytes(), "the id to be dropped")
+        _go_on(process, lambda environ: mark.encode() not in environ)
 
         assert members(afresh=False) == members(afresh=True) == {process.pid}
-        process.kill()
     assert members(afresh=False) == set()
 
 
 def test_a_stop_looks_again_where_nothing_was_found_before() -> None:
     session, mark = str(uuid.uuid4()), processes.SESSION_VARIABLE
-    script = f"read _; exec env {mark}={session} sleep 1000"
-    with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE) as process:
-        known = processes.Known(settled=0)
+    known = processes.Known(settled=0)
+    with _shell(f"exec env {mark}={session} /bin/sleep 1000") as process:
         eventually(lambda: process.pid in known.snapshot(afresh=True).by_pid, "the process")
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        environ = Path(f"/proc/{process.pid}/environ")
-        eventually(lambda: session.encode() in environ.read_bytes(), "the id to be there")
+        _go_on(process, lambda environ: session.encode() in environ)
 
         assert known.snapshot(afresh=False).members(session, -1, -1, set()) == set()
         assert known.snapshot(afresh=True).members(session, -1, -1, set()) == {process.pid}
-        process.kill()
 
 
 async def test_a_record_of_an_older_version_is_adopted(
