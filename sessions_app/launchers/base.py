@@ -1,7 +1,7 @@
 """What a launcher must be able to do: start, find again, signal, wait."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -44,6 +44,26 @@ class Exit:
     tree_ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the processes of a run use at one moment, the command and all that came of it.
+
+    Attributes:
+        cpu_seconds: processor time so far, user and system, of the living and of those that were
+            waited for. Only a process that is ending right now, or was never waited for, is
+            missing: a run that works makes this grow, a run that sleeps does not.
+        rss_bytes: resident memory; what processes share counts once for each of them, see
+            :meth:`Run.memory`.
+        processes: how many there are.
+        stopped: every one of them is stopped by a signal (state T).
+    """
+
+    cpu_seconds: float
+    rss_bytes: int
+    processes: int
+    stopped: bool
+
+
 class Run(Protocol):
     """One launched command, alive or not."""
 
@@ -60,6 +80,13 @@ class Run(Protocol):
 
     async def tree_ended(self, timeout: float) -> bool:  # noqa: ASYNC109 - a deadline that is an answer
         """Wait until no process of the run is left; False when some are after ``timeout`` s."""
+
+    async def memory(self) -> int:
+        """Memory of the run's processes in bytes, what they share in proportion (Pss).
+
+        Resident memory stands in for a process whose proportion cannot be read. 0 when none is
+        left. Takes milliseconds for a large process: for those that matter, not for all at once.
+        """
 
     async def pause(self) -> bool:
         """Make every process of the run stand still (SIGSTOP); False when none is left."""
@@ -86,6 +113,12 @@ class Launcher(Protocol):
 
     async def find(self, session_id: UUID, attempt: int) -> Run | None:
         """An earlier launch, alive or ended; None when it never happened and never will."""
+
+    async def usage(self, runs: Collection[Run]) -> dict[UUID, Usage]:
+        """What runs of this launcher use now, by session, all seen at the same moment.
+
+        Runs of which no process is left are not in it.
+        """
 
     async def close(self) -> None:
         """Let go of everything; commands go on running."""

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from uuid import UUID
 
 from sessions_app.errors import LaunchError
 from sessions_app.launchers import processes, records
-from sessions_app.launchers.base import LaunchSpec
+from sessions_app.launchers.base import LaunchSpec, Run, Usage
 from sessions_app.launchers.local_run import LocalRun, open_directory
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,16 @@ class LocalLauncher:
         if launch is None or launch.get("abandoned"):
             return None
         return LocalRun(session_id, attempt, run_dir, launch, self._table)
+
+    async def usage(self, runs: Collection[Run]) -> dict[UUID, Usage]:
+        """See :class:`sessions_app.launchers.base.Launcher`."""
+        ours = [run for run in runs if isinstance(run, LocalRun)]
+        return await asyncio.to_thread(self._usage, ours)
+
+    def _usage(self, runs: Collection[LocalRun]) -> dict[UUID, Usage]:
+        table = self._table.known.snapshot(afresh=False)
+        found = ((run.session_id, run.usage_in(table)) for run in runs)
+        return {session_id: usage for session_id, usage in found if usage is not None}
 
     async def close(self) -> None:
         """See :class:`sessions_app.launchers.base.Launcher`."""

@@ -10,10 +10,8 @@ from pathlib import Path
 from uuid import UUID
 
 from sessions_app.launchers import processes, records
-from sessions_app.launchers.base import Exit
+from sessions_app.launchers.base import Exit, Usage
 
-#: Clock ticks in a second, the unit of start times.
-_TICKS = os.sysconf("SC_CLK_TCK")
 #: How long SIGKILL may take to empty a tree, in seconds.
 KILL_TIME = 5.0
 
@@ -30,7 +28,6 @@ class LocalRun:
         table: processes.SharedTable,
     ) -> None:
         self.session_id = session
-        self._session = str(session)
         self._attempt = attempt
         self._run_dir = run_dir
         self._table = table
@@ -41,7 +38,7 @@ class LocalRun:
             and launch.get("pid_ns") == records.pid_namespace()
         )
         self._start = _number(launch, "start_time")
-        self.started = self._start / _TICKS
+        self.started = self._start / processes.TICKS
         self._recorder = (_number(launch, "recorder_pid"), _number(launch, "recorder_start"))
 
     @property
@@ -97,14 +94,49 @@ class LocalRun:
             pause = min(pause * 2, 0.25)
         return True
 
+    def _root(self, table: processes.Table) -> processes.Process | None:
+        """The recorder, if it still is there."""
+        pid, started = self._recorder
+        known = table.by_pid.get(pid) if self._here else None
+        return known if known is not None and known.started == started else None
+
+    def _in(self, table: processes.Table) -> list[processes.Process]:
+        """Every process of the run."""
+        if not self._here:
+            return []
+        root = self._root(table)
+        pids = table.members(
+            str(self.session_id), self.pid, self._start, {root.pid} if root else set()
+        )
+        return [table.by_pid[pid] for pid in pids]
+
     async def _members(self) -> dict[int, int]:
         """pid and start time of every process of the run."""
         table = await self._table.fresh()
-        recorder, started = self._recorder
-        known = table.by_pid.get(recorder)
-        roots = {recorder} if known is not None and known.started == started else set()
-        pids = table.members(self._session, self.pid, self._start, roots)
-        return {pid: table.by_pid[pid].started for pid in pids}
+        return {process.pid: process.started for process in self._in(table)}
+
+    def usage_in(self, table: processes.Table) -> Usage | None:
+        """What the run uses by this table; None when nothing of it is left."""
+        members = self._in(table)
+        if not members:
+            return None
+        # Orphans of the run are waited for by the recorder, which itself uses next to nothing.
+        recorder = self._root(table)
+        ticks = sum(process.cpu_ticks for process in members)
+        return Usage(
+            cpu_seconds=(ticks + (recorder.cpu_ticks if recorder else 0)) / processes.TICKS,
+            rss_bytes=sum(process.rss_pages for process in members) * processes.PAGE,
+            processes=len(members),
+            stopped=all(process.state == "T" for process in members),
+        )
+
+    async def memory(self) -> int:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        return await asyncio.to_thread(self._memory)
+
+    def _memory(self) -> int:
+        table = self._table.known.snapshot(afresh=False)
+        return sum(processes.memory_of(process) for process in self._in(table))
 
     async def pause(self) -> bool:
         """See :class:`sessions_app.launchers.base.Run`."""

@@ -6,8 +6,8 @@ import os
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from sessions_app.launchers import records
 
@@ -15,77 +15,125 @@ SESSION_VARIABLE = "HIVE_MIND_SESSION_ID"
 _MARK = f"\0{SESSION_VARIABLE}=".encode()
 #: Who asks within this many seconds shares a snapshot (a thousand stops at once ask together).
 SHARE = 0.05
+#: A process that is older than this (s) and carries no session's id is not asked again: until it
+#: has executed its program, a new process still shows the environment of the one that forked it.
+SETTLED = 10.0
 _ID_LENGTH = 36
+TICKS: int = os.sysconf("SC_CLK_TCK")
+PAGE: int = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One row of the table. ``session`` is the id in its environment, or empty."""
+    """One row of the table.
+
+    Attributes:
+        started: clock ticks since boot.
+        state: the letter of proc_pid_stat(5): R, S, D, T (stopped by a signal), ...
+        cpu_ticks: processor time in clock ticks, user and system, its own and that of the
+            children it has waited for.
+        rss_pages: resident pages, each counted for every process that has it.
+        session: the id in its environment, or empty.
+    """
 
     pid: int
     parent: int
     group: int
     started: int
+    state: str
+    cpu_ticks: int
+    rss_pages: int
     session: str
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
     """A snapshot of the processes of this pid namespace; zombies are left out."""
 
-    by_pid: dict[int, Process]
-    children: dict[int, list[int]]
-    taken: float
+    def __init__(self, processes: Iterable[Process], taken: float) -> None:
+        self.taken = taken  # when it was begun (monotonic)
+        self.by_pid: dict[int, Process] = {}
+        self._children: dict[int, list[int]] = defaultdict(list)
+        self._groups: dict[int, list[int]] = defaultdict(list)
+        self._sessions: dict[str, list[int]] = defaultdict(list)
+        for process in processes:
+            self.by_pid[process.pid] = process
+            self._children[process.parent].append(process.pid)
+            self._groups[process.group].append(process.pid)
+            if process.session:
+                self._sessions[process.session].append(process.pid)
 
     def members(self, session: str, leader: int, leader_start: int, roots: set[int]) -> set[int]:
         """Pids of a run: its group, what descends from its processes, what carries its id.
+
+        Costs what the run's own processes cost, however many others there are.
 
         Args:
             session: the id its processes carry in their environment.
             leader, leader_start: pid and start time of its command, which leads its group.
             roots: processes (the recorder) whose descendants belong to it, themselves not.
         """
-        stranger = leader in self.by_pid and self.by_pid[leader].started != leader_start
-        found = {
-            process.pid
-            for process in self.by_pid.values()
-            if process.session == session or (process.group == leader and not stranger)
-        }
+        found = set(self._sessions.get(session, ()))
+        known = self.by_pid.get(leader)
+        if known is None or known.started == leader_start:  # else the pid is another's by now
+            found.update(self._groups.get(leader, ()))
         pending = list(found | roots)
         while pending:
-            for child in self.children.get(pending.pop(), ()):
+            for child in self._children.get(pending.pop(), ()):
                 if child not in found:
                     found.add(child)
                     pending.append(child)
         return found - roots - {os.getpid()}
 
 
-def snapshot() -> Table:
-    """Read /proc once: about 25 µs a process."""
-    by_pid: dict[int, Process] = {}
-    children: dict[int, list[int]] = defaultdict(list)
-    taken = time.monotonic()
-    for entry in os.scandir("/proc"):
-        name = entry.name
-        if not name.isdecimal():
-            continue
-        try:
-            stat = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if stat[0] in (b"Z", b"X"):
-            continue
-        process = Process(int(name), int(stat[1]), int(stat[2]), int(stat[19]), _session(name))
-        by_pid[process.pid] = process
-        children[process.parent].append(process.pid)
-    return Table(by_pid, dict(children), taken)
+class Known:
+    """Which session a process was seen to belong to, by pid and start time."""
+
+    def __init__(self, settled: float = SETTLED) -> None:
+        self._settled = settled
+        self._sessions: dict[tuple[int, int], str] = {}
+
+    def snapshot(self, *, afresh: bool) -> Table:
+        """Read /proc once: about 25 µs a process, half of it for its environment.
+
+        Args:
+            afresh: look into every environment, where otherwise those are skipped of which the
+                answer is known. Either way a process that once carried an id keeps it, since a
+                program it executes may drop its environment.
+        """
+        taken = time.monotonic()
+        settled = (time.clock_gettime(time.CLOCK_BOOTTIME) - self._settled) * TICKS
+        sessions: dict[tuple[int, int], str] = {}
+        rows: list[Process] = []
+        for entry in os.scandir("/proc"):
+            if not entry.name.isdecimal():
+                continue
+            stat = _read(f"/proc/{entry.name}/stat").rpartition(b")")[2].split()
+            if not stat or stat[0] in (b"Z", b"X"):
+                continue
+            pid, started = int(entry.name), int(stat[19])
+            session = self._sessions.get((pid, started))
+            if session is None or (afresh and not session):
+                session = _session(entry.name)
+            if session or started < settled:
+                sessions[pid, started] = session
+            rows.append(
+                Process(
+                    pid=pid,
+                    parent=int(stat[1]),
+                    group=int(stat[2]),
+                    started=started,
+                    state=stat[0].decode(),
+                    cpu_ticks=sum(map(int, stat[11:15])),
+                    rss_pages=int(stat[21]),
+                    session=session,
+                )
+            )
+        self._sessions = sessions  # of the living; another thread may replace it as well
+        return Table(rows, taken)
 
 
 def _session(pid: str) -> str:
-    try:
-        environment = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return ""
+    environment = b"\0" + _read(f"/proc/{pid}/environ")
     at = environment.find(_MARK)
     if at < 0:
         return ""
@@ -93,19 +141,54 @@ def _session(pid: str) -> str:
     return environment[begin : begin + _ID_LENGTH].decode("ascii", "replace")
 
 
+def _read(path: str) -> bytes:
+    """A file of /proc; empty when the process has gone or is not ours to look at."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    parts = []
+    try:
+        while part := os.read(fd, 65536):
+            parts.append(part)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+    return b"".join(parts)
+
+
+def memory_of(process: Process) -> int:
+    """A process's memory in bytes, shared pages in proportion (Pss), or all of its resident
+    pages where the proportion is not ours to read. 0 when it has gone.
+    """
+    rollup = _read(f"/proc/{process.pid}/smaps_rollup")
+    if records.start_time(process.pid) != process.started:
+        return 0
+    for line in rollup.splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) * 1024
+    return process.rss_pages * PAGE
+
+
 class SharedTable:
     """Snapshots for many askers at once: one thread reads, all get the same table."""
 
     def __init__(self) -> None:
+        self.known = Known()
         self._reading: asyncio.Task[Table] | None = None
         self._table: Table | None = None
 
     async def fresh(self) -> Table:
-        """A snapshot that was begun after this call, or at most ``SHARE`` seconds before it."""
+        """A snapshot that was begun after this call, or at most ``SHARE`` seconds before it.
+
+        Every environment is read anew: for stopping, and for telling that nothing is left.
+        """
         asked = time.monotonic()
         while self._table is None or self._table.taken < asked - SHARE:
             if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(asyncio.to_thread(snapshot))
+                reading = asyncio.to_thread(self.known.snapshot, afresh=True)
+                self._reading = asyncio.create_task(reading)
             self._table = await asyncio.shield(self._reading)
         return self._table
 

@@ -174,6 +174,7 @@ def _execute(request_fd: int, attempt: int, errors: int, log: int, cwd: int, run
                 "recorder_pid": os.getppid(),
                 "recorder_start": records.start_time(os.getppid()),
                 "at": time.time(),
+                "boottime": time.clock_gettime(time.CLOCK_BOOTTIME),
             },
         )
         if not made:
