@@ -14,7 +14,7 @@ from django.http import parse_cookie
 
 from hiveweb.hosts import Authority, Hosts, parse
 from hiveweb.sending import Message, Send, Sender
-from sessions_app import access, problems
+from sessions_app import access, problems, run_token
 from sessions_app.conf import Conf, current, is_loopback
 from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge, Unauthorized
 
@@ -140,6 +140,11 @@ def _is_link(request: _Request) -> bool:
 
 
 def _check_identity(request: _Request, conf: Conf) -> None:
+    scheme, _, token = (request.one(b"authorization") or "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    if run_token.looks_like(bearer):
+        _check_run(request, bearer)
+        return
     if not access.required():
         server = request.scope.get("server")
         if server and server[1] is not None and not is_loopback(server[0]):
@@ -150,14 +155,22 @@ def _check_identity(request: _Request, conf: Conf) -> None:
         return
     if request.is_http and (request.path in _OPEN or request.path.startswith(_OPEN_BELOW)):
         return
-    scheme, _, token = (request.one(b"authorization") or "").partition(" ")
-    if scheme.lower() == "bearer" and access.is_token(token.strip()):
+    if bearer and access.is_token(bearer):
         return
     for cookies in request.all(b"cookie"):
         cookie = parse_cookie(cookies).get(access.cookie_name())
         if cookie and access.is_signed_in(cookie):
             return
     raise Unauthorized
+
+
+def _check_run(request: _Request, token: str) -> None:
+    """A run may report its own outcome, whoever else may come in."""
+    session_id = run_token.session_of(token)
+    if session_id is None:
+        raise Unauthorized
+    if not (request.method == "POST" and request.path == f"/api/v1/sessions/{session_id}/report"):
+        raise Forbidden("a run's token is good for reporting the outcome of that run only")
 
 
 async def _deny(request: _Request, refusal: HiveError, send: Send) -> None:

@@ -7,8 +7,9 @@ only before the first other word.
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from sessions_app import limits
 from sessions_app.errors import Invalid, NotFound
 from sessions_app.lifecycle import Priority
 from sessions_app.validation import shorten
@@ -17,6 +18,11 @@ HELP = frozenset({"--help", "-h"})
 #: docs/session-api.md has this word where the priority stands, in a block that must run as it is.
 _PRIORITY_NOT_GIVEN = "priority"
 _PRIORITIES = frozenset({"", _PRIORITY_NOT_GIVEN, *(priority.word for priority in Priority)})
+
+
+#: ``--run-time`` and the other limits.
+_LIMIT_OPTIONS = {f"--{name.replace('_', '-')}": name for name in limits.NAMES}
+_CREATE_OPTIONS = ("--profile", "--on-usage-limit", *_LIMIT_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class NewSession:
     metadata: str = ""
     profile: str = field(default="", kw_only=True)
     start: bool = field(default=False, kw_only=True)
+    limits: dict[str, str] = field(default_factory=dict, kw_only=True)
+    on_usage_limit: str = field(default="", kw_only=True)
 
 
 def split(
@@ -99,7 +107,7 @@ def nothing_else(usage: str, words: Sequence[str]) -> None:
 
 
 def new_session(words: Sequence[str]) -> NewSession:
-    """``create``'s words: ``[--profile NAME] [--start] [--] TASK [PRIORITY [METADATA]]``.
+    """``create``'s words: ``[OPTION...] [--] TASK [PRIORITY [METADATA]]``.
 
     The plain form of docs/session-api.md, ``TASK PRIORITY METADATA``, is taken as it stands
     whatever TASK is, ``--start`` and ``--`` included.
@@ -109,18 +117,22 @@ def new_session(words: Sequence[str]) -> NewSession:
     """
     if _is_plain(words):
         return _new_session(words)
-    options, rest = split(words, flags=["--start"], valued=["--profile"])
+    options, rest = split(words, flags=["--start"], valued=_CREATE_OPTIONS)
     if not rest:
         raise Invalid("create needs a task: create TASK [PRIORITY] [METADATA]")
     nothing_else("create takes TASK [PRIORITY] [METADATA]; quote the task", rest[3:])
-    return _new_session(rest, profile=options.get("--profile", ""), start="--start" in options)
+    return replace(
+        _new_session(rest),
+        profile=options.get("--profile", ""),
+        start="--start" in options,
+        limits={name: options[o] for o, name in _LIMIT_OPTIONS.items() if o in options},
+        on_usage_limit=options.get("--on-usage-limit", ""),
+    )
 
 
-def _new_session(words: Sequence[str], *, profile: str = "", start: bool = False) -> NewSession:
+def _new_session(words: Sequence[str]) -> NewSession:
     task, priority, metadata = [*words, "", ""][:3]
-    if priority == _PRIORITY_NOT_GIVEN:
-        priority = ""
-    return NewSession(task, priority, metadata, profile=profile, start=start)
+    return NewSession(task, "" if priority == _PRIORITY_NOT_GIVEN else priority, metadata)
 
 
 def _is_plain(words: Sequence[str]) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from sessions_app import claims, validation
+from sessions_app import admission, claims, validation
+from sessions_app.clock import wire_time
+from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession, SessionEvent
@@ -131,6 +133,30 @@ def counts() -> dict[str, int]:
     rows = AgentSession.objects.order_by().values_list("status").annotate(n=Count("id"))
     found = dict(rows)
     return {status.value: int(found.get(status.value, 0)) for status in Status}
+
+
+def queue_json() -> dict[str, Any]:
+    """Slots, what waits and what keeps the next session from starting.
+
+    ``{"slots", "taken", "waiting", "next", "holds": [{"profile", "until", "reason", "session"}]}``;
+    ``next`` is empty when nothing waits.
+    """
+    waiting = claims.all_waiting()
+    return {
+        "slots": current().slots,
+        "taken": admission.slots_taken(),
+        "waiting": len(waiting),
+        "next": next(iter(waiting.values())).reason if waiting else "",
+        "holds": [
+            {
+                "profile": hold.profile,
+                "until": wire_time(hold.until),
+                "reason": hold.reason,
+                "session": str(hold.session_id),
+            }
+            for hold in admission.holds()
+        ],
+    }
 
 
 def latest_event() -> int:

@@ -2,8 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from sessions_app.models import AgentSession
 
 #: What a terminal could take for a control sequence, or draw out of order.
 _TERMINAL_CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -46,6 +50,16 @@ class Exit:
 
 
 Step = Print | Pause | Follow | Exit
+#: A verb at work: it yields steps and returns its exit code.
+Verb = Generator[Step, None, int]
+#: Verbs by name; each takes the words after it.
+VerbTable = dict[str, Callable[[list[str]], Verb]]
+
+
+def follow(session: AgentSession, *, with_exit_code: bool) -> Follow:
+    """The step that goes on by following a session."""
+    file = str(Path(session.working_dir) / "session.json")
+    return Follow(file, session.log_file, with_exit_code)
 
 
 def error_line(detail: str) -> Print:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from ninja import Query, Router
 
 from sessions_app import db, log_follow, log_tail, problems, services
-from sessions_app.api import schemas
+from sessions_app.api import requests
 from sessions_app.api.answers import responses
 from sessions_app.api.streaming import send_file, send_part
 from sessions_app.errors import FileMissing, Invalid, NotFound
@@ -70,7 +70,7 @@ def _text(description: str, *, headers: bool) -> dict[str, Any]:
     },
 )
 async def read_log(
-    request: HttpRequest, session_id: str, part: Query[schemas.ReadLog]
+    request: HttpRequest, session_id: str, part: Query[requests.ReadLog]
 ) -> HttpResponseBase:
     """The log as it is now: all of it, a range, `offset` and `limit`, or the `tail`."""
     if part.tail is not None and (part.offset is not None or part.limit is not None):
@@ -141,7 +141,7 @@ def _sent(response: HttpResponseBase, size: int) -> tuple[int, int]:
     },
 )
 async def stream_log(
-    request: HttpRequest, session_id: str, begin: Query[schemas.StreamLog]
+    request: HttpRequest, session_id: str, begin: Query[requests.StreamLog]
 ) -> HttpResponseBase:
     """Server-sent events with the log as it is written; ends with the session."""
     session = await db.call(services.get, session_id)
@@ -154,7 +154,7 @@ async def stream_log(
     )
 
 
-def _first_offset(log_file: str, begin: schemas.StreamLog, last_id: str) -> int:
+def _first_offset(log_file: str, begin: requests.StreamLog, last_id: str) -> int:
     if last_id:
         if not (last_id.isascii() and last_id.isdecimal() and len(last_id) < 19):
             raise Invalid("Last-Event-ID must be the id of an event of this stream")

@@ -1,24 +1,12 @@
-"""What the API takes and gives, as OpenAPI describes it."""
+"""What the API gives, as OpenAPI describes it. What it takes stands in requests.py."""
 
 from typing import Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, JsonValue
-
-from sessions_app import validation
-from sessions_app.queries import MAX_PAGE
+from pydantic import Field
 
 Word = Literal["created", "starting", "running", "completed", "failed"]
 PriorityWord = Literal["high", "medium", "low"]
-
-_STATUS: dict[str, JsonValue] = {"enum": ["created", "starting", "running", "completed", "failed"]}
-_PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low"]}
-
-
-class Strict(Schema):
-    """A request body: a field we do not know is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(Schema):
@@ -38,48 +26,35 @@ class Problem(Schema):
     errors: list[Wrong] | None = Field(None, description="only where values were refused")
 
 
-class Create(Strict):
-    """A new session."""
-
-    task: str = Field(
-        description=f"What the hive is to do: 1 to {validation.MAX_TASK_BYTES:,} bytes of text."
-    )
-    priority: str | None = Field(
-        None, description="medium if left out", json_schema_extra=_PRIORITY
-    )
-    metadata: dict[str, Any] | None = Field(
-        None,
-        description="Any JSON object, kept as it is; at most "
-        f"{validation.MAX_METADATA_BYTES:,} bytes.",
-    )
-    args: list[str] = Field([], description="Arguments for the command, after the task.")
-    profile: str = Field("", description="The command profile; the default one if left out.")
-    start: bool = Field(False, description="Start it at once.")
-
-
-class Start(Strict):
-    """How to start a session."""
-
-    args: list[str] = Field([], description="Further arguments for the command.")
-
-
-class Cleanup(Strict):
-    """Which sessions to remove."""
-
-    hours: float = Field(
-        strict=True,
-        ge=0,
-        le=validation.MAX_HOURS,
-        description="Hours since a session ended; 0 removes all finished ones.",
-    )
-    dry_run: bool = Field(False, description="Remove nothing, tell what would be removed.")
-
-
 class Waiting(Schema):
     """Why a started session does not run yet."""
 
     place: int = Field(description="1 is next.")
     reason: str
+    until: str | None = Field(description="not before this time, where there is one")
+
+
+class LimitsInForce(Schema):
+    """The limits of a session; null is none."""
+
+    run_time: float | None = Field(description="seconds, pauses left out")
+    idle_time: float | None = Field(description="seconds without output and use of the processor")
+    log_size: int | None = Field(description="bytes of disk; the log's middle goes")
+    memory: int | None = Field(description="bytes, of the whole process tree")
+
+
+class UsageLimit(Schema):
+    """What its output said about the account's usage limit."""
+
+    detail: str
+    resets: str | None
+
+
+class LogCut(Schema):
+    """The bytes of the log that the limit on its size has removed."""
+
+    from_: int = Field(alias="from")
+    to: int
 
 
 class Collected(Schema):
@@ -113,6 +88,20 @@ class Session(Schema):
     started: str | None
     ended: str | None
     collected: Collected
+    parent: str | None = Field(description="the session that this one is another try of")
+    paused: bool = Field(description="it runs, but stands still on request")
+    paused_since: str | None
+    paused_seconds: float = Field(description="how long its earlier pauses took")
+    stalled_since: str | None = Field(
+        description="since when it has neither written nor used the processor, while that lasts"
+    )
+    limits: LimitsInForce
+    on_usage_limit: Literal["fail", "retry"]
+    usage_limit: UsageLimit | None
+    pinned: bool
+    log_cut: LogCut | None
+    log_removed: bool = Field(description="retention has removed its log")
+    outputs_removed: bool = Field(description="retention has removed its output")
     waiting: Waiting | None
 
 
@@ -179,47 +168,26 @@ class CleanedUp(Schema):
     dry_run: bool
 
 
-class Find(Schema):
-    """Filters of the list. An empty one filters nothing."""
+class Held(Schema):
+    """A profile whose sessions are not started: its account's usage limit was reached."""
 
-    status: str = Field("", json_schema_extra=_STATUS)
-    priority: str = Field("", json_schema_extra=_PRIORITY)
-    q: str = Field("", description="Text in the task, or the beginning of an id.")
-    cursor: str = Field("", description="``next_cursor`` of the page before.")
-    limit: int = Field(100, ge=1, le=MAX_PAGE)
-
-
-class Stop(Schema):
-    """How long to wait for the end of what is stopped."""
-
-    wait: float = Field(0, ge=0, le=30, description="Seconds; 0 answers at once.")
+    profile: str
+    until: str
+    reason: str
+    session: str = Field(description="the session that ran into the limit")
 
 
-class Wait(Schema):
-    """What to wait for, and how long."""
+class Queue(Schema):
+    """Slots, and what keeps waiting sessions from starting."""
 
-    until: Literal["change", "end"] = Field(
-        "change", description="a status other than ``status``, or the end"
-    )
-    status: str = Field(
-        "",
-        description="The status you know; the one at arrival if left out.",
-        json_schema_extra=_STATUS,
-    )
-    timeout: float = Field(30, ge=0, le=300, description="Seconds.")
+    slots: int
+    taken: int
+    waiting: int
+    next: str = Field(description="why the next session does not start; empty when none waits")
+    holds: list[Held]
 
 
-class ReadLog(Schema):
-    """Which part of the log."""
+class Lifted(Schema):
+    """A profile that is held no longer."""
 
-    offset: int | None = Field(None, ge=0, le=2**63 - 1, description="First byte.")
-    limit: int | None = Field(None, ge=0, le=2**63 - 1, description="At most so many bytes.")
-    tail: int | None = Field(None, ge=0, le=1_000_000, description="The last so many lines.")
-    download: bool = Field(False, description="Have a browser save it as a file.")
-
-
-class StreamLog(Schema):
-    """Where to begin; ``Last-Event-ID`` goes before both."""
-
-    offset: int | None = Field(None, ge=0, le=2**63 - 1, description="First byte.")
-    tail: int | None = Field(None, ge=0, le=1_000_000, description="The last so many lines.")
+    profile: str

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from sessions_app import cleanup, db, hints, problems, queries, registry, services, validation
-from sessions_app.api import schemas
+from sessions_app.api import requests, schemas
 from sessions_app.api.answers import answer, responses
 from sessions_app.errors import Unavailable
 from sessions_app.models import AgentSession
@@ -31,7 +31,7 @@ router = Router(tags=["sessions"])
         }
     },
 )
-async def create_session(request: HttpRequest, body: schemas.Create) -> HttpResponse:
+async def create_session(request: HttpRequest, body: requests.Create) -> HttpResponse:
     """Create a session, and with `start` start it at once."""
     made = await db.call(_create, body)
     return HttpResponse(
@@ -42,13 +42,15 @@ async def create_session(request: HttpRequest, body: schemas.Create) -> HttpResp
     )
 
 
-def _create(body: schemas.Create) -> dict[str, Any]:
+def _create(body: requests.Create) -> dict[str, Any]:
     session = services.create(
         body.task,
         priority=body.priority,
         metadata=body.metadata,
         args=body.args,
         profile=body.profile,
+        limits=body.limits,
+        on_usage_limit=body.on_usage_limit or "",
     )
     if body.start:
         try:
@@ -66,12 +68,12 @@ def _create(body: schemas.Create) -> dict[str, Any]:
     summary="Find sessions",
     response=responses(200, schemas.Sessions, 422),
 )
-async def list_sessions(request: HttpRequest, find: Query[schemas.Find]) -> HttpResponse:
+async def list_sessions(request: HttpRequest, find: Query[requests.Find]) -> HttpResponse:
     """A page of sessions, newest first; go on with `next_cursor` until it is null."""
     return await answer(200, _find, find)
 
 
-def _find(find: schemas.Find) -> dict[str, Any]:
+def _find(find: requests.Find) -> dict[str, Any]:
     page = queries.find(
         status=find.status,
         priority=find.priority,
@@ -120,7 +122,7 @@ def _status(session_id: str) -> dict[str, str]:
     response=responses(202, schemas.Session, 404, 409, 413, 422),
 )
 async def start_session(
-    request: HttpRequest, session_id: str, body: schemas.Start | None = None
+    request: HttpRequest, session_id: str, body: requests.Start | None = None
 ) -> HttpResponse:
     """Ask for a session to be run. Already starting or running: success, nothing runs twice."""
     return await answer(202, _start, session_id, body.args if body else [])
@@ -137,7 +139,7 @@ def _start(session_id: str, args: list[str]) -> dict[str, Any]:
     response=responses(202, schemas.Session, 404, 422),
 )
 async def stop_session(
-    request: HttpRequest, session_id: str, how: Query[schemas.Stop]
+    request: HttpRequest, session_id: str, how: Query[requests.Stop]
 ) -> HttpResponse:
     """Ask for a session and all its processes to be stopped; has it ended, it stays as it is."""
     session = await db.call(services.stop, session_id)
@@ -157,7 +159,7 @@ def _finished(session: AgentSession) -> bool:
     response=responses(200, schemas.Session, 404, 422),
 )
 async def wait_for_session(
-    request: HttpRequest, session_id: str, wish: Query[schemas.Wait]
+    request: HttpRequest, session_id: str, wish: Query[requests.Wait]
 ) -> HttpResponse:
     """Answer once it has come, or with what holds when the time is over: look at `status`."""
     known = validation.status(wish.status) if wish.status else ""
@@ -190,12 +192,12 @@ async def get_registry(request: HttpRequest) -> HttpResponse:
     summary="Remove old sessions",
     response=responses(200, schemas.CleanedUp, 413, 422),
 )
-async def cleanup_sessions(request: HttpRequest, body: schemas.Cleanup) -> HttpResponse:
+async def cleanup_sessions(request: HttpRequest, body: requests.Cleanup) -> HttpResponse:
     """Remove directory, log and row of sessions that ended long enough ago; outputs stay."""
     return await answer(200, _cleanup, body)
 
 
-def _cleanup(body: schemas.Cleanup) -> dict[str, Any]:
+def _cleanup(body: requests.Cleanup) -> dict[str, Any]:
     removals = list(cleanup.cleanup(body.hours, dry_run=body.dry_run))
     return {
         "removed": [str(removal.session_id) for removal in removals if not removal.kept],

@@ -56,8 +56,7 @@ def from_json(rule: UsageJsonRule, message: dict[str, Any], end: int) -> UsageNo
     kind = info.get("rateLimitType")
     words = f"usage limit reached ({kind})" if isinstance(kind, str) else "usage limit reached"
     resets = info.get("resetsAt")
-    known = isinstance(resets, int | float) and not isinstance(resets, bool)
-    moment = _from_epoch(resets) if known else None
+    moment = _from_epoch(resets) if isinstance(resets, int | float) else None
     return UsageNotice(True, words[:200], moment, end)
 
 

@@ -168,7 +168,7 @@ class _Patient:
 
     @property
     def limits(self) -> Limits:
-        return Limits(**{**Limits().as_json(), **self.session.limits})  # type: ignore[arg-type]
+        return Limits(**{**Limits().as_json(), **self.session.limits})
 
     def ran_for(self, now: float) -> float:
         """Seconds since its launch, pauses left out."""

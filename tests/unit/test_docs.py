@@ -7,7 +7,7 @@ import pytest
 
 from hiveweb.env import Env
 from hiveweb.installation import BYTES_PER_SESSION, DEFAULT_EXCLUDES, build_conf
-from sessions_app import queries, validation
+from sessions_app import limits, queries, validation
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.profiles import DEFAULT_COMMAND
 from tests.support import ROOT
@@ -55,6 +55,7 @@ def test_a_decision_has_a_context_a_choice_and_a_cost_on_one_page(page: Path) ->
 def test_every_setting_is_described_and_no_other() -> None:
     code = "\n".join((ROOT / name).read_text() for name in READERS)
     read = set(re.findall(rf'(?:\w+|get)\(\s*(?:env, )?"({_NAME})"', code))
+    read |= {f"HIVE_LIMIT_{name.upper()}" for name in limits.NAMES}
     described = set(re.findall(rf"^\| `({_NAME})` \|", (DOCS / "settings.md").read_text(), re.M))
     assert described == read
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sessions_app import claims, cleanup, queries, services
+from sessions_app import admission, claims, cleanup, queries, services
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
@@ -96,7 +96,7 @@ def test_the_queue_goes_by_priority_then_age(conf: Conf) -> None:
         order.append(claimed.task)
     assert order == ["high", "medium 1", "medium 2"]
     assert claims.claim_next("here", 3) is None
-    assert claims.slots_taken() == 3
+    assert admission.slots_taken() == 3
 
 
 def test_a_released_session_waits_again_and_its_next_claim_is_a_new_attempt(conf: Conf) -> None:

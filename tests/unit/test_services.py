@@ -164,7 +164,7 @@ def test_start_is_idempotent_and_passes_arguments_on_once(conf: Conf) -> None:
 def test_what_has_ended_cannot_be_started_again(conf: Conf) -> None:
     session = services.create("a task")
     services.stop(session.id)
-    with pytest.raises(Conflict, match="create a new one"):
+    with pytest.raises(Conflict, match="retry"):
         services.start(session.id)
 
 

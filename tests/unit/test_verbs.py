@@ -217,7 +217,7 @@ def test_a_stop_waits_for_the_end() -> None:
 
 
 def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verbs, "STOP_WAIT", 0.05)
+    monkeypatch.setattr(verbs.control, "STOP_WAIT", 0.05)
     session_id = create()
     set_running(session_id)
 

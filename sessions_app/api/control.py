@@ -1,0 +1,155 @@
+"""Control of sessions that exist: pause, resume, retry, update, report; and the queue."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from sessions_app import admission, control, db, hints, problems, queries, services, validation
+from sessions_app.api import requests, schemas
+from sessions_app.api.answers import answer, responses
+from sessions_app.errors import Invalid, NotFound
+from sessions_app.models import AgentSession
+
+router = Router(tags=["control"])
+
+
+@router.post(
+    "/sessions/{session_id}/pause",
+    operation_id="pause_session",
+    summary="Pause a session",
+    response=responses(202, schemas.Session, 404, 409, 422),
+)
+async def pause_session(
+    request: HttpRequest, session_id: str, how: Query[requests.Stop]
+) -> HttpResponse:
+    """Make a running session and all its processes stand still; its status stays `running`."""
+    session = await db.call(control.pause, session_id)
+    if how.wait and not session.paused:
+        session = await hints.until(session.id, _paused_or_over, how.wait)
+    return await answer(202, queries.full_json, session)
+
+
+def _paused_or_over(session: AgentSession) -> bool:
+    return session.paused or session.finished
+
+
+@router.post(
+    "/sessions/{session_id}/resume",
+    operation_id="resume_session",
+    summary="Resume a session",
+    response=responses(202, schemas.Session, 404, 409, 422),
+)
+async def resume_session(
+    request: HttpRequest, session_id: str, how: Query[requests.Stop]
+) -> HttpResponse:
+    """Let a paused session go on; one that is not paused is left as it is."""
+    session = await db.call(control.resume, session_id)
+    if how.wait and session.paused:
+        session = await hints.until(session.id, _not_paused, how.wait)
+    return await answer(202, queries.full_json, session)
+
+
+def _not_paused(session: AgentSession) -> bool:
+    return not session.paused
+
+
+@router.post(
+    "/sessions/{session_id}/retry",
+    operation_id="retry_session",
+    summary="Try a session again",
+    response=responses(201, schemas.Session, 404, 409, 413, 422),
+)
+async def retry_session(
+    request: HttpRequest, session_id: str, body: requests.Retry | None = None
+) -> HttpResponse:
+    """A new session like one that has ended, which is its `parent`. Started unless told not to."""
+    made = await db.call(_retry, session_id, start=body.start if body else True)
+    base = request.path.split("/sessions/", 1)[0]
+    return HttpResponse(
+        problems.encode(made),
+        status=201,
+        content_type="application/json",
+        headers={"Location": f"{base}/sessions/{made['session_id']}"},
+    )
+
+
+def _retry(session_id: str, *, start: bool) -> dict[str, Any]:
+    return queries.full_json(control.retry(session_id, start_now=start))
+
+
+@router.patch(
+    "/sessions/{session_id}",
+    operation_id="update_session",
+    summary="Change a session",
+    response=responses(200, schemas.Session, 404, 409, 413, 422),
+)
+async def update_session(
+    request: HttpRequest, session_id: str, body: requests.Update
+) -> HttpResponse:
+    """Priority and metadata while it waits; `pinned` at any time."""
+    return await answer(200, _update, session_id, body)
+
+
+def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
+    given = body.model_fields_set
+    changes = {name: getattr(body, name) for name in ("priority", "metadata") if name in given}
+    if not given:
+        raise Invalid("say what to change: priority, metadata or pinned")
+    if "priority" in changes and not body.priority:
+        raise Invalid("the priority must be high, medium or low")
+    session = services.get(session_id)
+    if changes:
+        session = control.update(session_id, **changes)
+    if body.pinned is not None:
+        session = control.pin(session_id, pinned=body.pinned)
+    return queries.full_json(session)
+
+
+@router.post(
+    "/sessions/{session_id}/report",
+    operation_id="report_outcome",
+    summary="Report a run's outcome",
+    response=responses(202, schemas.Session, 404, 409, 422),
+)
+async def report_outcome(
+    request: HttpRequest, session_id: str, body: requests.Report
+) -> HttpResponse:
+    """From inside a run: it decides the outcome, and what still runs is then stopped.
+
+    The run's own `HIVE_MIND_TOKEN` is good for this, and for nothing else.
+    """
+    return await answer(202, _report, session_id, body.status)
+
+
+def _report(session_id: str, word: str) -> dict[str, Any]:
+    return queries.full_json(services.report(session_id, word))
+
+
+@router.get(
+    "/queue",
+    operation_id="get_queue",
+    summary="The queue",
+    response=responses(200, schemas.Queue),
+)
+async def get_queue(request: HttpRequest) -> HttpResponse:
+    """Slots, holds, and why the next session does not start."""
+    return await answer(200, queries.queue_json)
+
+
+@router.delete(
+    "/holds/{profile}",
+    operation_id="lift_hold",
+    summary="Lift a hold",
+    response=responses(200, schemas.Lifted, 404),
+)
+async def lift_hold(request: HttpRequest, profile: str) -> HttpResponse:
+    """Let a profile's sessions start before its account's usage limit is said to be reset."""
+    return await answer(200, _lift_hold, profile)
+
+
+def _lift_hold(profile: str) -> dict[str, Any]:
+    if not admission.lift_hold(profile):
+        raise NotFound(f"sessions of the profile {validation.shorten(profile, 60)!r} are not held")
+    services.announce(work=True)
+    return {"profile": profile}

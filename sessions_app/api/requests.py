@@ -1,0 +1,135 @@
+"""What the API takes, as OpenAPI describes it: bodies and query strings."""
+
+from typing import Any, Literal
+
+from ninja import Schema
+from pydantic import ConfigDict, Field, JsonValue
+
+from sessions_app import validation
+from sessions_app.queries import MAX_PAGE
+
+_STATUS: dict[str, JsonValue] = {"enum": ["created", "starting", "running", "completed", "failed"]}
+_PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low"]}
+
+
+class Strict(Schema):
+    """A request body: a field we do not know is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Create(Strict):
+    """A new session."""
+
+    task: str = Field(
+        description=f"What the hive is to do: 1 to {validation.MAX_TASK_BYTES:,} bytes of text."
+    )
+    priority: str | None = Field(
+        None, description="medium if left out", json_schema_extra=_PRIORITY
+    )
+    metadata: dict[str, Any] | None = Field(
+        None,
+        description="Any JSON object, kept as it is; at most "
+        f"{validation.MAX_METADATA_BYTES:,} bytes.",
+    )
+    args: list[str] = Field([], description="Arguments for the command, after the task.")
+    profile: str = Field("", description="The command profile; the default one if left out.")
+    start: bool = Field(False, description="Start it at once.")
+    limits: dict[str, float | str | None] = Field(
+        {},
+        description="Limits in the place of the profile's and the settings' ones: `run_time` and "
+        '`idle_time` in seconds or as `"2h"`, `log_size` and `memory` in bytes or as `"2GB"`; '
+        "null for none.",
+    )
+    on_usage_limit: str | None = Field(
+        None,
+        description="When the account's usage limit ends it: `retry` once the limit is reset, or "
+        "`fail`. The profile's own if left out.",
+        json_schema_extra={"enum": ["fail", "retry"]},
+    )
+
+
+class Start(Strict):
+    """How to start a session."""
+
+    args: list[str] = Field([], description="Further arguments for the command.")
+
+
+class Retry(Strict):
+    """How to try a session again."""
+
+    start: bool = Field(True, description="Start the new one at once.")
+
+
+class Update(Strict):
+    """What to change. A field that is left out stays as it is."""
+
+    priority: str | None = Field(None, description="while it waits", json_schema_extra=_PRIORITY)
+    metadata: dict[str, Any] | None = Field(
+        None, description="while it waits; takes the place of all it has; null for none"
+    )
+    pinned: bool | None = Field(None, description="Keep it from cleanups, or no longer.")
+
+
+class Report(Strict):
+    """What a run says of itself."""
+
+    status: Literal["completed", "failed"]
+
+
+class Cleanup(Strict):
+    """Which sessions to remove."""
+
+    hours: float = Field(
+        strict=True,
+        ge=0,
+        le=validation.MAX_HOURS,
+        description="Hours since a session ended; 0 removes all finished ones.",
+    )
+    dry_run: bool = Field(False, description="Remove nothing, tell what would be removed.")
+
+
+class Find(Schema):
+    """Filters of the list. An empty one filters nothing."""
+
+    status: str = Field("", json_schema_extra=_STATUS)
+    priority: str = Field("", json_schema_extra=_PRIORITY)
+    q: str = Field("", description="Text in the task, or the beginning of an id.")
+    cursor: str = Field("", description="``next_cursor`` of the page before.")
+    limit: int = Field(100, ge=1, le=MAX_PAGE)
+
+
+class Stop(Schema):
+    """How long to wait for the end of what is stopped."""
+
+    wait: float = Field(0, ge=0, le=30, description="Seconds; 0 answers at once.")
+
+
+class Wait(Schema):
+    """What to wait for, and how long."""
+
+    until: Literal["change", "end"] = Field(
+        "change", description="a status other than ``status``, or the end"
+    )
+    status: str = Field(
+        "",
+        description="The status you know; the one at arrival if left out.",
+        json_schema_extra=_STATUS,
+    )
+    timeout: float = Field(30, ge=0, le=300, description="Seconds.")
+
+
+class ReadLog(Schema):
+    """Which part of the log."""
+
+    offset: int | None = Field(None, ge=0, le=2**63 - 1, description="First byte.")
+    limit: int | None = Field(None, ge=0, le=2**63 - 1, description="At most so many bytes.")
+    tail: int | None = Field(None, ge=0, le=1_000_000, description="The last so many lines.")
+    download: bool = Field(False, description="Have a browser save it as a file.")
+
+
+class StreamLog(Schema):
+    """Where to begin; ``Last-Event-ID`` goes before both."""
+
+    offset: int | None = Field(None, ge=0, le=2**63 - 1, description="First byte.")
+    tail: int | None = Field(None, ge=0, le=1_000_000, description="The last so many lines.")

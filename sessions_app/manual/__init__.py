@@ -1,0 +1,65 @@
+"""What ``hive --help`` and ``hive VERB --help`` print."""
+
+from sessions_app.manual import sessions, upkeep
+
+_CODES = """\
+Exit codes: 0 done; 1 failed; 2 arguments that cannot be understood; 3 the session's state does
+not allow it; 4 no such session; 5 not allowed; 75 not possible now, try again.
+"""
+
+#: One line a verb, in the order of a session's life.
+SUMMARIES = {
+    "create": "make a session and print its id",
+    "start": "run a session and follow its log until it ends",
+    "status": "print a session's state in one word",
+    "get": "print all about a session as JSON",
+    "list": "print every session as JSON",
+    "output-dir": "print where a session's output lies",
+    "log": "print where a session's log lies, or follow it",
+    "pause": "make a running session stand still",
+    "resume": "let a paused session go on",
+    "stop": "end a session and all its processes",
+    "retry": "run an ended session's task once more",
+    "update": "change priority or metadata while it waits",
+    "queue": "print slots, holds, and why the next one waits",
+    "unhold": "let a held profile's sessions start",
+    "pin": "keep a session from cleanups",
+    "unpin": "let cleanups remove it again",
+    "cleanup": "remove sessions that ended long enough ago",
+    "update-status": "report the outcome of a run from inside it",
+    "init": "make the directories and the registry",
+    "link": "print a new one-time link to the dashboard",
+    "up": "run the server: dashboard, API, local socket and spawner",
+    "spawner": "run sessions without a web server",
+}
+_PAGES = {**sessions.PAGES, **upkeep.PAGES}
+
+
+def overview() -> str:
+    """What ``hive --help`` prints."""
+    width = max(map(len, SUMMARIES))
+    lines = [f"  {verb:<{width}}  {summary}" for verb, summary in SUMMARIES.items()]
+    return "\n".join(
+        [
+            "usage: hive VERB [ARGUMENT...]",
+            "       hive VERB --help",
+            "",
+            "hive stands for `manage.py hive` or scripts/hive-session-manager.sh.",
+            "",
+            *lines,
+            "",
+            "  id=$(hive create 'Build a web scraper in Python' high)",
+            '  hive start "$id"',
+            "",
+            _CODES,
+        ]
+    )
+
+
+def page(verb: str) -> str:
+    """What ``hive VERB --help`` prints.
+
+    Raises:
+        KeyError: there is no such verb.
+    """
+    return f"{_PAGES[verb]}\n{_CODES}"

@@ -1,0 +1,77 @@
+"""The manual's pages about the queue, cleanups, the installation and its processes."""
+
+#: By verb.
+PAGES = {
+    "queue": """\
+usage: hive queue
+
+Prints one JSON object: how many slots there are and how many are taken, how many sessions wait,
+why the next one does not start (`next`), and the profiles that are held because their account's
+usage limit was reached (`holds`), each with the time of the reset.
+
+  hive queue | jq -r .next
+""",
+    "unhold": """\
+usage: hive unhold PROFILE
+
+Lets sessions of a profile start again before the time that `hive queue` shows, for an account
+whose usage limit was raised or reset early.
+
+  hive unhold claude-flow
+""",
+    "pin": """\
+usage: hive pin ID
+
+Keeps a session, its log and its output from every cleanup until `hive unpin ID`.
+
+  hive pin "$id"
+""",
+    "unpin": """\
+usage: hive unpin ID
+
+Lets cleanups remove a pinned session again.
+""",
+    "cleanup": """\
+usage: hive cleanup [HOURS] [--dry-run]
+
+Removes sessions that completed or failed at least HOURS ago (default 24; fractions allowed; 0:
+all of them): directory, log and entry. Output directories stay. So does a session whose files
+could not be collected.
+
+  --dry-run       only tell what would be removed
+
+Prints each session and its bytes on standard error, and how many on standard output.
+
+  hive cleanup 48
+  hive cleanup --dry-run 0
+""",
+    "init": """\
+usage: hive init
+
+Makes the workspace, log and state directories and index.json. Can be repeated.
+""",
+    "link": """\
+usage: hive link
+
+Prints a link that signs one browser in to the dashboard, once, within 24 hours.
+""",
+    "up": """\
+usage: hive up [--host HOST] [--port PORT] [--socket PATH] [--no-sample]
+
+Runs everything in one process until it is interrupted; sessions go on without it.
+
+  --host, --port  where to listen (HIVE_HOST, HIVE_PORT; default 127.0.0.1:8765). Beyond this
+                  machine only with HIVE_TOKEN set
+  --socket PATH   the local socket of the command line (HIVE_SOCKET)
+  --no-sample     do not run the sample session on an empty database
+
+  manage.py hive up --port 9000
+""",
+    "spawner": """\
+usage: hive spawner [--until-idle]
+
+Runs the sessions that were started, without a web server.
+
+  --until-idle    leave when nothing runs and nothing waits
+""",
+}
