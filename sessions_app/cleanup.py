@@ -67,6 +67,8 @@ def _cleanup(age: timedelta, dry_run: bool) -> Generator[Removal, None, None]:
 
 
 def _kept(session: AgentSession) -> str:
+    if session.pinned:
+        return "it is pinned"
     if session.collect_error:
         return f"its files could not be collected ({session.collect_error}); fetch them first"
     return ""

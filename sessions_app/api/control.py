@@ -1,4 +1,4 @@
-"""Control of sessions that exist: pause, resume, retry, update, report; and the queue."""
+"""Control of sessions that exist: pause, resume, retry, report; and the queue."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ninja import Query, Router
 from sessions_app import admission, control, db, hints, problems, queries, services, validation
 from sessions_app.api import requests, schemas
 from sessions_app.api.answers import answer, responses
-from sessions_app.errors import Invalid, NotFound
+from sessions_app.errors import NotFound
 from sessions_app.models import AgentSession
 
 router = Router(tags=["control"])
@@ -76,34 +76,6 @@ async def retry_session(
 
 def _retry(session_id: str, *, start: bool) -> dict[str, Any]:
     return queries.full_json(control.retry(session_id, start_now=start))
-
-
-@router.patch(
-    "/sessions/{session_id}",
-    operation_id="update_session",
-    summary="Change a session",
-    response=responses(200, schemas.Session, 404, 409, 413, 422),
-)
-async def update_session(
-    request: HttpRequest, session_id: str, body: requests.Update
-) -> HttpResponse:
-    """Priority and metadata while it waits; `pinned` at any time."""
-    return await answer(200, _update, session_id, body)
-
-
-def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
-    given = body.model_fields_set
-    changes = {name: getattr(body, name) for name in ("priority", "metadata") if name in given}
-    if not given:
-        raise Invalid("say what to change: priority, metadata or pinned")
-    if "priority" in changes and not body.priority:
-        raise Invalid("the priority must be high, medium or low")
-    session = services.get(session_id)
-    if changes:
-        session = control.update(session_id, **changes)
-    if body.pinned is not None:
-        session = control.pin(session_id, pinned=body.pinned)
-    return queries.full_json(session)
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""Sessions: create, find, start, stop, wait, clean up."""
+"""Sessions: create, find, change, start, stop, wait, clean up."""
 
 import logging
 from typing import Any
@@ -6,10 +6,20 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from sessions_app import cleanup, db, hints, problems, queries, registry, services, validation
+from sessions_app import (
+    cleanup,
+    control,
+    db,
+    hints,
+    problems,
+    queries,
+    registry,
+    services,
+    validation,
+)
 from sessions_app.api import requests, schemas
 from sessions_app.api.answers import answer, responses
-from sessions_app.errors import Unavailable
+from sessions_app.errors import Invalid, Unavailable
 from sessions_app.models import AgentSession
 
 logger = logging.getLogger(__name__)
@@ -97,6 +107,34 @@ async def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
 
 def _get(session_id: str) -> dict[str, Any]:
     return queries.full_json(services.get(session_id))
+
+
+@router.patch(
+    "/sessions/{session_id}",
+    operation_id="update_session",
+    summary="Change a session",
+    response=responses(200, schemas.Session, 404, 409, 413, 422),
+)
+async def update_session(
+    request: HttpRequest, session_id: str, body: requests.Update
+) -> HttpResponse:
+    """Priority and metadata while it waits; `pinned` at any time."""
+    return await answer(200, _update, session_id, body)
+
+
+def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
+    given = body.model_fields_set
+    changes = {name: getattr(body, name) for name in ("priority", "metadata") if name in given}
+    if not given:
+        raise Invalid("say what to change: priority, metadata or pinned")
+    if "priority" in changes and not body.priority:
+        raise Invalid("the priority must be high, medium or low")
+    session = services.get(session_id)
+    if changes:
+        session = control.update(session_id, **changes)
+    if body.pinned is not None:
+        session = control.pin(session_id, pinned=body.pinned)
+    return queries.full_json(session)
 
 
 @router.get(

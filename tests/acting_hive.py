@@ -1,0 +1,97 @@
+"""A hive for tests: it does what its arguments say, one after the other.
+
+``say TEXT`` prints a line, ``count N PAUSE`` prints N numbered lines, ``sleep S``, ``burn S`` uses
+the processor, ``grow MB`` takes memory, ``fill BYTES`` prints so many bytes in lines of 64,
+``child ACTS`` and ``orphan ACTS`` start a process (the second in a session of its own) that does
+what a JSON array says, ``trap SIGNAL TEXT`` prints a line when the signal comes and exits with 0,
+``run WORDS`` runs a command given as a JSON array, ``env NAME`` prints a variable, ``exit CODE``.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+_kept: list[bytearray] = []
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _count(number: str, pause: str) -> None:
+    for index in range(1, int(number) + 1):
+        _say(f"line {index:06d}")
+        time.sleep(float(pause))
+
+
+def _burn(seconds: str) -> None:
+    end = time.process_time() + float(seconds)
+    while time.process_time() < end:
+        pass
+
+
+def _grow(megabytes: str) -> None:
+    block = bytearray(int(megabytes) * 1024 * 1024)
+    block[::4096] = b"x" * len(block[::4096])
+    _kept.append(block)
+
+
+def _fill(size: str) -> None:
+    for index in range(int(size) // 64):
+        sys.stdout.write(f"{index:063d}\n")
+    sys.stdout.flush()
+
+
+def _child(acts: str, own_session: bool = False) -> None:
+    command = [sys.executable, __file__, "child", *json.loads(acts)]
+    subprocess.Popen(command, start_new_session=own_session)
+
+
+def _orphan(acts: str) -> None:
+    _child(acts, own_session=True)
+
+
+def _trap(name: str, text: str) -> None:
+    def caught(_number: int, _frame: object) -> None:
+        _say(text)
+        os._exit(0)
+
+    signal.signal(signal.Signals[name], caught)
+
+
+def _run(words: str) -> None:
+    done = subprocess.run(json.loads(words), check=False, stdin=subprocess.DEVNULL)
+    _say(f"it exited with {done.returncode}")
+
+
+ACTS: dict[str, tuple[int, Callable[..., object]]] = {
+    "say": (1, _say),
+    "count": (2, _count),
+    "sleep": (1, lambda seconds: time.sleep(float(seconds))),
+    "burn": (1, _burn),
+    "grow": (1, _grow),
+    "fill": (1, _fill),
+    "child": (1, _child),
+    "orphan": (1, _orphan),
+    "trap": (2, _trap),
+    "run": (1, _run),
+    "env": (1, lambda name: _say(f"{name}={os.environ.get(name)}")),
+    "exit": (1, lambda code: sys.exit(int(code))),
+}
+
+
+def main(words: list[str]) -> None:
+    """Do what the words say."""
+    while words:
+        count, act = ACTS[words[0]]
+        act(*words[1 : 1 + count])
+        words = words[1 + count :]
+
+
+if __name__ == "__main__":
+    main(sys.argv[2:])
