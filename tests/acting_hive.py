@@ -1,10 +1,15 @@
 """A hive for tests: it does what its arguments say, one after the other.
 
-``say TEXT`` prints a line, ``count N PAUSE`` prints N numbered lines, ``sleep S``, ``burn S`` uses
-the processor, ``grow MB`` takes memory, ``fill BYTES`` prints so many bytes in lines of 64,
-``child ACTS`` and ``orphan ACTS`` start a process (the second in a session of its own) that does
-what a JSON array says, ``trap SIGNAL TEXT`` prints a line when the signal comes and exits with 0,
-``run WORDS`` runs a command given as a JSON array, ``env NAME`` prints a variable, ``exit CODE``.
+``say TEXT`` prints a line, ``count N PAUSE`` prints N numbered lines, ``fill BYTES`` prints so
+many bytes in lines of 64, ``env NAME`` prints a variable. ``sleep S`` waits, ``burn S`` uses the
+processor, ``grow MB`` takes memory. ``child ACTS`` and ``orphan ACTS`` start a process (the second
+in a session of its own) that does what a JSON array says, ``run WORDS`` runs a command given as a
+JSON array. ``trap SIGNAL TEXT`` prints a line when the signal comes and exits with 0, ``exit CODE``
+exits.
+
+What stands in the arguments is an echo and tells no outcome. So there are ``claude CODE`` (how
+claude ended), ``result`` (a failed result of stream-json), ``limited EPOCH`` and ``limited-words
+RESETS`` (the usage limit was reached), ``allowed`` (requests are allowed).
 """
 
 import json
@@ -69,6 +74,19 @@ def _run(words: str) -> None:
     _say(f"it exited with {done.returncode}")
 
 
+def _claude(code: str) -> None:
+    done = "✓ Claude Code completed successfully"
+    _say(done if code == "0" else f"✗ Claude Code exited with code {code}")
+
+
+def _rate_limit(**info: object) -> None:
+    _say(json.dumps({"type": "rate_limit_event", "rate_limit_info": info}))
+
+
+def _limited(epoch: str) -> None:
+    _rate_limit(status="rejected", resetsAt=int(epoch), rateLimitType="five_hour")
+
+
 ACTS: dict[str, tuple[int, Callable[..., object]]] = {
     "say": (1, _say),
     "count": (2, _count),
@@ -79,6 +97,11 @@ ACTS: dict[str, tuple[int, Callable[..., object]]] = {
     "child": (1, _child),
     "orphan": (1, _orphan),
     "trap": (2, _trap),
+    "claude": (1, _claude),
+    "result": (0, lambda: _say(json.dumps({"type": "result", "is_error": True, "result": "no"}))),
+    "limited": (1, _limited),
+    "limited-words": (1, lambda resets: _say(f"You've hit your limit · resets {resets}")),
+    "allowed": (0, lambda: _rate_limit(status="allowed")),
     "run": (1, _run),
     "env": (1, lambda name: _say(f"{name}={os.environ.get(name)}")),
     "exit": (1, lambda code: sys.exit(int(code))),

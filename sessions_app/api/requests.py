@@ -35,7 +35,7 @@ class Create(Strict):
     args: list[str] = Field([], description="Arguments for the command, after the task.")
     profile: str = Field("", description="The command profile; the default one if left out.")
     start: bool = Field(False, description="Start it at once.")
-    limits: dict[str, float | str | None] = Field(
+    limits: dict[str, JsonValue] = Field(
         {},
         description="Limits in the place of the profile's and the settings' ones: `run_time` and "
         '`idle_time` in seconds or as `"2h"`, `log_size` and `memory` in bytes or as `"2GB"`; '

@@ -21,8 +21,9 @@ from sessions_app.spawner.supervise import Supervisor
 logger = logging.getLogger(__name__)
 #: Runs are looked at this often (s): seldom by default, often where a limit is near or short.
 PERIOD, SHORTEST_PERIOD = 5.0, 0.25
-#: Looking takes at most one part in so many of one processor, however many runs there are.
-COST = 200.0
+#: Looking takes at most one part in so many of one processor, however many runs there are; more
+#: where something is about to be due.
+COST, COST_WHEN_DUE = 200.0, 20.0
 #: Less use of the processor than this part of the time, and this many seconds, is none: a
 #: program that only waits still has timers.
 IDLE_SHARE, IDLE_SECONDS = 0.005, 0.1
@@ -102,7 +103,21 @@ class Watchdog:
                 period = await self._look()
             except (DatabaseError, OSError) as error:
                 logger.warning("runs cannot be looked at, trying again: %s", error)
-            await asyncio.sleep(max(period, (loop.time() - begun) * COST))
+            cost = COST if period >= PERIOD else COST_WHEN_DUE
+            await self._rest(max(period, (loop.time() - begun) * cost))
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait for the next look; a new run with something due soon does not wait so long."""
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, 1.0))
+            seconds -= 1.0
+            if any(
+                s.watched is not None
+                and s.session_id not in self._vitals
+                and _first_due(s.watched[0], self._conf.stall_after) < PERIOD
+                for s in self._supervisors()
+            ):
+                return
 
     async def _look(self) -> float:
         """Look at every run once; returns when (s) to look again."""
@@ -168,7 +183,7 @@ class _Patient:
 
     @property
     def limits(self) -> Limits:
-        return Limits(**{**Limits().as_json(), **self.session.limits})
+        return Limits(**self.session.limits)
 
     def ran_for(self, now: float) -> float:
         """Seconds since its launch, pauses left out."""
@@ -205,6 +220,12 @@ class _Patient:
         # Twice as often as the shortest time that counts, so that an end is never much too late.
         due.append(min(stall_after, limits.idle_time or stall_after) / 4)
         return max(0.0, min(due))
+
+
+def _first_due(session: AgentSession, stall_after: float) -> float:
+    """How soon (s) after its launch a run must be looked at for the first time."""
+    limits = Limits(**session.limits)
+    return min(limits.run_time or stall_after, limits.idle_time or stall_after, stall_after) / 4
 
 
 def _pauses() -> dict[UUID, _Pause]:
