@@ -123,8 +123,8 @@ _CLAUDE_RULES: tuple[Rule, ...] = (
     ),
     UsageRule(
         re.compile(
-            r"^.{0,20}?You(?:[’']ve hit|[’']ve reached|[’']re out of) your "
-            r"(?:[\w-]+ ){0,3}?(?:limit|usage)\b"
+            r"^.{0,20}?You[’']"
+            r"(?:ve (?:hit|reached) your|re out of(?: your)?) (?:[\w-]+ ){0,3}?(?:limit|usage)\b"
         ),
         b"You",
     ),
