@@ -28,6 +28,13 @@ class Limits:
     log_size: int | None = None
     memory: int | None = None
 
+    @classmethod
+    def stored(cls, value: object) -> "Limits":
+        """Limits as a row has them (:meth:`as_json`); what was edited into nonsense is no limit."""
+        found = value if isinstance(value, dict) else {}
+        known = {name: found.get(name) for name in NAMES}
+        return cls(**{n: v for n, v in known.items() if _is_amount(v)})
+
     def as_json(self) -> dict[str, float | int | None]:
         """Every limit by its name: seconds or bytes, or None."""
         return asdict(self)
@@ -44,6 +51,10 @@ class Limits:
             Invalid: a name or a value that cannot be understood.
         """
         return replace(self, **_parse(wanted or {}, where))  # type: ignore[arg-type]  # by name
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 NAMES = tuple(field.name for field in fields(Limits))

@@ -39,7 +39,7 @@ def session_json(session: AgentSession) -> dict[str, Any]:
         "paused_since": wire_time(session.paused_at) if session.paused else None,
         "paused_seconds": round(session.paused_seconds, 3),
         "stalled_since": None if session.finished else wire_time(session.stalled_since),
-        "limits": {**Limits().as_json(), **session.limits},
+        "limits": Limits.stored(session.limits).as_json(),
         "on_usage_limit": session.on_usage_limit,
         "usage_limit": _usage_limit(session),
         "pinned": session.pinned,

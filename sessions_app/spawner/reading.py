@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sessions_app import db, log_tail, log_watch
 from sessions_app.launchers.base import Exit
+from sessions_app.limits import Limits
 from sessions_app.models import AgentSession
 from sessions_app.profiles import CommandProfile
 from sessions_app.spawner import log_cap, observed
@@ -44,7 +45,7 @@ class LogReader:
             echoes = [session.task, *session.args]
             self._scanner = OutcomeScanner(profile, echoes, session.rule_offset)
         self._offset = self._stored = session.rule_offset
-        self._limit: int | None = session.limits.get("log_size")
+        self._limit = Limits.stored(session.limits).log_size
         self._capped_at = 0
         #: Set when a line has told the outcome.
         self.settled = asyncio.Event()

@@ -103,6 +103,8 @@ class Watchdog:
                 period = await self._look()
             except (DatabaseError, OSError) as error:
                 logger.warning("runs cannot be looked at, trying again: %s", error)
+            except Exception:
+                logger.exception("runs cannot be looked at, trying again")
             cost = COST if period >= PERIOD else COST_WHEN_DUE
             await self._rest(max(period, (loop.time() - begun) * cost))
 
@@ -183,7 +185,7 @@ class _Patient:
 
     @property
     def limits(self) -> Limits:
-        return Limits(**self.session.limits)
+        return Limits.stored(self.session.limits)
 
     def ran_for(self, now: float) -> float:
         """Seconds since its launch, pauses left out."""
@@ -224,7 +226,7 @@ class _Patient:
 
 def _first_due(session: AgentSession, stall_after: float) -> float:
     """How soon (s) after its launch a run must be looked at for the first time."""
-    limits = Limits(**session.limits)
+    limits = Limits.stored(session.limits)
     return min(limits.run_time or stall_after, limits.idle_time or stall_after, stall_after) / 4
 
 

@@ -36,7 +36,8 @@ def test_a_brake_holds_new_sessions_back_and_lets_running_ones_go_on(
     goes_on = begin(server, "count", "9999", "0.05")
     running(server, goes_on)
     server.stop()
-    server = acting_site.up(**{setting: "9999TB"})
+    acting_site.env[setting] = "9999TB"
+    server = acting_site.up()
 
     waits = begin(server, "sleep", "0")
 
@@ -47,7 +48,8 @@ def test_a_brake_holds_new_sessions_back_and_lets_running_ones_go_on(
     assert server.request("GET", "/api/v1/queue")[1]["next"] == waiting["reason"]
     assert get(server, goes_on)["status"] == "running"
     server.stop()
-    server = acting_site.up(**{setting: "off"})
+    acting_site.env[setting] = "off"
+    server = acting_site.up()
     assert ended(server, waits)["status"] == "completed"
 
 
@@ -65,6 +67,7 @@ def test_no_priority_starves_another(conf: Conf) -> None:
     low = services.start(services.create("low", priority="low").id)
     high = services.start(services.create("high", priority="high").id)
     later = services.start(services.create("much later", priority="high").id)
+    assert later.queued_at
     moved = later.queued_at + timedelta(seconds=2 * conf.priority_aging + 60)
     AgentSession.objects.filter(id=later.id).update(
         queued_at=moved, queue_key=claims.queue_key(moved, later.priority)
