@@ -50,7 +50,7 @@ class LocalLauncher:
             )
         # Relative to the session's directory it would be another program; links stay links.
         executable = found if found.startswith("/") else f"{os.getcwd()}/{found}"  # noqa: PTH109
-        key = f"{spec.session_id}/{spec.attempt}"
+        key = f"{spec.attempt} {spec.session_id}"
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._answers[key] = answer
         try:
@@ -118,8 +118,8 @@ class LocalLauncher:
                 try:
                     socket.send_fds(
                         door,
-                        [f"{spec.attempt} {key}".encode()],
-                        [memory, spec.log_fd, cwd, run_dir],
+                        [key.encode()],
+                        [run_dir, memory, spec.log_fd, cwd],
                     )
                 except BlockingIOError:
                     await asyncio.sleep(0.005)
