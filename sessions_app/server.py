@@ -19,8 +19,8 @@ from sessions_app.conf import Conf, current, is_loopback
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.local_socket import LocalServer
+from sessions_app.spawner import locks
 from sessions_app.spawner.loop import Spawner
-from sessions_app.spawner.main import take_lock
 
 logger = logging.getLogger(__name__)
 
@@ -62,16 +62,21 @@ def _serve(conf: Conf, *, sample: bool) -> int:
             f"binding to {conf.host} lets others start processes here: set HIVE_TOKEN to a secret "
             "of at least 16 characters first, or bind to 127.0.0.1"
         )
-    with contextlib.closing(_bind(conf)) as listener:
+    try:
+        bound = _bind(conf)
+    except Unavailable:
+        locks.refuse_second(conf, "server")  # the usual reason for a busy port, and a better word
+        raise
+    with contextlib.closing(bound) as listener:
         workspace.initialise(conf)
-        lock = take_lock(conf, "server")
+        taken = locks.take(conf, "server")
         try:
             schema.migrate()
             _raise_file_limit()
             return _Server(conf, listener).run(sample=sample)
         finally:
             db.drain()
-            lock.release()
+            taken.release()
 
 
 def _bind(conf: Conf) -> socket.socket:
