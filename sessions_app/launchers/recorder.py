@@ -104,11 +104,11 @@ def _record(
     os.close(request)
     error = _read_all(read_end)
     os.close(read_end)
+    _answer(door, key, error)
+    door.close()
     if error:
         text = error.decode("utf-8", "replace")
         _write_exit(run_dir, attempt, {"error": text, "at": time.time(), "tree_ended": True})
-    _answer(door, key, error)
-    door.close()
     _wait(pid, run_dir, attempt, write=not error)
 
 

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from sessions_app import claims, db, doorbell, queries, registry, workspace
+from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
@@ -25,6 +26,11 @@ logger = logging.getLogger(__name__)
 TICK = 1.0
 #: Looks at the rows are this far apart (s) at least, however often the bell rings.
 BREATH = 0.005
+#: What a full disk or a locked database kept from being done is tried again this often (s), and
+#: after a mistake of ours that goes on at least this often.
+RETRY, RETRY_MISTAKE = 1.0, 30.0
+#: At most so many of the session.json that could not be written are tried again in one round.
+REWRITE = 20
 #: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
 #: per INDEX_SHARE times its own duration.
 INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
@@ -45,6 +51,7 @@ class Spawner:
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._checked = 0.0
+        self._trouble = Complaint(logger, "the database cannot be used")
         self.on_change: Callable[[], None] = lambda: None
 
     def wake(self) -> None:
@@ -118,8 +125,9 @@ class Spawner:
         try:
             decided, claimed, ours = await db.call(self._read_rows)
         except DatabaseError as error:
-            logger.warning("the database cannot be used, trying again: %s", error)
+            self._trouble.say(error)
             return
+        self._trouble.over()
         for session_id in decided:
             if session_id in self._supervised:
                 self._supervised[session_id][0].decided.set()
@@ -148,17 +156,22 @@ class Spawner:
 
     async def _see_through(self, supervisor: Supervisor, session_id: UUID, *, adopt: bool) -> None:
         """Supervise to the end; what fails (a full disk, a locked database) is tried again."""
-        pause = 0.5
+        pause, complaint = RETRY, Complaint(logger, f"session {session_id} cannot be taken further")
         try:
             while True:
                 try:
                     await supervisor.run(adopt=adopt)
+                except (DatabaseError, OSError) as error:  # passes by itself: be prompt then
+                    complaint.say(error)
+                    pause = RETRY
                 except Exception:
                     logger.exception("session %s: supervision failed, going on", session_id)
+                    pause = min(pause * 2, RETRY_MISTAKE)
                 else:
+                    complaint.over()
                     return
                 await asyncio.sleep(pause)
-                pause, adopt = min(pause * 2, 30.0), True
+                adopt = True
         finally:
             known = self._supervised.get(session_id)
             if known is not None and known[1] is asyncio.current_task():
@@ -188,11 +201,14 @@ class Spawner:
 
     async def _keep_index(self) -> None:
         """Write index.json soon after each change, but never much of the time."""
-        written, projected = -1, await db.call(self._repair_projections)
+        trouble = Complaint(logger, "index.json cannot be written")
+        written = projected = -1
         while True:
             pause = INDEX_PAUSE
             try:
-                for session_id in list(workspace.unwritten):
+                if projected < 0:
+                    projected = await db.call(self._repair_projections)
+                for session_id in list(workspace.unwritten)[:REWRITE]:
                     await db.call(workspace.project, session_id)
                 newest = await db.call(queries.latest_event)
                 if newest != written:
@@ -203,7 +219,9 @@ class Spawner:
                     if count > INDEX_SMALL:
                         pause = max(pause, INDEX_SHARE * took)
             except (DatabaseError, OSError) as error:
-                logger.warning("index.json cannot be written, trying again: %s", error)
+                trouble.say(error)
+            else:
+                trouble.over()
             await asyncio.sleep(pause)
 
     def _write_index(self) -> tuple[float, int]:
