@@ -140,7 +140,7 @@ usage: hive link
 Prints a link that signs one browser in to the dashboard, once, within 24 hours.
 """,
     "up": """\
-usage: hive up [--host HOST] [--port PORT] [--socket PATH] [--no-sample]
+usage: hive up [--host HOST] [--port PORT] [--socket PATH] [--no-sample] [--stop-sessions]
 
 Runs everything in one process until it is interrupted; sessions go on without it.
 
@@ -148,6 +148,9 @@ Runs everything in one process until it is interrupted; sessions go on without i
                   machine only with HIVE_TOKEN set
   --socket PATH   the local socket of the command line (HIVE_SOCKET)
   --no-sample     do not run the sample session on an empty database
+  --stop-sessions
+                  when told to stop, stop running sessions first (SIGTERM, then SIGKILL after
+                  HIVE_STOP_GRACE) and wait until they have ended; waiting ones go on waiting
 
   manage.py hive up --port 9000
 """,

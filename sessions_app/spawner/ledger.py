@@ -121,6 +121,22 @@ def ended(session_id: UUID, exited: Exit | None, collected: Collection) -> None:
             return
 
 
+def stop_all() -> int:
+    """Ask for the end of every session that a spawner has taken on; how many there still are."""
+    claimed = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
+    for session_id in claimed.filter(verdict="").values_list("id", flat=True):
+        AgentSession.objects.advance(
+            session_id,
+            EventKind.STOP_REQUESTED,
+            when=ACTIVE,
+            guard={"verdict": ""},
+            verdict=Reason.STOPPED,
+            verdict_status=Status.FAILED,
+            verdict_detail="stopped with the server (--stop-sessions)",
+        )
+    return claimed.count()
+
+
 def _finish(
     session: AgentSession,
     when: list[Status],

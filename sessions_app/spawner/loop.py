@@ -19,6 +19,7 @@ from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import ACTIVE, Reason
 from sessions_app.models import AgentSession
+from sessions_app.spawner import ledger
 from sessions_app.spawner.supervise import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ BREATH = 0.005
 #: What a full disk or a locked database kept from being done is tried again this often (s), and
 #: after a mistake of ours that goes on at least this often.
 RETRY, RETRY_MISTAKE = 1.0, 30.0
+#: Beside the grace period, stopping all sessions may take this long (s).
+STOP_PATIENCE = 30.0
 #: At most so many of the session.json that could not be written are tried again in one round.
 REWRITE = 20
 #: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
@@ -51,6 +54,7 @@ class Spawner:
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._checked = 0.0
+        self._claims = True
         self._trouble = Complaint(logger, "the database cannot be used")
         self.on_change: Callable[[], None] = lambda: None
 
@@ -147,7 +151,34 @@ class Spawner:
         if time.monotonic() - self._checked >= TICK:
             self._checked = time.monotonic()
             ours = list(_claimed().values_list("id", flat=True))
-        return decided, claims.claim_waiting(self._name, self._conf.slots), ours
+        claimed = claims.claim_waiting(self._name, self._conf.slots) if self._claims else []
+        return decided, claimed, ours
+
+    async def stop_all(self) -> None:
+        """Stop every session that runs or is being launched, and wait until all are settled.
+
+        Sessions that wait go on waiting. What does not end although it was killed is left.
+        """
+        self._claims = False
+        trouble = Complaint(logger, "sessions cannot be stopped")
+        deadline = time.monotonic() + self._conf.stop_grace + STOP_PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                left = await db.call(ledger.stop_all)
+            except DatabaseError as error:
+                trouble.say(error)
+                left = 1
+            if not left and not self._supervised:
+                return
+            tasks = []
+            for supervisor, task in self._supervised.values():
+                supervisor.decided.set()
+                tasks.append(task)
+            if tasks:
+                await asyncio.wait(tasks, timeout=RETRY)
+            else:
+                await asyncio.sleep(BREATH)
+        logger.error("%s sessions could not be stopped and are left", len(self._supervised))
 
     def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
         supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)
