@@ -33,9 +33,10 @@ class SpawnerLock:
     opens and closes the file, and it can be asked about without being taken.
     """
 
-    def __init__(self, state_dir: str, kind: str) -> None:
+    def __init__(self, state_dir: str, note: str) -> None:
+        """``note``: the holder's kind, and whatever else there is to say about it."""
         self._path = os.path.join(state_dir, LOCK_NAME)
-        self._kind = kind
+        self._note = note
         self._fd: int | None = None
 
     def acquire(self) -> bool:
@@ -46,9 +47,10 @@ class SpawnerLock:
         except (BlockingIOError, PermissionError):
             os.close(fd)
             return False
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()} {self._kind}\n".encode(), 0)
         self._fd = fd
+        with contextlib.suppress(OSError):  # a full disk: the lock counts
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()} {self._note}\n".encode(), 0)
         return True
 
     def release(self) -> None:
@@ -57,9 +59,22 @@ class SpawnerLock:
             os.close(self._fd)
             self._fd = None
 
+    def note(self) -> str:
+        """What its holder wrote: ``PID KIND ...``; empty when nobody has it, or it is unread."""
+        return holder_note(os.path.dirname(self._path)) or ""
+
 
 def spawner(state_dir: str) -> tuple[int, str] | None:
     """The living spawner's (pid, kind), or None when there is none."""
+    note = holder_note(state_dir)
+    if note is None:
+        return None
+    pid, kind, *_ = [*note.split(" ", 2), "", ""]
+    return (int(pid) if pid.isdecimal() else 0, kind or "unknown")
+
+
+def holder_note(state_dir: str) -> str | None:
+    """What the living spawner wrote about itself, ``PID KIND ...``; None when there is none."""
     try:
         fd = os.open(os.path.join(state_dir, LOCK_NAME), os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -68,10 +83,9 @@ def spawner(state_dir: str) -> tuple[int, str] | None:
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK))
         if struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK:
             return None
-        pid, _, kind = os.pread(fd, 100, 0).decode("ascii", "replace").strip().partition(" ")
+        return os.pread(fd, 4096, 0).decode("utf-8", "replace").strip()
     finally:
         os.close(fd)
-    return (int(pid) if pid.isdecimal() else 0, kind or "unknown")
 
 
 @contextlib.contextmanager

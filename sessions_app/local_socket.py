@@ -63,8 +63,11 @@ class LocalServer:
         self._inode = _inode(self._path)
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=BACKLOG)
 
-    async def stop(self) -> None:
-        """Close the socket and drop what is still connected; clients then help themselves."""
+    async def stop(self, grace: float = 0.0) -> None:
+        """Close the socket; drop what is still connected after ``grace`` seconds.
+
+        Clients that are dropped help themselves.
+        """
         if self._server is None:
             return
         self._server.close()
@@ -72,6 +75,8 @@ class LocalServer:
             if _inode(self._path) == self._inode:  # else another server has taken our place
                 self._path.unlink()
         tasks = list(self._connections)
+        if tasks and grace:
+            await asyncio.wait(tasks, timeout=grace)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -12,6 +12,7 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError
 
 from sessions_app import db, queries
+from sessions_app.complaints import Complaint
 
 logger = logging.getLogger(__name__)
 #: Changes made by another process reach listeners within this many seconds.
@@ -51,15 +52,17 @@ class Watcher:
     async def run(self) -> None:
         """Watch until cancelled. A database that is away for a while is waited for."""
         seen: int | None = None
+        trouble = Complaint(logger, "changes cannot be read")
         while True:
             try:
                 if seen is None:
                     seen = await db.call(queries.latest_event)
                 events = await db.call(queries.events_after, seen)
             except DatabaseError as error:
-                logger.warning("changes cannot be read, trying again: %s", error)
+                trouble.say(error)
                 await asyncio.sleep(1)
                 continue
+            trouble.over()
             if events:
                 seen = events[-1][0]
                 await hint(seen, {session_id for _, session_id in events})

@@ -13,16 +13,19 @@ from typing import Any
 
 from channels.routing import get_default_application
 from django.conf import settings
+from django.db import DatabaseError
 
-from sessions_app import db, publish, schema, welcome, workspace
+from sessions_app import connections, db, publish, schema, welcome, workspace
 from sessions_app.conf import Conf, current, is_loopback
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.local_socket import LocalServer
+from sessions_app.spawner import locks
 from sessions_app.spawner.loop import Spawner
-from sessions_app.spawner.main import take_lock
 
 logger = logging.getLogger(__name__)
+#: Requests that are under way when the server is told to stop may take this long (s).
+GRACE = 1.0
 
 
 def up(
@@ -31,12 +34,14 @@ def up(
     path: str | None = None,
     *,
     sample: bool = True,
+    stop_sessions: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT; sessions go on running afterwards.
 
     Args:
         host, port, path: bind address and local socket; None for the settings' own.
         sample: on an empty database, run one session of the sample hive and show it.
+        stop_sessions: stop running sessions before leaving.
 
     Returns:
         The exit code; what kept it from starting has been said in one line.
@@ -50,28 +55,33 @@ def up(
     )
     settings.HIVE = conf
     try:
-        return _serve(conf, sample=sample)
+        return _serve(conf, sample=sample, stop_sessions=stop_sessions)
     except HiveError as error:
         sys.stderr.write(f"hive up: {error.detail}\n")
         return error.exit_code
 
 
-def _serve(conf: Conf, *, sample: bool) -> int:
+def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
     if not is_loopback(conf.host) and not conf.token:
         raise Invalid(
             f"binding to {conf.host} lets others start processes here: set HIVE_TOKEN to a secret "
             "of at least 16 characters first, or bind to 127.0.0.1"
         )
-    with contextlib.closing(_bind(conf)) as listener:
+    try:
+        bound = _bind(conf)
+    except Unavailable:
+        locks.refuse_second(conf, "server")  # the usual reason for a busy port, and a better word
+        raise
+    with contextlib.closing(bound) as listener:
         workspace.initialise(conf)
-        lock = take_lock(conf, "server")
+        taken = locks.take(conf, "server")
         try:
             schema.migrate()
             _raise_file_limit()
-            return _Server(conf, listener).run(sample=sample)
+            return _Server(conf, listener, stop_sessions=stop_sessions).run(sample=sample)
         finally:
             db.drain()
-            lock.release()
+            taken.release()
 
 
 def _bind(conf: Conf) -> socket.socket:
@@ -108,9 +118,10 @@ def _reactor() -> Any:
 class _Server:
     """The parts of ``hive up`` and their order of starting and stopping."""
 
-    def __init__(self, conf: Conf, listener: socket.socket) -> None:
+    def __init__(self, conf: Conf, listener: socket.socket, *, stop_sessions: bool) -> None:
         self._conf = conf
         self._listener = listener
+        self._stop_sessions = stop_sessions
         self._spawner = Spawner(conf, LocalLauncher(conf.runs_dir))
         self._door = LocalServer(conf)
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,16 +133,22 @@ class _Server:
         from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
 
         reactor = _reactor()
+        ports: list[Any] = []
 
         def ready() -> None:
-            family = self._listener.family
-            reactor.adoptStreamPort(self._listener.fileno(), family, server.http_factory)
+            ports.append(
+                reactor.adoptStreamPort(
+                    self._listener.fileno(), self._listener.family, server.http_factory
+                )
+            )
             self._listener.close()  # the reactor has a descriptor of its own
             loop = asyncio.get_event_loop()
             self._begin(loop, "server.start", self._start(loop, sample=sample), reactor.stop)
 
         def stop() -> Any:
-            return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop()))
+            for port in ports:
+                port.stopListening()
+            return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop(server)))
 
         reactor.addSystemEventTrigger("before", "shutdown", stop)
         server = Server(
@@ -143,6 +160,7 @@ class _Server:
             server_name="hiveweb",
         )
         server.endpoints = []  # it listens on a socket that was bound before, see ready()
+        server.kill_all_applications = lambda: None  # let_go() does that in good order
         server.run()
         return self._exit_code
 
@@ -175,11 +193,16 @@ class _Server:
         self._spawner.on_change = watcher.wake
         await self._door.start()
         self._begin(loop, "spawner", self._spawner.run(), _reactor().stop)
-        await welcome.show(self._conf, sample=sample)
+        try:
+            await welcome.show(self._conf, sample=sample)
+        except (DatabaseError, OSError, HiveError) as error:
+            logger.warning("the sample cannot be shown: %s", error)
 
-    async def _stop(self) -> None:
+    async def _stop(self, server: Any) -> None:
+        if self._stop_sessions and not self._exit_code:
+            await self._spawner.stop_all()
+        await asyncio.gather(self._door.stop(GRACE), connections.let_go(server, GRACE))
         publish.stop_watching()
-        await self._door.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from sessions_app import access, db, log_tail, services
 from sessions_app.conf import Conf
@@ -56,7 +57,11 @@ async def show(conf: Conf, *, sample: bool) -> None:
 async def _dashboard_link(conf: Conf) -> str:
     if not conf.token:
         return f"{conf.base_url}/"
-    return f"{conf.base_url}/login?key={await db.call(access.make_link)} (good for one sign-in)"
+    try:
+        key = await db.call(access.make_link)
+    except DatabaseError:  # full or locked: no reason not to serve
+        return f"{conf.base_url}/ (to sign in: hive link)"
+    return f"{conf.base_url}/login?key={key} (good for one sign-in)"
 
 
 def _shown(path: Path) -> str:

@@ -216,8 +216,9 @@ def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
     return file_lock.hold(conf.state_dir / "locks" / session_id.hex[:2])
 
 
-#: Sessions whose session.json could not be written (the disk is full, say) by this process.
-unwritten: set[uuid.UUID] = set()
+#: Sessions whose session.json could not be written (the disk is full, say) by this process; who
+#: was tried last stands last.
+unwritten: dict[uuid.UUID, None] = {}
 
 
 def project(session_id: uuid.UUID) -> AgentSession | None:
@@ -227,20 +228,23 @@ def project(session_id: uuid.UUID) -> AgentSession | None:
     writes the later state. A file that cannot be written leaves the row as it is (the row
     counts) and the session in :data:`unwritten`, for the spawner to try again.
 
-    Returns the row as it was written; None when there is none.
+    Returns the row as it was written; None when there is none, or it could not be read.
     """
-    with locked(current(), session_id):
-        session = AgentSession.objects.filter(id=session_id).first()
-        unwritten.discard(session_id)
-        if session is not None:
-            try:
+    session = None
+    known = session_id in unwritten
+    unwritten.pop(session_id, None)
+    try:
+        with locked(current(), session_id):
+            session = AgentSession.objects.filter(id=session_id).first()
+            if session is not None:
                 write_session_json(session)
-            except FileNotFoundError:
-                pass  # its directory was removed by hand; there is nowhere to write to
-            except OSError as error:
-                logger.warning("session %s: session.json not written: %s", session_id, error)
-                unwritten.add(session_id)
-        return session
+    except FileNotFoundError:
+        pass  # its directory was removed by hand; there is nowhere to write to
+    except OSError as error:
+        unwritten[session_id] = None
+        if not known:
+            logger.warning("session %s: session.json not written: %s", session_id, error)
+    return session
 
 
 def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> int:

@@ -118,6 +118,8 @@ class Installation:
         }
         base.mkdir(parents=True, exist_ok=True)
         (base / "hive.env").touch()
+        #: Words before each server's own: what puts it into a namespace, say.
+        self.wrap: list[str] = []
         self._servers: list[Server] = []
 
     def manage(self, *args: str, **kwargs: Any) -> "subprocess.CompletedProcess[bytes]":
@@ -148,7 +150,7 @@ class Installation:
         output = self.base / f"server-{len(self._servers)}.log"
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [PYTHON, str(ROOT / "manage.py"), "hive", "up", "--no-sample", *args],
+                [*self.wrap, PYTHON, str(ROOT / "manage.py"), "hive", "up", "--no-sample", *args],
                 env={**self.env, **env},
                 stdout=file,
                 stderr=file,

@@ -121,13 +121,13 @@ def _record(packet: bytes) -> None:
         write(WRITE_END, _no_fork())
     close(WRITE_END)
     error = read(READ_END, MAX_ERROR)  # written in one piece; nothing once the command runs
+    _answer(packet, error)  # first: the record may have to wait for room on the disk
+    closerange(REQUEST, READ_END + 1)
+    close(DOOR)
     if error:
         text = error.decode("utf-8", "replace")
         record = {"error": text, "at": time.time(), "tree_ended": True}
         _write_exit(_attempt(packet), record)
-    _answer(packet, error)
-    closerange(REQUEST, READ_END + 1)
-    close(DOOR)
     _wait(command, packet, write=not error)
 
 

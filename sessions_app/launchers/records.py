@@ -7,6 +7,7 @@ process right before it executes the command, or by a spawner that gives the att
 ``exit-N`` (put in place whole). A run's identity is boot id, pid namespace, pid and start time.
 """
 
+import errno
 import json
 import os
 
@@ -42,13 +43,16 @@ def write_launch(run_dir: int, attempt: int, content: dict[str, object]) -> bool
         OSError: it cannot be written (the disk is full, say).
     """
     draft, name = f".launch-{attempt}.{os.getpid()}", f"launch-{attempt}"
-    _write(run_dir, draft, content)
     try:
+        _write(run_dir, draft, content)
         os.link(draft, name, src_dir_fd=run_dir, dst_dir_fd=run_dir)
     except FileExistsError:
         return False
     finally:
-        os.unlink(draft, dir_fd=run_dir)
+        try:  # noqa: SIM105 - contextlib is more than a recorder needs
+            os.unlink(draft, dir_fd=run_dir)
+        except FileNotFoundError:
+            pass
     return True
 
 
@@ -80,7 +84,9 @@ def read(run_dir: int, name: str) -> dict[str, object] | None:
 def _write(run_dir: int, name: str, content: dict[str, object]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(name, flags, 0o600, dir_fd=run_dir)
+    data = json.dumps(content).encode()
     try:
-        os.write(fd, json.dumps(content).encode())
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     finally:
         os.close(fd)

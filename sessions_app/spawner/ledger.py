@@ -12,7 +12,7 @@ from uuid import UUID
 from sessions_app import claims, workspace
 from sessions_app.collect import Collection
 from sessions_app.launchers.base import Exit
-from sessions_app.lifecycle import EventKind, Reason, Status
+from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
 from sessions_app.models import AgentSession
 from sessions_app.spawner import usage_limits
 from sessions_app.spawner.observed import boot_clock
@@ -122,6 +122,22 @@ def _pause_over(session: AgentSession) -> dict[str, object]:
         "paused_mark": None,
         "paused_seconds": seconds,
     }
+
+
+def stop_all() -> int:
+    """Ask for the end of every session that a spawner has taken on; how many there still are."""
+    claimed = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
+    for session_id in claimed.filter(verdict="").values_list("id", flat=True):
+        AgentSession.objects.advance(
+            session_id,
+            EventKind.STOP_REQUESTED,
+            when=ACTIVE,
+            guard={"verdict": ""},
+            verdict=Reason.STOPPED,
+            verdict_status=Status.FAILED,
+            verdict_detail="stopped with the server (--stop-sessions)",
+        )
+    return claimed.count()
 
 
 def _finish(

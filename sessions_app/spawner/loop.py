@@ -13,12 +13,13 @@ from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 
 from sessions_app import claims, db, doorbell, queries, registry, workspace
+from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import ACTIVE, Reason, Status
 from sessions_app.models import AgentSession
-from sessions_app.spawner import usage_limits
+from sessions_app.spawner import ledger, usage_limits
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.spawner.watchdog import Watchdog
 
@@ -27,6 +28,13 @@ logger = logging.getLogger(__name__)
 TICK = 1.0
 #: Looks at the rows are this far apart (s) at least, however often the bell rings.
 BREATH = 0.005
+#: What a full disk or a locked database kept from being done is tried again this often (s), and
+#: after a mistake of ours that goes on at least this often.
+RETRY, RETRY_MISTAKE = 1.0, 30.0
+#: Beside the grace period, stopping all sessions may take this long (s).
+STOP_PATIENCE = 30.0
+#: At most so many of the session.json that could not be written are tried again in one round.
+REWRITE = 20
 #: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
 #: per INDEX_SHARE times its own duration.
 INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
@@ -50,6 +58,8 @@ class Spawner:
             conf, launcher, lambda: [s for s, _ in self._supervised.values()], self.wake
         )
         self._checked = 0.0
+        self._claims = True
+        self._trouble = Complaint(logger, "the database cannot be used")
         self.on_change: Callable[[], None] = lambda: None
 
     def wake(self) -> None:
@@ -127,8 +137,9 @@ class Spawner:
         try:
             decided, pausing, claimed, ours = await db.call(self._read_rows)
         except DatabaseError as error:
-            logger.warning("the database cannot be used, trying again: %s", error)
+            self._trouble.say(error)
             return
+        self._trouble.over()
         for session_id in decided:
             if session_id in self._supervised:
                 self._supervised[session_id][0].decided.set()
@@ -159,7 +170,34 @@ class Spawner:
         if time.monotonic() - self._checked >= TICK:
             self._checked = time.monotonic()
             ours = list(_claimed().values_list("id", flat=True))
-        return decided, pausing, claims.claim_waiting(self._name, self._conf), ours
+        claimed = claims.claim_waiting(self._name, self._conf) if self._claims else []
+        return decided, pausing, claimed, ours
+
+    async def stop_all(self) -> None:
+        """Stop every session that runs or is being launched, and wait until all are settled.
+
+        Sessions that wait go on waiting. What does not end although it was killed is left.
+        """
+        self._claims = False
+        trouble = Complaint(logger, "sessions cannot be stopped")
+        deadline = time.monotonic() + self._conf.stop_grace + STOP_PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                left = await db.call(ledger.stop_all)
+            except DatabaseError as error:
+                trouble.say(error)
+                left = 1
+            if not left and not self._supervised:
+                return
+            tasks = []
+            for supervisor, task in self._supervised.values():
+                supervisor.decided.set()
+                tasks.append(task)
+            if tasks:
+                await asyncio.wait(tasks, timeout=RETRY)
+            else:
+                await asyncio.sleep(BREATH)
+        logger.error("%s sessions could not be stopped and are left", len(self._supervised))
 
     def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
         supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)
@@ -168,17 +206,22 @@ class Spawner:
 
     async def _see_through(self, supervisor: Supervisor, session_id: UUID, *, adopt: bool) -> None:
         """Supervise to the end; what fails (a full disk, a locked database) is tried again."""
-        pause = 0.5
+        pause, complaint = RETRY, Complaint(logger, f"session {session_id} cannot be taken further")
         try:
             while True:
                 try:
                     await supervisor.run(adopt=adopt)
+                except (DatabaseError, OSError) as error:  # passes by itself: be prompt then
+                    complaint.say(error)
+                    pause = RETRY
                 except Exception:
                     logger.exception("session %s: supervision failed, going on", session_id)
+                    pause = min(pause * 2, RETRY_MISTAKE)
                 else:
+                    complaint.over()
                     return
                 await asyncio.sleep(pause)
-                pause, adopt = min(pause * 2, 30.0), True
+                adopt = True
         finally:
             known = self._supervised.get(session_id)
             if known is not None and known[1] is asyncio.current_task():
@@ -208,11 +251,14 @@ class Spawner:
 
     async def _keep_index(self) -> None:
         """Write index.json soon after each change, but never much of the time."""
-        written, projected = -1, await db.call(self._repair_projections)
+        trouble = Complaint(logger, "index.json cannot be written")
+        written = projected = -1
         while True:
             pause = INDEX_PAUSE
             try:
-                for session_id in list(workspace.unwritten):
+                if projected < 0:
+                    projected = await db.call(self._repair_projections)
+                for session_id in list(workspace.unwritten)[:REWRITE]:
                     await db.call(workspace.project, session_id)
                 newest = await db.call(queries.latest_event)
                 if newest != written:
@@ -223,7 +269,9 @@ class Spawner:
                     if count > INDEX_SMALL:
                         pause = max(pause, INDEX_SHARE * took)
             except (DatabaseError, OSError) as error:
-                logger.warning("index.json cannot be written, trying again: %s", error)
+                trouble.say(error)
+            else:
+                trouble.over()
             await asyncio.sleep(pause)
 
     def _write_index(self) -> tuple[float, int]:

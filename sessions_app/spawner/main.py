@@ -1,51 +1,19 @@
-"""Running a spawner: take the installation's lock, run, hand over."""
+"""Running a spawner: take the installation's locks, run, hand over."""
 
 import asyncio
-import contextlib
 import logging
-import os
 import signal
 import sys
-import time
 
-from sessions_app import db, doorbell, workspace
+from sessions_app import db, workspace
 from sessions_app.conf import Conf, current
-from sessions_app.errors import Conflict
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession
+from sessions_app.spawner import locks
 from sessions_app.spawner.loop import Spawner
 
 logger = logging.getLogger(__name__)
-#: A hired spawner, which leaves when nothing is left to do, and gives way to any other.
-HIRED = "hired"
-#: How long (s) a hired spawner may take to give way.
-HANDOVER = 10.0
-
-
-def take_lock(conf: Conf, kind: str) -> doorbell.SpawnerLock:
-    """Become the installation's only spawner; a hired one is asked to give way.
-
-    Raises:
-        Conflict: another spawner serves this installation.
-    """
-    state_dir = str(conf.state_dir)
-    lock = doorbell.SpawnerLock(state_dir, kind)
-    deadline = time.monotonic() + HANDOVER
-    asked = 0
-    while not lock.acquire():
-        pid, holder = doorbell.spawner(state_dir) or (0, "")
-        if (holder and (holder != HIRED or kind == HIRED)) or time.monotonic() > deadline:
-            raise Conflict(
-                f"another spawner (process {pid}) serves this installation ({state_dir}); stop "
-                "it first, or give this one a HIVE_STATE_DIR of its own"
-            )
-        if pid and pid != asked:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-            asked = pid
-        time.sleep(0.02)  # nothing tells of a lock's release
-    return lock
 
 
 def run(*, until_idle: bool = False) -> int:
@@ -59,20 +27,22 @@ def run(*, until_idle: bool = False) -> int:
     """
     conf = current()
     workspace.initialise(conf)
-    kind = HIRED if until_idle else "spawner"
     try:
-        lock = take_lock(conf, kind)
-    except Conflict as error:
-        if until_idle:
+        taken = locks.take(conf, locks.HIRED if until_idle else "spawner")
+    except locks.Served as error:
+        if until_idle and error.ours:
             return 0  # someone else does the work
         sys.stderr.write(f"hive: {error.detail}\n")
         return error.exit_code
     while True:
         finished = asyncio.run(_until_told(conf, until_idle=until_idle))
         db.drain()
-        lock.release()
+        taken.release()
         # Who started a session just before the release saw the lock held and hired nobody.
-        if not (finished and until_idle and _work_left()) or not lock.acquire():
+        if not (finished and until_idle and _work_left()):
+            return 0
+        if taken.blocked_by() is not None:
+            taken.release()
             return 0
 
 

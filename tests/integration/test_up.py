@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_spawner import create, ended, get, running
-from tests.support import PYTHON, ROOT, Installation, Server, eventually
+from tests.support import PYTHON, ROOT, Installation, eventually
 
 
 def test_the_first_start_shows_a_session_of_the_sample_and_the_second_does_not(
@@ -96,18 +96,6 @@ def test_a_setting_that_cannot_be_used_is_said_in_one_line(
     assert done.returncode != 0
     assert len(lines) == 1, lines
     assert word in lines[0]
-
-
-def test_a_second_server_on_the_same_installation_says_so_and_exits(
-    site: Installation, server: Server
-) -> None:
-    other = site.up("--port", "1", ready=False)  # refused before the port matters, or by it
-    assert other.process.wait(timeout=30) != 0
-
-    done = site.hive("spawner")
-    assert done.returncode != 0
-    assert f"another spawner (process {server.process.pid})" in done.stderr.decode()
-    assert server.request("GET", "/healthz")[0] == 200
 
 
 def test_two_installations_run_side_by_side(site: Installation, tmp_path: Path) -> None:

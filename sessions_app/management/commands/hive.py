@@ -100,7 +100,7 @@ def _become_follower(follow: Follow) -> NoReturn:
 
 def _up(words: list[str]) -> int:
     options, rest = arguments.split(
-        words, flags=["--no-sample"], valued=["--host", "--port", "--socket"]
+        words, flags=["--no-sample", "--stop-sessions"], valued=["--host", "--port", "--socket"]
     )
     arguments.nothing_else("up takes options only", rest)
     from sessions_app import server  # noqa: PLC0415 - it loads Twisted, which the verbs do not need
@@ -113,6 +113,7 @@ def _up(words: list[str]) -> int:
         int(port) if port else None,
         options.get("--socket"),
         sample="--no-sample" not in options,
+        stop_sessions="--stop-sessions" in options,
     )
 
 

@@ -1,0 +1,25 @@
+"""Troubles that last (a full disk, a locked database), said once and not at each try."""
+
+import logging
+
+
+class Complaint:
+    """One thing that is tried again and again."""
+
+    def __init__(self, logger: logging.Logger, what: str) -> None:
+        """``what``: what cannot be done, as the begin of a sentence."""
+        self._logger = logger
+        self._what = what
+        self._said = ""
+
+    def say(self, error: object) -> None:
+        """It failed; say so, unless it was said of this very error already."""
+        if str(error) != self._said:
+            self._said = str(error)
+            self._logger.warning("%s, trying again: %s", self._what, error)
+
+    def over(self) -> None:
+        """It worked; say so if it had failed."""
+        if self._said:
+            self._said = ""
+            self._logger.warning("%s: that is over", self._what)

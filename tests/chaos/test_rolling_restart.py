@@ -1,0 +1,104 @@
+"""Restarts while pages follow a log: all catch up, none misses or repeats a byte."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.chaos.support import open_gate
+from tests.integration.test_spawner import create, ended, running
+from tests.integration.viewers import Viewer, view
+from tests.support import PYTHON, Installation, Server, eventually
+
+VIEWERS = 20
+#: Prints numbered lines of every length up to 300 until the gate opens: some 0.4 MB a second.
+PRINTER = json.dumps(
+    [
+        PYTHON,
+        "-ISc",
+        "import os, sys, time\n"
+        "n = 0\n"
+        "while not os.path.exists(sys.argv[1]):\n"
+        "    for _ in range(100):\n"
+        "        n += 1\n"
+        "        os.write(1, b'%08d %s\\n' % (n, b'\\xf0\\x9f\\x90\\x9d' * (n % 73)))\n"
+        "    time.sleep(0.05)\n",
+        "{task}",
+    ]
+)
+
+
+class Page(Viewer):
+    """A page that comes again when its connection breaks, and goes on at the byte where it was."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        self.log = b""
+        self.acknowledges = True
+        self.connections = 0
+        self.over = False
+
+    async def follow(self, server: Server, session_id: str) -> None:
+        """Follow until the session's end."""
+        while not self.over:
+            try:
+                path = f"/ws/sessions/{session_id}?offset={self.offset}"
+                async with view(server, path) as viewer:
+                    self.socket = viewer.socket
+                    self.connections += 1
+                    await self._follow()
+            except (ConnectionClosed, OSError, EOFError):
+                await asyncio.sleep(0.1)
+
+    async def _follow(self) -> None:
+        while not self.over:
+            message = await self._next()
+            self.over = message["type"] == "end"
+            if message["type"] == "start":
+                assert message["offset"] == len(self.log), "the server goes on where we were"
+
+
+@pytest.mark.timeout(900)
+async def test_twenty_pages_follow_a_log_through_restarts(site: Installation, rounds: int) -> None:
+    # given twenty pages that follow a log that grows all the time
+    restarts = max(2, rounds // 3)
+    gate = site.base / "gate"
+    site.env["HIVE_COMMAND"] = PRINTER
+    server = await asyncio.to_thread(site.up)
+    session_id = await asyncio.to_thread(create, server, str(gate))
+    await asyncio.to_thread(running, server, session_id)
+    log = site.log(session_id)
+    pages = [Page() for _ in range(VIEWERS)]
+    following = [asyncio.create_task(page.follow(server, session_id)) for page in pages]
+    try:
+        for _ in range(restarts):
+            goal = log.stat().st_size + 200_000
+
+            def caught_up(goal: int = goal) -> bool:
+                return all(len(page.log) >= goal for page in pages)
+
+            await asyncio.to_thread(eventually, caught_up, "all pages to catch up")
+
+            # when the server is told to stop, and the next one started
+            begun = time.monotonic()
+            assert await asyncio.to_thread(server.stop) == 0
+            assert time.monotonic() - begun < 5
+            server = await asyncio.to_thread(site.up)
+
+        await asyncio.to_thread(open_gate, gate)
+        async with asyncio.timeout(30):
+            await asyncio.gather(*following)
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+
+    # then every page has every byte once (each frame was checked to begin where the last ended)
+    session = await asyncio.to_thread(ended, server, session_id)
+    assert (session["status"], session["reason"]) == ("completed", "exited")
+    content = log.read_bytes()
+    print(f"{len(content):,} bytes, {restarts} restarts, {VIEWERS} pages")
+    assert [page.log == content for page in pages] == [True] * VIEWERS
+    assert min(page.connections for page in pages) > restarts
