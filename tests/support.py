@@ -114,6 +114,7 @@ class Installation:
             "HIVE_PORT": str(self.port),
             "HIVE_COMMAND": json.dumps(SAMPLE),
             "HIVE_STOP_GRACE": "2",
+            "HIVE_MIN_FREE_DISK": "off",
             **settings,
         }
         base.mkdir(parents=True, exist_ok=True)
