@@ -121,12 +121,13 @@ _CLAUDE_RULES: tuple[Rule, ...] = (
         re.compile(r"^.{0,20}?(?:Claude (?:AI )?usage|\d+-hour|[Ww]eekly) limit reached\b"),
         b"limit reached",
     ),
-    UsageRule(
-        re.compile(
-            r"^.{0,20}?You[’']"
-            r"(?:ve (?:hit|reached) your|re out of(?: your)?) (?:[\w-]+ ){0,3}?(?:limit|usage)\b"
-        ),
-        b"You",
+    *(
+        UsageRule(re.compile(rf"^.{{0,20}}?You[’']{words} (?:[\w-]+ ){{0,3}}?(?:limit|usage)\b"), n)
+        for words, n in (
+            ("ve hit your", b"ve hit your"),
+            ("ve reached your", b"ve reached your"),
+            ("re out of", b"re out of"),
+        )
     ),
 )
 

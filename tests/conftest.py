@@ -1,6 +1,6 @@
 """Fixtures for all tests: installations and servers of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +64,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
-    """How many rounds a chaos test runs: 6, or 100 with ``--run-long``; ``--rounds`` says else."""
+    """How many rounds a chaos test runs: 10, or 100 with ``--run-long``; ``--rounds`` says else."""
     given: int | None = request.config.getoption("--rounds")
-    return given or (100 if request.config.getoption("--run-long") else 6)
+    return given or (100 if request.config.getoption("--run-long") else 10)
+
+
+_TOLD = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say something that the end of the test run repeats, whether or not the test passes."""
+    lines = request.config.stash.setdefault(_TOLD, [])
+    return lambda text: lines.append(f"{request.node.name}: {text}")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """How many rounds ran, and the figures that were measured on the way."""
+    if lines := config.stash.get(_TOLD, []):
+        terminalreporter.section("rounds and figures")
+        for line in lines:
+            terminalreporter.line(line)

@@ -49,10 +49,8 @@ class OutcomeScanner:
         self._usage_lines = [rule for rule in profile.rules if isinstance(rule, UsageRule)]
         self._usage_jsons = [rule for rule in profile.rules if isinstance(rule, UsageJsonRule)]
         needles = {rule.needle for rule in profile.rules}
-        # A rule without a needle looks at every line that is not empty.
-        self._needles = re.compile(
-            rb"\S" if b"" in needles else b"|".join(re.escape(needle) for needle in needles)
-        )
+        # A rule without a needle has every line looked at, and the other needles are no help.
+        self._needles = {b""} if b"" in needles else needles
         self._echoes = {line.strip() for text in echoes for line in text.splitlines()} - {""}
         self._rest = b""
         self._too_long = False
@@ -94,13 +92,19 @@ class OutcomeScanner:
             position = block.find(b"\n") + 1
             if not position:
                 return
-        while hit := self._needles.search(block, position):
-            begin = block.rfind(b"\n", 0, hit.start()) + 1
-            end = block.find(b"\n", hit.end())
+        # One search for each needle: several times as fast as one pattern for all of them.
+        hits = {needle: block.find(needle, position) for needle in self._needles}
+        while position < len(block) and (found := [hit for hit in hits.values() if hit >= 0]):
+            hit = min(found)
+            begin = block.rfind(b"\n", 0, hit) + 1
+            end = block.find(b"\n", hit)
             end = len(block) if end < 0 else end
             if end - begin < MAX_RULE_LINE_BYTES:
                 yield from self._look(block[begin:end], self.offset + min(end + 1, len(block)))
-            position = end
+            position = end + 1
+            for needle, known in hits.items():
+                if 0 <= known < position:
+                    hits[needle] = block.find(needle, position)
 
     def _look(self, raw: bytes, end: int) -> Iterator[Finding]:
         text = _COLOURS.sub(b"", raw).decode("utf-8", "replace")

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_a_pause_asked_for_while_nobody_serves_holds_once_somebody_does(
 
 @pytest.mark.timeout(300)
 def test_the_server_killed_in_the_middle_of_pauses_leaves_them_true(
-    acting_site: Installation, rounds: int
+    acting_site: Installation, rounds: int, tell: Callable[[str], None]
 ) -> None:
     session_ids: list[str] = []
     for number in range(max(3, rounds // 2)):
@@ -116,7 +117,7 @@ def test_the_server_killed_in_the_middle_of_pauses_leaves_them_true(
             running(server, session_id)
             post(server, session_id, "resume" if number % 2 else "pause")
         server.kill()
-    print(f"{number + 1} rounds")
+    tell(f"{number + 1} rounds")
     server = acting_site.up()
 
     for session_id in session_ids:
