@@ -190,7 +190,6 @@ def _execute(packet: bytes) -> None:
                 "recorder_pid": os.getppid(),
                 "recorder_start": records.start_time(os.getppid()),
                 "at": time.time(),
-                "boottime": time.clock_gettime(time.CLOCK_BOOTTIME),
             },
         )
         if not made:
