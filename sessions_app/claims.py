@@ -52,36 +52,45 @@ def _queue() -> QuerySet[AgentSession]:
 def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
     """Take waiting sessions for ``owner``, the next ones first, as long as they may start."""
     claimed: list[AgentSession] = []
-    if _queue().exists() and not admission.brake(conf):
-        while (session := claim_next(owner, conf.slots)) is not None:
+    if not _queue().exists():
+        return claimed
+    free = conf.slots - admission.slots_taken()
+    if free <= 0:
+        return claimed
+    for session in _queue().filter(admission.startable())[:free]:
+        if admission.brake(conf):
+            break
+        if _claim(session, owner):
             claimed.append(session)
-            if admission.brake(conf):
-                break
     return claimed
 
 
 def claim_next(owner: str, slots: int) -> AgentSession | None:
-    """Take the next waiting session for ``owner`` if a slot is free.
-
-    The claim counts a new attempt; it is one guarded UPDATE, so no two spawners get one session.
-    """
-    if admission.slots_taken() >= slots:
-        return None
-    while (session := _queue().filter(admission.startable()).first()) is not None:
-        claimed = AgentSession.objects.advance(
-            session.id,
-            EventKind.CLAIMED,
-            when=[Status.STARTING],
-            guard={"claimed_by": "", "attempt": session.attempt},
-            data={"attempt": session.attempt + 1},
-            claimed_by=owner,
-            attempt=session.attempt + 1,
-        )
-        if claimed:
-            session.claimed_by = owner
-            session.attempt += 1
+    """Take the next waiting session for ``owner`` if a slot is free."""
+    while admission.slots_taken() < slots:
+        session = _queue().filter(admission.startable()).first()
+        if session is None:
+            return None
+        if _claim(session, owner):
             return session
     return None
+
+
+def _claim(session: AgentSession, owner: str) -> bool:
+    """One guarded UPDATE, so no two spawners get one session; it counts a new attempt."""
+    claimed = AgentSession.objects.advance(
+        session.id,
+        EventKind.CLAIMED,
+        when=[Status.STARTING],
+        guard={"claimed_by": "", "attempt": session.attempt},
+        data={"attempt": session.attempt + 1},
+        claimed_by=owner,
+        attempt=session.attempt + 1,
+    )
+    if claimed:
+        session.claimed_by = owner
+        session.attempt += 1
+    return claimed
 
 
 def release(session_id: uuid.UUID, attempt: int, why: str) -> bool:

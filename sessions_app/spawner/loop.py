@@ -10,16 +10,15 @@ from pathlib import Path
 from uuid import UUID
 
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
 
-from sessions_app import claims, db, doorbell, queries, registry, workspace
+from sessions_app import db, doorbell, queries, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
-from sessions_app.lifecycle import ACTIVE, Reason, Status
+from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession
-from sessions_app.spawner import ledger, usage_limits
+from sessions_app.spawner import ledger, rows
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.spawner.watchdog import Watchdog
 
@@ -38,11 +37,6 @@ REWRITE = 20
 #: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
 #: per INDEX_SHARE times its own duration.
 INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
-
-
-def _claimed() -> QuerySet[AgentSession]:
-    """Sessions that a spawner has taken on and that have not ended."""
-    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
 
 
 class Spawner:
@@ -129,49 +123,34 @@ class Spawner:
         )
 
     async def _adopt_all(self) -> None:
-        for session_id in await db.call(lambda: list(_claimed().values_list("id", flat=True))):
+        for session_id in await db.call(lambda: list(rows.claimed().values_list("id", flat=True))):
             self._supervise(session_id, adopt=True)
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
         try:
-            decided, pausing, claimed, ours = await db.call(self._read_rows)
+            asked = await db.call(self._read_rows)
         except DatabaseError as error:
             self._trouble.say(error)
             return
         self._trouble.over()
-        for session_id in decided:
+        for session_id in asked.decided:
             if session_id in self._supervised:
                 self._supervised[session_id][0].decided.set()
-        for session_id in pausing:
+        for session_id in asked.pausing:
             if session_id in self._supervised:
                 self._supervised[session_id][0].pauser.look.set()
-        for session in claimed:
-            self._supervise(session.id, adopt=False)
-        for session_id in ours:  # claimed by one who was just leaving, say
+        for session_id in asked.claimed:
+            self._supervise(session_id, adopt=False)
+        for session_id in asked.ours:  # claimed by one who was just leaving, say
             if session_id not in self._supervised:
                 self._supervise(session_id, adopt=True)
 
-    def _read_rows(self) -> tuple[list[UUID], list[UUID], list[AgentSession], list[UUID]]:
-        """Sessions a caller decided about, those that wish to pause or to go on, those just
-        claimed, and now and then all of ours.
-        """
-        rows = AgentSession.objects.filter(
-            status__in=ACTIVE, verdict__in=[Reason.STOPPED, Reason.REPORTED]
-        )
-        decided = list(rows.values_list("id", flat=True))
-        running = AgentSession.objects.filter(status=Status.RUNNING, verdict="")
-        wishes = Q(pause_wanted=True, paused_mark=None) | Q(
-            pause_wanted=False, paused_mark__isnull=False
-        )
-        pausing = list(running.filter(wishes).values_list("id", flat=True))
-        usage_limits.queue_retries()
-        ours: list[UUID] = []
-        if time.monotonic() - self._checked >= TICK:
+    def _read_rows(self) -> rows.Asked:
+        thorough = time.monotonic() - self._checked >= TICK
+        if thorough:
             self._checked = time.monotonic()
-            ours = list(_claimed().values_list("id", flat=True))
-        claimed = claims.claim_waiting(self._name, self._conf) if self._claims else []
-        return decided, pausing, claimed, ours
+        return rows.read(self._name, self._conf, claim=self._claims, thorough=thorough)
 
     async def stop_all(self) -> None:
         """Stop every session that runs or is being launched, and wait until all are settled.

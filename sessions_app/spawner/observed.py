@@ -5,6 +5,7 @@ Blocking code, to be run by :func:`sessions_app.db.call`; each function is one g
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sessions_app import workspace
@@ -65,14 +66,20 @@ def usage_noticed(session_id: UUID, notice: UsageNotice) -> None:
     resets = notice.resets or session.usage_reset_at
     if session.usage_detail and notice.resets and session.usage_reset_at:
         resets = max(notice.resets, session.usage_reset_at)
+    changes: dict[str, Any] = {
+        "usage_detail": notice.detail[:2000],
+        "usage_reset_at": resets,
+        "rule_offset": notice.end,
+    }
+    if session.usage_detail and resets == session.usage_reset_at:
+        known.update(**changes)  # said once more: no news
+        return
     AgentSession.objects.advance(
         session_id,
         EventKind.USAGE_LIMITED,
         when=[Status.RUNNING],
         data={"line": notice.detail[:500], "offset": notice.end},
-        usage_detail=notice.detail[:2000],
-        usage_reset_at=resets,
-        rule_offset=notice.end,
+        **changes,
     )
 
 

@@ -17,10 +17,10 @@ class Pauser:
         self._id = session_id
         self._changed = changed
         self.look = asyncio.Event()
-        self.look.set()  # a wish that was there before us
 
     async def follow(self, run: Run) -> None:
-        """Keep the run as it is wanted, until cancelled.
+        """Keep the run as it is wanted, until cancelled. The spawner rings for wishes that were
+        there before us, too: it asks for all that have not come true.
 
         A fact is written after it has come true, so one that an interruption kept from being
         written comes true again, which does no harm.

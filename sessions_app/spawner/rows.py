@@ -1,0 +1,60 @@
+"""What the rows ask of the spawner: stops and reports, pauses, launches, retries."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from sessions_app import claims
+from sessions_app.conf import Conf
+from sessions_app.lifecycle import ACTIVE, Reason, Status
+from sessions_app.models import AgentSession
+from sessions_app.spawner import usage_limits
+
+_DECIDED = (Reason.STOPPED, Reason.REPORTED)
+_WISHES = Q(status=Status.RUNNING, verdict="") & (
+    Q(pause_wanted=True, paused_mark=None) | Q(pause_wanted=False, paused_mark__isnull=False)
+)
+
+
+@dataclass(slots=True)
+class Asked:
+    """Sessions of which something is asked.
+
+    Attributes:
+        decided: a caller has decided their outcome; what runs is to be stopped.
+        pausing: they wish to pause, or to go on.
+        claimed: they have just been given a slot, and are to be launched.
+        ours: all that a spawner has taken on, where those were asked for.
+    """
+
+    decided: list[UUID] = field(default_factory=list)
+    pausing: list[UUID] = field(default_factory=list)
+    claimed: list[UUID] = field(default_factory=list)
+    ours: list[UUID] = field(default_factory=list)
+
+
+def claimed() -> QuerySet[AgentSession]:
+    """Sessions that a spawner has taken on and that have not ended."""
+    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
+
+
+def read(owner: str, conf: Conf, *, claim: bool, thorough: bool) -> Asked:
+    """Look at the rows, and claim what may start.
+
+    Args:
+        owner: whom claims are for.
+        conf: the settings.
+        claim: whether to claim anything.
+        thorough: do also what need not be done at each ring of the bell.
+    """
+    asked = Asked()
+    rows = AgentSession.objects.filter(status__in=ACTIVE).filter(Q(verdict__in=_DECIDED) | _WISHES)
+    for session_id, verdict in rows.values_list("id", "verdict"):
+        (asked.decided if verdict else asked.pausing).append(session_id)
+    if thorough:
+        usage_limits.queue_retries()
+        asked.ours = list(claimed().values_list("id", flat=True))
+    if claim:
+        asked.claimed = [session.id for session in claims.claim_waiting(owner, conf)]
+    return asked
