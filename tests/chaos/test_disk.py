@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.support import AGREEMENT, GATED, Filler, Mounts, named, open_gate, soon_agree
+from tests.chaos.support import AGREEMENT, Filler, Mounts, gated_command, open_gate, soon_agree
 from tests.integration.test_spawner import create, ended, get, running
 from tests.support import Installation, Server, eventually
 
@@ -138,13 +138,14 @@ def test_a_launch_that_cannot_be_recorded_fails_at_once_and_says_why(
     open_gate(gate)
     assert ended(server, create(server, str(gate)))["status"] == "completed"
     healthy(server)
-    eventually(lambda: not named(site, "hive-recorder"), "every recorder to leave")
-    assert [path.name for path in records.iterdir()] == ["exit-1"]
+    eventually(
+        lambda: [path.name for path in records.iterdir()] == ["exit-1"], "its recorder to be done"
+    )
 
 
 def test_a_full_disk_for_logs(mounts: Mounts, gated: Installation, gate: Path) -> None:
     site = gated
-    site.env["HIVE_COMMAND"] = GATED.replace("echo waiting", "printf '%8191d\\\\n' 0")
+    site.env["HIVE_COMMAND"] = gated_command(say="printf '%8191d\\n' 0")
     filler = Filler(mounts.tmpfs(site.log_dir, 512))
     server = site.up()
     session_id = create(server, str(gate))
