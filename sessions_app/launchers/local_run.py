@@ -39,6 +39,7 @@ class LocalRun:
         )
         self._start = _number(launch, "start_time")
         self.started = self._start / processes.TICKS
+        self._seen = self._start
         self._recorder = (_number(launch, "recorder_pid"), _number(launch, "recorder_start"))
 
     @property
@@ -66,8 +67,8 @@ class LocalRun:
 
     async def command_ended(self) -> Exit | None:
         """See :class:`sessions_app.launchers.base.Run`."""
-        if self._here:
-            await _process_ended(self.pid, self._start)
+        if self._here and await _process_ended(self.pid, self._start):
+            self._seen = processes.ticks()
         pause = 0.001
         while (ended := self._exit()) is None and self._recorder_alive():
             await asyncio.sleep(pause)  # the recorder writes within a moment, or the disk is full
@@ -105,9 +106,8 @@ class LocalRun:
         if not self._here:
             return []
         root = self._root(table)
-        pids = table.members(
-            str(self.session_id), self.pid, self._start, {root.pid} if root else set()
-        )
+        roots = {root.pid} if root else set()
+        pids = table.members(str(self.session_id), self.pid, self._start, self._seen, roots)
         return [table.by_pid[pid] for pid in pids]
 
     async def _members(self) -> dict[int, int]:
@@ -192,17 +192,17 @@ def _number(record: dict[str, object], key: str) -> int:
     return value if isinstance(value, int) else -1
 
 
-async def _process_ended(pid: int, started: int) -> None:
-    """Wait until a process has ended, without polling (pidfd)."""
+async def _process_ended(pid: int, started: int) -> bool:
+    """Wait until a process has ended, without polling (pidfd); False when it had ended before."""
     if pid <= 0:
-        return
+        return False
     try:
         fd = os.pidfd_open(pid)
     except OSError:
-        return
+        return False
     try:
         if records.start_time(pid) != started:
-            return
+            return False
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
 
@@ -215,5 +215,6 @@ async def _process_ended(pid: int, started: int) -> None:
             await ended
         finally:
             loop.remove_reader(fd)
+        return True
     finally:
         os.close(fd)

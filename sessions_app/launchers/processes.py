@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -62,7 +63,9 @@ class Table:
             if process.session:
                 self._sessions[process.session].append(process.pid)
 
-    def members(self, session: str, leader: int, leader_start: int, roots: set[int]) -> set[int]:
+    def members(
+        self, session: str, leader: int, leader_start: int, seen: int, roots: set[int]
+    ) -> set[int]:
         """Pids of a run: its group, what descends from its processes, what carries its id.
 
         Costs what the run's own processes cost, however many others there are.
@@ -70,12 +73,17 @@ class Table:
         Args:
             session: the id its processes carry in their environment.
             leader, leader_start: pid and start time of its command, which leads its group.
+            seen: the last time, as start times are counted, at which the command was known to
+                be there. When it is gone, a younger group of that number may be a stranger's.
             roots: processes (the recorder) whose descendants belong to it, themselves not.
         """
+        there = self.by_pid.get(leader)
+        if there is not None:  # the number is taken, by the command or by another for ever after
+            seen = sys.maxsize if there.started == leader_start else -1
         found = set(self._sessions.get(session, ()))
-        known = self.by_pid.get(leader)
-        if known is None or known.started == leader_start:  # else the pid is another's by now
-            found.update(self._groups.get(leader, ()))
+        for pid in self._groups.get(leader, ()):
+            if leader_start <= self.by_pid[pid].started <= seen:
+                found.add(pid)
         pending = list(found | roots)
         while pending:
             for child in self._children.get(pending.pop(), ()):
@@ -191,6 +199,11 @@ class SharedTable:
                 self._reading = asyncio.create_task(reading)
             self._table = await asyncio.shield(self._reading)
         return self._table
+
+
+def ticks() -> int:
+    """Now, as start times are counted: clock ticks since boot (proc(5))."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
 
 
 def send(pid: int, started: int, number: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.support import GATED, Mounts
+from tests.chaos.support import Mounts, gated_command
 from tests.support import Installation
 
 CLONE_NEWNS = 0x0002_0000
@@ -35,7 +35,7 @@ def mounts(_own_mounts: None) -> Iterator[Mounts]:
 @pytest.fixture
 def gated(site: Installation) -> Installation:
     """``site``, whose command waits for the file its task names and exits with the code in it."""
-    site.env["HIVE_COMMAND"] = GATED
+    site.env["HIVE_COMMAND"] = gated_command()
     return site
 
 

@@ -10,15 +10,26 @@ from typing import Any
 
 from tests.support import Installation, Server, eventually
 
-#: Waits until the file named by the task has an exit code in it, printing a line now and then.
-GATED = json.dumps(
-    [
-        "/bin/sh",
-        "-c",
-        'until read -r code < "$0"; do echo waiting; sleep 0.1; done 2> /dev/null; exit "$code"',
-        "{task}",
-    ]
-)
+
+def gated_command(begin: str = "", say: str = "echo waiting") -> str:
+    """A HIVE_COMMAND that waits for the file its task names (see :func:`open_gate`).
+
+    Args:
+        begin: shell words for the start, such as ``something &``.
+        say: shell words for each tenth of a second of waiting.
+    """
+    script = (
+        f'{begin} until read -r code word < "$0"; do {say}; sleep 0.1; done 2> /dev/null; '
+        '[ -z "$word" ] || printf "\\n✓ Claude Code completed successfully\\n"; exit "$code"'
+    )
+    return json.dumps(["/bin/sh", "-c", script, "{task}"])
+
+
+def open_gate(gate: Path, code: int = 0, *, tell: bool = False) -> None:
+    """End the gated command with this exit code; ``tell``: its last line says that all is well."""
+    gate.write_text(f"{code} {'tell' * tell}\n")
+
+
 #: "Agree with the database within 2 s", and a moment for a loaded machine to look.
 AGREEMENT = 2.5
 
@@ -69,11 +80,6 @@ class Filler:
         self._path.unlink()
 
 
-def open_gate(gate: Path, code: int = 0) -> None:
-    """End the gated command with this exit code."""
-    gate.write_text(f"{code}\n")
-
-
 def agree(site: Installation, server: Server, session_id: str) -> bool:
     """Whether session.json and index.json say what the database says."""
     row = server.request("GET", f"/api/v1/sessions/{session_id}")[1]
@@ -99,20 +105,22 @@ def soon_agree(site: Installation, server: Server, *session_ids: str) -> None:
     )
 
 
-def named(site: Installation, name: str) -> list[int]:
-    """Our processes of this name (``hive-recorder``, ``hive-forkserver``), whoever started them."""
+def launched(site: Installation, session_id: str, attempt: int = 1) -> dict[str, Any]:
+    """The launch record of a session: its command's and its recorder's pid and start time."""
+    path = site.state_dir / "runs" / session_id / f"launch-{attempt}"
+    return dict(json.loads(eventually(lambda: path.exists() and path.read_text(), "its record")))
+
+
+def fork_servers(server: Server) -> list[int]:
+    """The children of a server that fork recorders."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                if (entry / "comm").read_text().strip() == name and _works_for(site, entry):
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and (entry / "comm").read_text() == "hive-forkserver\n":
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(stat[1]) == server.process.pid:
                     found.append(int(entry.name))
     return found
-
-
-def _works_for(site: Installation, process: Path) -> bool:
-    """Fork servers and recorders have no environment of ours: they have our directories open."""
-    return any(str(site.base) in str(fd.readlink()) for fd in (process / "fd").iterdir())
 
 
 def kill(*pids: int) -> None:

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.support import AGREEMENT, GATED, Filler, Mounts, named, open_gate, soon_agree
+from tests.chaos.support import AGREEMENT, Filler, Mounts, gated_command, open_gate, soon_agree
 from tests.integration.test_spawner import create, ended, get, running
 from tests.support import Installation, Server, eventually
+
+
+@pytest.fixture
+def small(gated: Installation) -> Installation:
+    """``gated``, with the brake off that keeps sessions from starting on disks as small as ours."""
+    gated.env["HIVE_MIN_FREE_DISK"] = "off"
+    return gated
 
 
 def refused(server: Server, method: str, path: str, body: object = None) -> str:
@@ -26,9 +33,9 @@ def healthy(server: Server) -> None:
 
 @pytest.mark.parametrize("fault", ["full", "read-only"])
 def test_a_workspace_that_takes_nothing(
-    mounts: Mounts, gated: Installation, gate: Path, fault: str
+    mounts: Mounts, small: Installation, gate: Path, fault: str
 ) -> None:
-    site = gated
+    site = small
     filler = Filler(mounts.tmpfs(site.workspace, 512))
     server = site.up()
     goes_on = create(server, str(gate))
@@ -71,9 +78,9 @@ def test_a_workspace_that_takes_nothing(
 
 @pytest.mark.parametrize("what", ["state directory", "database"])
 def test_a_database_that_takes_nothing(
-    mounts: Mounts, gated: Installation, gate: Path, tmp_path: Path, what: str
+    mounts: Mounts, small: Installation, gate: Path, tmp_path: Path, what: str
 ) -> None:
-    site = gated
+    site = small
     if what == "database":  # records of launches and exits can be written: then the rows lag
         site.env["DATABASE_URL"] = f"sqlite:///{tmp_path}/disk/hive.sqlite3"
         filler = Filler(mounts.tmpfs(tmp_path / "disk", 2048))
@@ -118,9 +125,9 @@ def test_a_database_that_takes_nothing(
 
 
 def test_a_launch_that_cannot_be_recorded_fails_at_once_and_says_why(
-    mounts: Mounts, gated: Installation, gate: Path, tmp_path: Path
+    mounts: Mounts, small: Installation, gate: Path, tmp_path: Path
 ) -> None:
-    site = gated
+    site = small
     site.env["DATABASE_URL"] = f"sqlite:///{tmp_path}/hive.sqlite3"
     filler = Filler(mounts.tmpfs(site.state_dir, 1024))
     server = site.up()
@@ -138,13 +145,14 @@ def test_a_launch_that_cannot_be_recorded_fails_at_once_and_says_why(
     open_gate(gate)
     assert ended(server, create(server, str(gate)))["status"] == "completed"
     healthy(server)
-    eventually(lambda: not named(site, "hive-recorder"), "every recorder to leave")
-    assert [path.name for path in records.iterdir()] == ["exit-1"]
+    eventually(
+        lambda: [path.name for path in records.iterdir()] == ["exit-1"], "its recorder to be done"
+    )
 
 
-def test_a_full_disk_for_logs(mounts: Mounts, gated: Installation, gate: Path) -> None:
-    site = gated
-    site.env["HIVE_COMMAND"] = GATED.replace("echo waiting", "printf '%8191d\\\\n' 0")
+def test_a_full_disk_for_logs(mounts: Mounts, small: Installation, gate: Path) -> None:
+    site = small
+    site.env["HIVE_COMMAND"] = gated_command(say="printf '%8191d\\n' 0")
     filler = Filler(mounts.tmpfs(site.log_dir, 512))
     server = site.up()
     session_id = create(server, str(gate))
@@ -166,3 +174,23 @@ def test_a_full_disk_for_logs(mounts: Mounts, gated: Installation, gate: Path) -
     assert ended(server, session_id)["exit_code"] == 5
     assert set(log.read_text()) == set(" 0\n")
     soon_agree(site, server, session_id)
+
+
+def test_what_waits_for_room_starts_by_itself(
+    mounts: Mounts, gated: Installation, gate: Path
+) -> None:
+    site = gated
+    site.env["HIVE_MIN_FREE_DISK"] = "1MiB"
+    filler = Filler(mounts.tmpfs(site.workspace, 2048))
+    server = site.up()
+    waits = create(server, str(gate), start=False)
+    filler.fill()
+
+    server.request("POST", f"/api/v1/sessions/{waits}/start")
+
+    assert "is low" in get(server, waits)["waiting"]["reason"]
+    filler.free()
+    running(server, waits)
+    open_gate(gate)
+    assert ended(server, waits)["status"] == "completed"
+    soon_agree(site, server, waits)

@@ -129,7 +129,7 @@ def test_processes_belong_to_the_run_whose_id_they_carry() -> None:
     known = processes.Known()
 
     def members(*, afresh: bool) -> set[int]:
-        return known.snapshot(afresh=afresh).members(session, -1, -1, set())
+        return known.snapshot(afresh=afresh).members(session, -1, -1, -1, set())
 
     with _shell("exec env -i /bin/sleep 1000", **{mark: session}) as process:
         eventually(lambda: members(afresh=False), "the process to carry the id")
@@ -146,8 +146,8 @@ def test_a_stop_looks_again_where_nothing_was_found_before() -> None:
         eventually(lambda: process.pid in known.snapshot(afresh=True).by_pid, "the process")
         _go_on(process, lambda environ: session.encode() in environ)
 
-        assert known.snapshot(afresh=False).members(session, -1, -1, set()) == set()
-        assert known.snapshot(afresh=True).members(session, -1, -1, set()) == {process.pid}
+        assert known.snapshot(afresh=False).members(session, -1, -1, -1, set()) == set()
+        assert known.snapshot(afresh=True).members(session, -1, -1, -1, set()) == {process.pid}
 
 
 async def test_a_record_of_an_older_version_is_adopted(
