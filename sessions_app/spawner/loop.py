@@ -57,6 +57,8 @@ class Spawner:
         self._watchdog = Watchdog(
             conf, launcher, lambda: [s for s, _ in self._supervised.values()], self.wake
         )
+        self._news = db.News()
+        self._look_again = False
         self._checked = 0.0
         self._claims = True
         self._trouble = Complaint(logger, "the database cannot be used")
@@ -134,9 +136,12 @@ class Spawner:
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
+        if not self._news.any() and not self._look_again:
+            return
         try:
             decided, pausing, claimed, ours = await db.call(self._read_rows)
         except DatabaseError as error:
+            self._news.forget()
             self._trouble.say(error)
             return
         self._trouble.over()
@@ -167,10 +172,13 @@ class Spawner:
         pausing = list(running.filter(wishes).values_list("id", flat=True))
         usage_limits.queue_retries()
         ours: list[UUID] = []
-        if time.monotonic() - self._checked >= TICK:
+        unchecked = time.monotonic() - self._checked < TICK
+        if not unchecked:
             self._checked = time.monotonic()
             ours = list(_claimed().values_list("id", flat=True))
         claimed = claims.claim_waiting(self._name, self._conf) if self._claims else []
+        # Who waits may wait for a time, or for memory: that is no news of the database.
+        self._look_again = unchecked or claims.anybody_waits()
         return decided, pausing, claimed, ours
 
     async def stop_all(self) -> None:
@@ -253,6 +261,7 @@ class Spawner:
         """Write index.json soon after each change, but never much of the time."""
         trouble = Complaint(logger, "index.json cannot be written")
         written = projected = -1
+        news = db.News()
         while True:
             pause = INDEX_PAUSE
             try:
@@ -260,7 +269,7 @@ class Spawner:
                     projected = await db.call(self._repair_projections)
                 for session_id in list(workspace.unwritten)[:REWRITE]:
                     await db.call(workspace.project, session_id)
-                newest = await db.call(queries.latest_event)
+                newest = await db.call(queries.latest_event) if news.any() else written
                 if newest != written:
                     took, count = await db.call(self._write_index)
                     # session.json of the changes up to the last round is long written
@@ -269,6 +278,7 @@ class Spawner:
                     if count > INDEX_SMALL:
                         pause = max(pause, INDEX_SHARE * took)
             except (DatabaseError, OSError) as error:
+                news.forget()
                 trouble.say(error)
             else:
                 trouble.over()
