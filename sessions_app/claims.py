@@ -49,6 +49,11 @@ def _queue() -> QuerySet[AgentSession]:
     )
 
 
+def anybody_waits() -> bool:
+    """Whether the queue has anybody in it, whatever keeps them."""
+    return _queue().exists()
+
+
 def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
     """Take waiting sessions for ``owner``, the next ones first, as long as they may start."""
     claimed: list[AgentSession] = []

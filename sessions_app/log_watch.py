@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -10,12 +11,33 @@ from asyncinotify import Inotify, Mask, Watch
 #: Growth is told of at most this often (seconds): a log written in small pieces wakes us 50 times
 #: a second, not once a piece.
 QUIET = 0.02
+#: The kernel tells nothing of a log that is not there yet, was replaced, or is one too many for
+#: it: all are looked at this often (seconds).
+LOOK_AGAIN = 5.0
 
 
 @dataclass
 class _File:
-    watch: Watch
+    watch: Watch | None
+    state: tuple[int, int]
     listeners: set[asyncio.Event] = field(default_factory=set)
+
+    def tell(self) -> None:
+        for listener in self.listeners:
+            listener.set()
+
+
+def _state(path: str) -> tuple[int, int]:
+    """Which file it is, and its size."""
+    try:
+        info = os.stat(path)  # noqa: PTH116 - thousands of them
+    except OSError:
+        return 0, 0
+    return info.st_ino, info.st_size
+
+
+def _states(paths: list[str]) -> dict[str, tuple[int, int]]:
+    return {path: _state(path) for path in paths}
 
 
 class LogWatch:
@@ -24,45 +46,58 @@ class LogWatch:
     def __init__(self) -> None:
         self._inotify: Inotify | None = None
         self._files: dict[str, _File] = {}
-        self._pump: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @contextlib.asynccontextmanager
     async def growth(self, path: str) -> AsyncIterator[asyncio.Event]:
         """An event that is set whenever the file has grown; the listener clears it.
 
-        A file that cannot be watched (missing, watch limit reached) never sets the event:
-        listeners look again by themselves after a while, whatever they are told.
+        For a file that the kernel does not watch (missing, watch limit reached) that may take
+        ``LOOK_AGAIN`` seconds.
         """
         event = asyncio.Event()
-        try:
-            listeners = self._listeners(path)
-        except OSError:
-            yield event
-            return
-        listeners.add(event)
+        file = self._file(path)
+        file.listeners.add(event)
         try:
             yield event
         finally:
-            listeners.discard(event)
-            if not listeners:
+            file.listeners.discard(event)
+            if not file.listeners:
                 self._forget(path)
 
-    def _listeners(self, path: str) -> set[asyncio.Event]:
+    def _file(self, path: str) -> _File:
         if path not in self._files:
+            state = _state(path)
+            self._files[path] = _File(self._watch(path), state)
+        return self._files[path]
+
+    def _watch(self, path: str) -> Watch | None:
+        if not self._tasks:
+            self._tasks.append(asyncio.create_task(self._look_again(), name="log_watch.again"))
+        try:
             if self._inotify is None:
                 self._inotify = Inotify()
-                self._pump = asyncio.get_running_loop().create_task(
-                    self._run(self._inotify), name="log_watch"
-                )
-            self._files[path] = _File(self._inotify.add_watch(path, Mask.MODIFY))
-        return self._files[path].listeners
+                run = self._run(self._inotify)
+                self._tasks.append(asyncio.create_task(run, name="log_watch"))
+            return self._inotify.add_watch(path, Mask.MODIFY)
+        except OSError:
+            return None
 
     def _forget(self, path: str) -> None:
         file = self._files.pop(path, None)
-        if file is None or self._inotify is None:
+        if file is None or file.watch is None or self._inotify is None:
             return
         with contextlib.suppress(OSError, ValueError, KeyError):
             self._inotify.rm_watch(file.watch)
+
+    async def _look_again(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            for path, state in (await asyncio.to_thread(_states, list(self._files))).items():
+                file = self._files.get(path)
+                if file is not None and state != file.state:
+                    file.state = state
+                    file.tell()
 
     async def _run(self, inotify: Inotify) -> None:
         with inotify:  # closed with the loop: to open one for each short run costs more than it
@@ -77,9 +112,8 @@ class LogWatch:
         elif event.watch is not None:  # None: the last word of a watch that was removed
             touched = [str(event.watch.path)]
         for path in touched:
-            file = self._files.get(path)
-            for listener in file.listeners if file else ():
-                listener.set()
+            if path in self._files:
+                self._files[path].tell()
         if not getattr(inotify, "_events", None):  # the batch is through
             await asyncio.sleep(QUIET)
 

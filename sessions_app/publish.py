@@ -52,13 +52,15 @@ class Watcher:
     async def run(self) -> None:
         """Watch until cancelled. A database that is away for a while is waited for."""
         seen: int | None = None
+        news = db.News()
         trouble = Complaint(logger, "changes cannot be read")
         while True:
             try:
                 if seen is None:
                     seen = await db.call(queries.latest_event)
-                events = await db.call(queries.events_after, seen)
+                events = await db.call(queries.events_after, seen) if news.any() else []
             except DatabaseError as error:
+                news.forget()
                 trouble.say(error)
                 await asyncio.sleep(1)
                 continue
@@ -66,6 +68,7 @@ class Watcher:
             if events:
                 seen = events[-1][0]
                 await hint(seen, {session_id for _, session_id in events})
+                news.forget()  # there may be more than one page of them
                 continue
             self._awake.clear()
             try:

@@ -51,6 +51,8 @@ class Spawner:
         self._watchdog = Watchdog(
             conf, launcher, lambda: [s for s, _ in self._supervised.values()], self.wake
         )
+        self._news = db.News()
+        self._look_again = False
         self._checked = 0.0
         self._claims = True
         self._trouble = Complaint(logger, "the database cannot be used")
@@ -128,9 +130,12 @@ class Spawner:
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
+        if not self._news.any() and not self._look_again:
+            return
         try:
             asked = await db.call(self._read_rows)
         except DatabaseError as error:
+            self._news.forget()
             self._trouble.say(error)
             return
         self._trouble.over()
@@ -150,7 +155,9 @@ class Spawner:
         thorough = time.monotonic() - self._checked >= TICK
         if thorough:
             self._checked = time.monotonic()
-        return rows.read(self._name, self._conf, claim=self._claims, thorough=thorough)
+        asked = rows.read(self._name, self._conf, claim=self._claims, thorough=thorough)
+        self._look_again = not thorough or asked.unsettled
+        return asked
 
     async def stop_all(self) -> None:
         """Stop every session that runs or is being launched, and wait until all are settled.
@@ -232,6 +239,7 @@ class Spawner:
         """Write index.json soon after each change, but never much of the time."""
         trouble = Complaint(logger, "index.json cannot be written")
         written = projected = -1
+        news = db.News()
         while True:
             pause = INDEX_PAUSE
             try:
@@ -239,7 +247,7 @@ class Spawner:
                     projected = await db.call(self._repair_projections)
                 for session_id in list(workspace.unwritten)[:REWRITE]:
                     await db.call(workspace.project, session_id)
-                newest = await db.call(queries.latest_event)
+                newest = await db.call(queries.latest_event) if news.any() else written
                 if newest != written:
                     took, count = await db.call(self._write_index)
                     # session.json of the changes up to the last round is long written
@@ -248,6 +256,7 @@ class Spawner:
                     if count > INDEX_SMALL:
                         pause = max(pause, INDEX_SHARE * took)
             except (DatabaseError, OSError) as error:
+                news.forget()
                 trouble.say(error)
             else:
                 trouble.over()

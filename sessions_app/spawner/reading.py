@@ -14,8 +14,6 @@ from sessions_app.spawner import log_cap, observed
 from sessions_app.spawner.outcome import Match, OutcomeScanner
 
 logger = logging.getLogger(__name__)
-#: Logs are looked at this often (s) even if the kernel did not tell of growth.
-LOOK_AGAIN = 5.0
 #: A log is compared with its limit each time so many bytes were read.
 CAP_EVERY = 16
 
@@ -56,6 +54,7 @@ class LogReader:
             await asyncio.shield(self._ended)
             return
         async with log_watch.shared().growth(self._session.log_file) as grown:
+            self._ended.add_done_callback(lambda _: grown.set())
             while True:
                 grown.clear()
                 last = self._ended.done()
@@ -68,7 +67,7 @@ class LogReader:
                 elif last:
                     return
                 else:
-                    await self._wait(grown)
+                    await grown.wait()
 
     async def _step(self, *, last: bool) -> bool:
         """Look at what follows; False when there is nothing yet."""
@@ -96,13 +95,6 @@ class LogReader:
             self._stored = self._offset
             await db.call(observed.looked_until, self._session.id, self._stored)
         return bool(chunk.data)
-
-    async def _wait(self, grown: asyncio.Event) -> None:
-        waiting = asyncio.create_task(grown.wait())
-        await asyncio.wait(
-            {waiting, self._ended}, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED
-        )
-        waiting.cancel()
 
     async def _cap(self, read_up_to: int) -> None:
         if self._limit is None or read_up_to - self._capped_at < self._limit // CAP_EVERY:

@@ -26,12 +26,15 @@ class Asked:
         pausing: they wish to pause, or to go on.
         claimed: they have just been given a slot, and are to be launched.
         ours: all that a spawner has taken on, where those were asked for.
+        unsettled: something waits for a time, for memory or for another try: look again although
+            no row has changed.
     """
 
     decided: list[UUID] = field(default_factory=list)
     pausing: list[UUID] = field(default_factory=list)
     claimed: list[UUID] = field(default_factory=list)
     ours: list[UUID] = field(default_factory=list)
+    unsettled: bool = False
 
 
 def claimed() -> QuerySet[AgentSession]:
@@ -53,8 +56,9 @@ def read(owner: str, conf: Conf, *, claim: bool, thorough: bool) -> Asked:
     for session_id, verdict in rows.values_list("id", "verdict"):
         (asked.decided if verdict else asked.pausing).append(session_id)
     if thorough:
-        usage_limits.queue_retries()
+        asked.unsettled = usage_limits.queue_retries()
         asked.ours = list(claimed().values_list("id", flat=True))
     if claim:
         asked.claimed = [session.id for session in claims.claim_waiting(owner, conf)]
+    asked.unsettled |= claims.anybody_waits()
     return asked

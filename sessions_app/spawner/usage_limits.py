@@ -51,8 +51,12 @@ def retry_time(session: AgentSession) -> datetime:
     return max(reset_of(session), least) + timedelta(seconds=random.uniform(1, JITTER))  # noqa: S311
 
 
-def queue_retries() -> None:
-    """Make the retries that are wanted, each once, however often we are interrupted."""
+def queue_retries() -> bool:
+    """Make the retries that are wanted, each once, however often we are interrupted.
+
+    Returns whether one is left that cannot be made now.
+    """
+    left = False
     for session in AgentSession.objects.filter(retry_wanted=True):
         try:
             _retry(session)
@@ -60,8 +64,10 @@ def queue_retries() -> None:
             _note(session, f"not tried again: {error.detail}")
         except HiveError as error:
             logger.warning("session %s: cannot be tried again yet: %s", session.id, error.detail)
+            left = True
             continue
         AgentSession.objects.filter(id=session.id).update(retry_wanted=False)
+    return left
 
 
 def _retry(session: AgentSession) -> None:

@@ -135,7 +135,8 @@ class Watchdog:
         due = PERIOD
         for key, (session, run) in runs.items():
             if key in usages and not supervisors[key].decided.is_set():
-                patient = _Patient(session, run, usages[key], pauses[key])
+                limits = Limits.stored(session.limits)
+                patient = _Patient(session, run, usages[key], pauses[key], limits)
                 wait = await self._examine(patient, sizes[key], now, supervisors[key])
                 due = min(due, wait)
         return max(due, SHORTEST_PERIOD)
@@ -182,10 +183,7 @@ class _Patient:
     run: Run
     usage: Usage
     pause: _Pause
-
-    @property
-    def limits(self) -> Limits:
-        return Limits.stored(self.session.limits)
+    limits: Limits
 
     def ran_for(self, now: float) -> float:
         """Seconds since its launch, pauses left out."""
