@@ -79,7 +79,8 @@ async def test_usage_is_that_of_the_whole_tree(
 
     # the child that worked has gone; its time is still counted, and sleeping adds none
     idle = await launcher.usage([run, other])
-    assert idle[run.session_id].cpu_seconds == used.cpu_seconds >= 0.05
+    assert used.cpu_seconds >= 0.05
+    assert idle[run.session_id].cpu_seconds == pytest.approx(used.cpu_seconds, abs=0.03)
     assert idle[other.session_id].processes == 1
     assert idle[other.session_id].cpu_seconds < 0.05
     assert 0 < await run.memory() < idle[run.session_id].rss_bytes
@@ -150,14 +151,12 @@ def test_a_stop_looks_again_where_nothing_was_found_before() -> None:
         assert known.snapshot(afresh=True).members(session, -1, -1, -1, set()) == {process.pid}
 
 
-async def test_a_record_of_an_older_version_is_adopted(
+async def test_a_record_of_another_version_is_adopted(
     launcher: LocalLauncher, start: Start, tmp_path: Path
 ) -> None:
     run = await start("exec sleep 1000")
     path = tmp_path / "runs" / str(run.session_id) / "launch-1"
-    record = json.loads(path.read_text())
-    assert 0 <= time.clock_gettime(time.CLOCK_BOOTTIME) - record.pop("boottime") < PATIENCE
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "of_a_newer_version": 1}))
 
     found = await launcher.find(run.session_id, 1)
 
