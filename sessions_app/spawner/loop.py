@@ -6,12 +6,11 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import db, doorbell, queries, registry, workspace
+from sessions_app import db, doorbell, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
@@ -19,6 +18,7 @@ from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession
 from sessions_app.spawner import ledger, rows
+from sessions_app.spawner.projecting import Projector
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.spawner.watchdog import Watchdog
 
@@ -32,11 +32,6 @@ BREATH = 0.005
 RETRY, RETRY_MISTAKE = 1.0, 30.0
 #: Beside the grace period, stopping all sessions may take this long (s).
 STOP_PATIENCE = 30.0
-#: At most so many of the session.json that could not be written are tried again in one round.
-REWRITE = 20
-#: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
-#: per INDEX_SHARE times its own duration.
-INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
 
 
 class Spawner:
@@ -77,7 +72,10 @@ class Spawner:
             await db.call(workspace.remove_interrupted_creates, self._conf)
             await self._adopt_all()
             helpers = [
-                asyncio.create_task(self._keep_index(), name="spawner.index"),
+                asyncio.create_task(
+                    Projector(self._conf, lambda: list(self._supervised)).run(),
+                    name="spawner.projector",
+                ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
             ]
             try:
@@ -129,14 +127,17 @@ class Spawner:
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
         try:
-            asked = await db.call(self._read_rows)
+            asked = await db.call(self._read_rows, list(self._supervised))
         except DatabaseError as error:
             self._trouble.say(error)
             return
         self._trouble.over()
-        for session_id in asked.decided:
+        for session_id in (*asked.decided, *asked.gone):
             if session_id in self._supervised:
-                self._supervised[session_id][0].decided.set()
+                decided = self._supervised[session_id][0].decided
+                if session_id in asked.gone and not decided.is_set():
+                    logger.error("session %s: its row was deleted; its run is ended", session_id)
+                decided.set()
         for session_id in asked.pausing:
             if session_id in self._supervised:
                 self._supervised[session_id][0].pauser.look.set()
@@ -146,11 +147,11 @@ class Spawner:
             if session_id not in self._supervised:
                 self._supervise(session_id, adopt=True)
 
-    def _read_rows(self) -> rows.Asked:
-        thorough = time.monotonic() - self._checked >= TICK
-        if thorough:
-            self._checked = time.monotonic()
-        return rows.read(self._name, self._conf, claim=self._claims, thorough=thorough)
+    def _read_rows(self, supervised: list[UUID]) -> rows.Asked:
+        if time.monotonic() - self._checked < TICK:
+            return rows.read(self._name, self._conf, claim=self._claims)
+        self._checked = time.monotonic()
+        return rows.read(self._name, self._conf, claim=self._claims, supervised=supervised)
 
     async def stop_all(self) -> None:
         """Stop every session that runs or is being launched, and wait until all are settled.
@@ -206,55 +207,3 @@ class Spawner:
             if known is not None and known[1] is asyncio.current_task():
                 del self._supervised[session_id]
             self._awake.set()
-
-    # --- projections ---------------------------------------------------------------------
-
-    @property
-    def _watermark(self) -> Path:
-        return self._conf.state_dir / "projected"
-
-    def _repair_projections(self) -> int:
-        """Write session.json anew where the last spawner may not have come to it.
-
-        Returns the newest event that this has dealt with.
-        """
-        try:
-            mark = int(self._watermark.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            mark = 0
-        changes = queries.changes_after(mark)
-        sessions = changes.sessions if changes.complete else AgentSession.objects.iterator()
-        for session in sessions:
-            workspace.project(session.id)
-        return changes.cursor
-
-    async def _keep_index(self) -> None:
-        """Write index.json soon after each change, but never much of the time."""
-        trouble = Complaint(logger, "index.json cannot be written")
-        written = projected = -1
-        while True:
-            pause = INDEX_PAUSE
-            try:
-                if projected < 0:
-                    projected = await db.call(self._repair_projections)
-                for session_id in list(workspace.unwritten)[:REWRITE]:
-                    await db.call(workspace.project, session_id)
-                newest = await db.call(queries.latest_event)
-                if newest != written:
-                    took, count = await db.call(self._write_index)
-                    # session.json of the changes up to the last round is long written
-                    await asyncio.to_thread(self._watermark.write_text, str(projected))
-                    written, projected = newest, newest
-                    if count > INDEX_SMALL:
-                        pause = max(pause, INDEX_SHARE * took)
-            except (DatabaseError, OSError) as error:
-                trouble.say(error)
-            else:
-                trouble.over()
-            await asyncio.sleep(pause)
-
-    def _write_index(self) -> tuple[float, int]:
-        begun = time.monotonic()
-        count = AgentSession.objects.count()
-        registry.write_index(self._conf)
-        return time.monotonic() - begun, count

@@ -47,6 +47,7 @@ class LogReader:
         self._offset = self._stored = session.rule_offset
         self._limit = Limits.stored(session.limits).log_size
         self._capped_at = 0
+        self._log: str | int = session.log_file
         #: Set when a line has told the outcome.
         self.settled = asyncio.Event()
 
@@ -55,30 +56,34 @@ class LogReader:
         if self._scanner is None and self._limit is None:
             await asyncio.shield(self._ended)
             return
-        async with log_watch.shared().growth(self._session.log_file) as grown:
-            while True:
-                grown.clear()
-                last = self._ended.done()
-                more = await self._step(last=last)
-                if self._scanner is None and self._limit is None:
-                    await asyncio.shield(self._ended)
-                    return
-                if more:
-                    await asyncio.sleep(0)
-                elif last:
-                    return
-                else:
-                    await self._wait(grown)
+        path = self._session.log_file
+        async with log_watch.shared().growth(path) as grown:
+            with log_tail.kept_open(path) as self._log:  # deleted by hand, the run still fills it
+                await self._follow(grown)
+
+    async def _follow(self, grown: asyncio.Event) -> None:
+        while True:
+            grown.clear()
+            last = self._ended.done()
+            more = await self._step(last=last)
+            if self._scanner is None and self._limit is None:
+                await asyncio.shield(self._ended)
+                return
+            if more:
+                await asyncio.sleep(0)
+            elif last:
+                return
+            else:
+                await self._wait(grown)
 
     async def _step(self, *, last: bool) -> bool:
         """Look at what follows; False when there is nothing yet."""
-        path = self._session.log_file
         if self._scanner is None:  # only the size matters
-            size = log_tail.size(path)
+            size = log_tail.size(self._log)
             grown, self._offset = size > self._offset, max(size, self._offset)
             await self._cap(size)
             return grown
-        chunk = log_tail.read_on(path, self._scanner.read_offset)
+        chunk = log_tail.read_on(self._log, self._scanner.read_offset)
         if chunk.offset > self._scanner.read_offset:
             self._scanner.skip_to(chunk.offset)
         found = self._scanner.feed(chunk.data, last=last and chunk.end >= chunk.size)
