@@ -53,7 +53,9 @@ def _cleanup(age: timedelta, dry_run: bool) -> Generator[Removal, None, None]:
         SessionEvent.objects.filter(
             kind=EventKind.REMOVED, at__lt=now - KEEP_REMOVED_EVENTS
         ).delete()
-    due = AgentSession.objects.filter(status__in=FINISHED, ended_at__lte=now - age)
+    due = AgentSession.objects.filter(status__in=FINISHED)
+    if age:  # else all, also those that ended later than now: a clock may be set back
+        due = due.filter(ended_at__lte=now - age)
     removed = 0
     try:
         for session in list(due.order_by("ended_at").defer("task", "metadata", "args")):
@@ -69,7 +71,7 @@ def _cleanup(age: timedelta, dry_run: bool) -> Generator[Removal, None, None]:
 def _kept(session: AgentSession) -> str:
     if session.pinned:
         return "it is pinned"
-    if session.collect_error:
+    if session.collect_error and Path(session.working_dir).is_dir():
         return f"its files could not be collected ({session.collect_error}); fetch them first"
     return ""
 

@@ -27,6 +27,8 @@ PIPE_BUF = 4096
 ROUND = 1024 * 1024
 #: Once the session has ended: how long output that nobody reads is waited for, in seconds.
 UNREAD_PATIENCE = 5.0
+#: How long session.json may be missing from a directory that is there, in seconds.
+MISSING_PATIENCE = 30.0
 #: How often the spawner is looked for, and how long it may be away before one is hired.
 SPAWNER_LOOK, SPAWNER_PATIENCE = 2.0, 5.0
 
@@ -94,13 +96,16 @@ class SessionFile:
     def __init__(self, path: bytes) -> None:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
+        self._missing_since = 0.0
         self._session: dict[str, object] = {}
 
     def look(self) -> None:
         """Bring ourselves up to the file.
 
+        One that was removed or damaged by hand is waited for: the spawner writes it anew.
+
         Raises:
-            Gone: there is none.
+            Gone: its directory is gone, or it stays away.
         """
         try:
             info = os.stat(self._path)
@@ -108,10 +113,19 @@ class SessionFile:
             if stamp == self._stamp:
                 return
             with open(self._path, "rb") as file:
-                self._session = json.loads(file.read())
-            self._stamp = stamp
+                session = json.loads(file.read())
         except (FileNotFoundError, NotADirectoryError):
-            raise Gone from None
+            now = time.monotonic()
+            self._missing_since = self._missing_since or now
+            missing = now - self._missing_since > MISSING_PATIENCE
+            if missing or not os.path.isdir(os.path.dirname(self._path)):
+                raise Gone from None
+            return
+        except ValueError:
+            return
+        self._missing_since = 0.0
+        if isinstance(session, dict):
+            self._session, self._stamp = session, stamp
 
     @property
     def status(self) -> str:

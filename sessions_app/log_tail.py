@@ -1,9 +1,13 @@
-"""Reading logs: bytes at offsets, so that every reader resumes without loss or repetition."""
+"""Reading logs: bytes at offsets, so that every reader resumes without loss or repetition.
 
+A log is named by its path, or by a descriptor of it, which still reads it when it was deleted.
+"""
+
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 #: The most that one read returns.
 MAX_CHUNK = 1024 * 1024
@@ -15,6 +19,9 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+
+#: A log by its path, or by a descriptor that outlives the path.
+Log = str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +38,41 @@ class Chunk:
         return self.offset + len(self.data)
 
 
-def size(path: str) -> int:
+@contextlib.contextmanager
+def kept_open(path: str) -> Iterator[Log]:
+    """The log for a block, also if it is deleted meanwhile; its path where there is none yet."""
+    try:
+        fd = _open(path)
+    except OSError:
+        yield path
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _open(log: Log) -> int:
+    if isinstance(log, int):
+        return os.dup(log)
+    return os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def size(log: Log) -> int:
     """The log's size in bytes; 0 when it is missing."""
     try:
-        return Path(path).stat().st_size
+        return os.stat(log).st_size  # noqa: PTH116 - it may be a descriptor
     except OSError:
         return 0
 
 
-def read(path: str, offset: int, limit: int = MAX_CHUNK) -> Chunk:
+def read(log: Log, offset: int, limit: int = MAX_CHUNK) -> Chunk:
     """Up to ``limit`` bytes from ``offset``; nothing when it lies beyond the end.
 
     A missing log reads as an empty one.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = _open(log)
     except OSError:
         return Chunk(offset, b"", 0)
     try:
@@ -55,25 +82,25 @@ def read(path: str, offset: int, limit: int = MAX_CHUNK) -> Chunk:
         os.close(fd)
 
 
-def read_on(path: str, offset: int, limit: int = MAX_CHUNK) -> Chunk:
+def read_on(log: Log, offset: int, limit: int = MAX_CHUNK) -> Chunk:
     """:func:`read`, for who follows a log: what its limit has removed from it is passed over.
 
     The chunk's ``offset`` then is where the log goes on, beyond the one that was asked for.
     """
-    chunk = read(path, offset, limit)
+    chunk = read(log, offset, limit)
     if b"\0" not in chunk.data:
         return chunk
-    hole, beyond = _hole_after(path, offset)
+    hole, beyond = _hole_after(log, offset)
     if hole == offset and beyond > offset:
-        return read(path, beyond, limit)
+        return read(log, beyond, limit)
     return replace(chunk, data=chunk.data[: max(0, hole - offset)]) if hole < chunk.end else chunk
 
 
-def _hole_after(path: str, offset: int) -> tuple[int, int]:
+def _hole_after(log: Log, offset: int) -> tuple[int, int]:
     """Where the next hole begins and ends (lseek(2)); far away where there is none."""
     far = 2**62
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = _open(log)
     except OSError:
         return far, far
     try:

@@ -1,14 +1,13 @@
 """index.json: the registry that people and ``jq`` read, a projection of all rows."""
 
 import json
-import time
 from typing import Any
 
 from sessions_app import file_lock
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession, Installation
-from sessions_app.workspace import open_directory, write_atomically
+from sessions_app.workspace import Stamp, open_directory, write_atomically
 
 _FIELDS = ("id", "task", "status", "created", "updated", "working_dir")
 
@@ -31,18 +30,16 @@ def registry() -> dict[str, Any]:
     }
 
 
-def write_index(conf: Conf) -> float:
-    """Replace index.json by the present rows; returns how long that took, in seconds.
+def write_index(conf: Conf) -> Stamp:
+    """Replace index.json by the present rows; returns what tells the file from any other.
 
     Rows are read under the lock, so the last writer writes the latest state.
 
     Raises:
         OSError: the workspace cannot be written.
     """
-    begun = time.monotonic()
     with file_lock.hold(conf.state_dir / "locks" / "index"):
         content = json.dumps(registry(), ensure_ascii=False, indent=1).encode()
         conf.sessions_dir.mkdir(parents=True, exist_ok=True)
         with open_directory(conf.sessions_dir) as fd:
-            write_atomically(fd, conf.index_file.name, content)
-    return time.monotonic() - begun
+            return write_atomically(fd, conf.index_file.name, content)

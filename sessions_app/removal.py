@@ -60,7 +60,8 @@ def _remove_tree(path: Path) -> None:
 def tree_bytes(path: Path) -> int:
     """The size of the files below a directory, links not followed; 0 when it is missing."""
     total = 0
-    with contextlib.suppress(RecursionError):  # a tree deeper than Python follows: what we saw
+    # a missing one; a tree deeper than Python follows: what we saw of it
+    with contextlib.suppress(FileNotFoundError, RecursionError):
         for _, _, files, fd in os.fwalk(path, follow_symlinks=False):
             for name in files:
                 with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sessions_app import file_lock, removal
 from sessions_app.conf import Conf, current
@@ -27,6 +27,8 @@ from sessions_app.projection import session_json
 
 logger = logging.getLogger(__name__)
 _NOFOLLOW_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Inode, size and time of change of a file.
+Stamp: TypeAlias = tuple[int, int, int]
 #: A create that was interrupted this long ago (seconds) is not under way any more.
 STALE_CREATE = 60
 
@@ -182,7 +184,19 @@ def note_in_log(session: AgentSession, text: str) -> None:
             os.close(fd)
 
 
-def write_session_json(session: AgentSession) -> None:
+def stamp(path: str | Path) -> Stamp | None:
+    """What tells a file from what it was: inode, size, time of change; None when it is missing."""
+    try:
+        return _stamp(os.lstat(path))
+    except OSError:
+        return None
+
+
+def _stamp(info: os.stat_result) -> Stamp:
+    return info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def write_session_json(session: AgentSession) -> Stamp:
     """Replace ``session.json`` atomically.
 
     Raises:
@@ -190,11 +204,12 @@ def write_session_json(session: AgentSession) -> None:
     """
     text = json.dumps(session_json(session), ensure_ascii=False, indent=2) + "\n"
     user = run_user(current().run_as)
+    gid = user.gid if user.switch else None
     with open_directory(session.working_dir) as fd:
-        write_atomically(fd, "session.json", text.encode(), user.gid if user.switch else None)
+        return write_atomically(fd, "session.json", text.encode(), gid)
 
 
-def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = None) -> None:
+def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = None) -> Stamp:
     """Put a file in place whole or not at all; readers see the old one or the new one."""
     draft = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -204,11 +219,14 @@ def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = N
             if gid is not None:
                 os.fchown(file.fileno(), -1, gid)
             file.write(content)
+            file.flush()
+            written = os.fstat(file.fileno())
         os.replace(draft, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(draft, dir_fd=dir_fd)
         raise
+    return _stamp(written)
 
 
 def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
@@ -219,6 +237,8 @@ def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
 #: Sessions whose session.json could not be written (the disk is full, say) by this process; who
 #: was tried last stands last.
 unwritten: dict[uuid.UUID, None] = {}
+#: Where this process wrote the session.json of sessions that have not ended, and what it wrote.
+written: dict[uuid.UUID, tuple[str, Stamp]] = {}
 
 
 def project(session_id: uuid.UUID) -> AgentSession | None:
@@ -233,11 +253,14 @@ def project(session_id: uuid.UUID) -> AgentSession | None:
     session = None
     known = session_id in unwritten
     unwritten.pop(session_id, None)
+    written.pop(session_id, None)
     try:
         with locked(current(), session_id):
             session = AgentSession.objects.filter(id=session_id).first()
             if session is not None:
-                write_session_json(session)
+                made = write_session_json(session)
+                if not session.finished:
+                    written[session_id] = (f"{session.working_dir}/session.json", made)
     except FileNotFoundError:
         pass  # its directory was removed by hand; there is nowhere to write to
     except OSError as error:

@@ -6,12 +6,11 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import db, doorbell, queries, registry, workspace
+from sessions_app import db, doorbell, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
@@ -19,6 +18,7 @@ from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession
 from sessions_app.spawner import ledger, rows
+from sessions_app.spawner.projecting import Projector
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.spawner.watchdog import Watchdog
 
@@ -32,11 +32,6 @@ BREATH = 0.005
 RETRY, RETRY_MISTAKE = 1.0, 30.0
 #: Beside the grace period, stopping all sessions may take this long (s).
 STOP_PATIENCE = 30.0
-#: At most so many of the session.json that could not be written are tried again in one round.
-REWRITE = 20
-#: index.json: at most one write each INDEX_PAUSE s, and above INDEX_SMALL sessions at most one
-#: per INDEX_SHARE times its own duration.
-INDEX_PAUSE, INDEX_SMALL, INDEX_SHARE = 0.5, 1000, 100.0
 
 
 class Spawner:
@@ -53,6 +48,7 @@ class Spawner:
         )
         self._news = db.News()
         self._look_again = False
+        self._gone: set[UUID] = set()
         self._checked = 0.0
         self._claims = True
         self._trouble = Complaint(logger, "the database cannot be used")
@@ -79,7 +75,10 @@ class Spawner:
             await db.call(workspace.remove_interrupted_creates, self._conf)
             await self._adopt_all()
             helpers = [
-                asyncio.create_task(self._keep_index(), name="spawner.index"),
+                asyncio.create_task(
+                    Projector(self._conf, lambda: list(self._supervised)).run(),
+                    name="spawner.projector",
+                ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
             ]
             try:
@@ -133,7 +132,7 @@ class Spawner:
         if not self._news.any() and not self._look_again:
             return
         try:
-            asked = await db.call(self._read_rows)
+            asked = await db.call(self._read_rows, list(self._supervised))
         except DatabaseError as error:
             self._news.forget()
             self._trouble.say(error)
@@ -142,6 +141,13 @@ class Spawner:
         for session_id in asked.decided:
             if session_id in self._supervised:
                 self._supervised[session_id][0].decided.set()
+        for session_id in asked.gone - self._gone:
+            logger.error(
+                "session %s runs, but its row was deleted by hand: nobody can see or stop it; "
+                "`hive doctor --repair` brings the row back",
+                session_id,
+            )
+        self._gone |= asked.gone
         for session_id in asked.pausing:
             if session_id in self._supervised:
                 self._supervised[session_id][0].pauser.look.set()
@@ -151,11 +157,12 @@ class Spawner:
             if session_id not in self._supervised:
                 self._supervise(session_id, adopt=True)
 
-    def _read_rows(self) -> rows.Asked:
+    def _read_rows(self, supervised: list[UUID]) -> rows.Asked:
         thorough = time.monotonic() - self._checked >= TICK
         if thorough:
             self._checked = time.monotonic()
-        asked = rows.read(self._name, self._conf, claim=self._claims, thorough=thorough)
+        all_of_ours = supervised if thorough else None
+        asked = rows.read(self._name, self._conf, claim=self._claims, supervised=all_of_ours)
         self._look_again = not thorough or asked.unsettled
         return asked
 
@@ -213,57 +220,3 @@ class Spawner:
             if known is not None and known[1] is asyncio.current_task():
                 del self._supervised[session_id]
             self._awake.set()
-
-    # --- projections ---------------------------------------------------------------------
-
-    @property
-    def _watermark(self) -> Path:
-        return self._conf.state_dir / "projected"
-
-    def _repair_projections(self) -> int:
-        """Write session.json anew where the last spawner may not have come to it.
-
-        Returns the newest event that this has dealt with.
-        """
-        try:
-            mark = int(self._watermark.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            mark = 0
-        changes = queries.changes_after(mark)
-        sessions = changes.sessions if changes.complete else AgentSession.objects.iterator()
-        for session in sessions:
-            workspace.project(session.id)
-        return changes.cursor
-
-    async def _keep_index(self) -> None:
-        """Write index.json soon after each change, but never much of the time."""
-        trouble = Complaint(logger, "index.json cannot be written")
-        written = projected = -1
-        news = db.News()
-        while True:
-            pause = INDEX_PAUSE
-            try:
-                if projected < 0:
-                    projected = await db.call(self._repair_projections)
-                for session_id in list(workspace.unwritten)[:REWRITE]:
-                    await db.call(workspace.project, session_id)
-                newest = await db.call(queries.latest_event) if news.any() else written
-                if newest != written:
-                    took, count = await db.call(self._write_index)
-                    # session.json of the changes up to the last round is long written
-                    await asyncio.to_thread(self._watermark.write_text, str(projected))
-                    written, projected = newest, newest
-                    if count > INDEX_SMALL:
-                        pause = max(pause, INDEX_SHARE * took)
-            except (DatabaseError, OSError) as error:
-                news.forget()
-                trouble.say(error)
-            else:
-                trouble.over()
-            await asyncio.sleep(pause)
-
-    def _write_index(self) -> tuple[float, int]:
-        begun = time.monotonic()
-        count = AgentSession.objects.count()
-        registry.write_index(self._conf)
-        return time.monotonic() - begun, count

@@ -23,6 +23,7 @@ class LogReader:
 
     Args:
         session: whose log; read from its ``rule_offset`` on.
+        log: the log itself.
         profile: has the rules.
         ended: done when the command has ended; the log is then read to its end.
         changed: called when something was written down.
@@ -31,6 +32,7 @@ class LogReader:
     def __init__(
         self,
         session: AgentSession,
+        log: log_tail.Log,
         profile: CommandProfile,
         ended: "asyncio.Task[Exit | None]",
         changed: Callable[[], None],
@@ -45,6 +47,7 @@ class LogReader:
         self._offset = self._stored = session.rule_offset
         self._limit = Limits.stored(session.limits).log_size
         self._capped_at = 0
+        self._log = log
         #: Set when a line has told the outcome.
         self.settled = asyncio.Event()
 
@@ -71,13 +74,12 @@ class LogReader:
 
     async def _step(self, *, last: bool) -> bool:
         """Look at what follows; False when there is nothing yet."""
-        path = self._session.log_file
         if self._scanner is None:  # only the size matters
-            size = log_tail.size(path)
+            size = log_tail.size(self._log)
             grown, self._offset = size > self._offset, max(size, self._offset)
             await self._cap(size)
             return grown
-        chunk = log_tail.read_on(path, self._scanner.read_offset)
+        chunk = log_tail.read_on(self._log, self._scanner.read_offset)
         if chunk.offset > self._scanner.read_offset:
             self._scanner.skip_to(chunk.offset)
         found = self._scanner.feed(chunk.data, last=last and chunk.end >= chunk.size)

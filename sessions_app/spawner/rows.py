@@ -1,5 +1,6 @@
 """What the rows ask of the spawner: stops and reports, pauses, launches, retries."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class Asked:
         pausing: they wish to pause, or to go on.
         claimed: they have just been given a slot, and are to be launched.
         ours: all that a spawner has taken on, where those were asked for.
+        gone: supervised, but their rows have been deleted by hand.
         unsettled: something waits for a time, for memory or for another try: look again although
             no row has changed.
     """
@@ -34,6 +36,7 @@ class Asked:
     pausing: list[UUID] = field(default_factory=list)
     claimed: list[UUID] = field(default_factory=list)
     ours: list[UUID] = field(default_factory=list)
+    gone: set[UUID] = field(default_factory=set)
     unsettled: bool = False
 
 
@@ -42,22 +45,26 @@ def claimed() -> QuerySet[AgentSession]:
     return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
 
 
-def read(owner: str, conf: Conf, *, claim: bool, thorough: bool) -> Asked:
+def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | None = None) -> Asked:
     """Look at the rows, and claim what may start.
 
     Args:
         owner: whom claims are for.
         conf: the settings.
         claim: whether to claim anything.
-        thorough: do also what need not be done at each ring of the bell.
+        supervised: the sessions that ``owner`` supervises; given where what need not be done at
+            each ring of the bell is to be done as well.
     """
     asked = Asked()
     rows = AgentSession.objects.filter(status__in=ACTIVE).filter(Q(verdict__in=_DECIDED) | _WISHES)
     for session_id, verdict in rows.values_list("id", "verdict"):
         (asked.decided if verdict else asked.pausing).append(session_id)
-    if thorough:
+    if supervised is not None:
         asked.unsettled = usage_limits.queue_retries()
         asked.ours = list(claimed().values_list("id", flat=True))
+        if unclaimed := set(supervised) - set(asked.ours):  # they have just ended, as a rule
+            there = AgentSession.objects.filter(id__in=unclaimed)
+            asked.gone = unclaimed - set(there.values_list("id", flat=True))
     if claim:
         asked.claimed = [session.id for session in claims.claim_waiting(owner, conf)]
     asked.unsettled |= claims.anybody_waits()

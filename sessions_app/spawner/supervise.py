@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-from sessions_app import collect, db, workspace
+from sessions_app import collect, db, log_tail, workspace
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid, LaunchError
 from sessions_app.identity import RunUser, run_user
@@ -67,16 +67,18 @@ class Supervisor:
             await db.call(ledger.given_up, session)
             self._changed()
             return
-        if session.status == Status.STARTING:
-            await db.call(ledger.launched, session, run.pid, run.launched_at)
-            self._changed()
         # A profile that settings no longer have has no rules: the exit decides.
         profile = self._conf.profiles.get(session.profile, CommandProfile(session.profile, ()))
-        self.watched = (session, run)
-        try:
-            await self._watch(session, run, profile)
-        finally:
-            self.watched = None
+        # Before anybody sees it run: deleted by hand, the log still is what the run writes to.
+        with log_tail.kept_open(session.log_file) as log:
+            if session.status == Status.STARTING:
+                await db.call(ledger.launched, session, run.pid, run.launched_at)
+                self._changed()
+            self.watched = (session, run)
+            try:
+                await self._watch(session, run, profile, log)
+            finally:
+                self.watched = None
         exited = await run.command_ended()
         collected = await self._collect(session)
         await db.call(ledger.ended, self.session_id, exited, collected, profile.success_codes)
@@ -120,10 +122,12 @@ class Supervisor:
         finally:
             os.close(log_fd)
 
-    async def _watch(self, session: AgentSession, run: Run, profile: CommandProfile) -> None:
+    async def _watch(
+        self, session: AgentSession, run: Run, profile: CommandProfile, log: log_tail.Log
+    ) -> None:
         """Wait until the run is over and its whole tree has gone, whatever it takes."""
         ended = asyncio.create_task(run.command_ended(), name="command_ended")
-        reader = LogReader(session, profile, ended, self._changed)
+        reader = LogReader(session, log, profile, ended, self._changed)
         reading = asyncio.create_task(reader.run(), name="read_log")
         settled = asyncio.create_task(reader.settled.wait(), name="settled")
         decided = asyncio.create_task(self.decided.wait(), name="decided")

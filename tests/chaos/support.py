@@ -91,7 +91,7 @@ def agree(site: Installation, server: Server, session_id: str) -> bool:
         entry = json.loads(index.read_text())["sessions"][session_id]
     except (OSError, ValueError, KeyError):
         return False
-    return stored == {key: row[key] for key in stored} and all(
+    return stored == {key: row.get(key) for key in stored} and all(
         entry[key] == row[key] for key in ("task", "status", "created", "updated")
     )
 
