@@ -1,6 +1,8 @@
 # make run: install, migrate and serve. make test: install what tests need and run all of them.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests mostly wait; a file's tests stay together, since they share a server.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
@@ -13,10 +15,10 @@ run: install ## serve the dashboard and the API on http://127.0.0.1:8765 (HIVE_P
 	@exec $(MANAGE) hive up
 
 test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 
-test-long: install-dev system-dev ## the full-length runs as well
-	$(BIN)/python -m pytest --run-long $(PYTEST)
+test-long: install-dev system-dev ## the full-length runs of tests/chaos, one after the other
+	$(BIN)/python -m pytest --run-long tests/chaos $(PYTEST)
 
 bench: install-dev ## measure the command line against jq
 	$(BIN)/python -m bench.cli

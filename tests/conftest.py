@@ -69,21 +69,25 @@ def rounds(request: pytest.FixtureRequest) -> int:
     return given or (100 if request.config.getoption("--run-long") else 10)
 
 
-_TOLD = pytest.StashKey[list[str]]()
+_TOLD = "told"
 
 
 @pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Say something that the end of the test run repeats, whether or not the test passes."""
-    lines = request.config.stash.setdefault(_TOLD, [])
-    return lambda text: lines.append(f"{request.node.name}: {text}")
+    return lambda text: record_property(_TOLD, text)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many rounds ran, and the figures that were measured on the way."""
-    if lines := config.stash.get(_TOLD, []):
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call"
+    ]
+    told = [(r.nodeid, text) for r in reports for key, text in r.user_properties if key == _TOLD]
+    if told:
         terminalreporter.section("rounds and figures")
-        for line in lines:
-            terminalreporter.line(line)
+        for nodeid, text in told:
+            terminalreporter.line(f"{nodeid.rpartition('::')[2]}: {text}")

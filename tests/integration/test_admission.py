@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -175,6 +176,13 @@ def children(server: Server, parent: str) -> list[dict[str, object]]:
     return [session for session in found if session["parent"] == parent]
 
 
+def retried(server: Server, parent: str) -> dict[str, Any]:
+    """The one other try of a session, once it waits for its time."""
+    eventually(lambda: [c for c in children(server, parent) if c["waiting"]], "the retry to wait")
+    [child] = children(server, parent)
+    return child
+
+
 def test_a_limited_session_is_tried_once_more_after_the_reset(acting_site: Installation) -> None:
     server = acting_site.up()
     resets = int(time.time()) + 3600
@@ -183,7 +191,7 @@ def test_a_limited_session_is_tried_once_more_after_the_reset(acting_site: Insta
     first = begin(server, *acts, on_usage_limit="retry", metadata={"n": 1})
     ended(server, first)
 
-    [again] = eventually(lambda: children(server, first), "the retry")
+    again = retried(server, first)
     assert (again["status"], again["metadata"]) == ("starting", {"n": 1})
     waiting = get(server, str(again["session_id"]))["waiting"]
     assert 0 < moment(waiting["until"]).timestamp() - resets <= 61
@@ -197,16 +205,16 @@ def test_a_retry_that_is_limited_again_backs_off(acting_site: Installation) -> N
     acts = ("limited", str(int(time.time()) - 10), "exit", "1")
 
     first = begin(server, *acts, on_usage_limit="retry")
-    [second] = eventually(lambda: children(server, first), "the first retry")
-    soon = moment(second["waiting"]["until"]) - datetime.now(UTC)  # type: ignore[index]
+    second = retried(server, first)
+    soon = moment(second["waiting"]["until"]) - datetime.now(UTC)
     code = (
         "from sessions_app.models import AgentSession as A;"
         f"A.objects.filter(id='{second['session_id']}').update(not_before=None)"
     )
     assert acting_site.manage("shell", "-c", code).returncode == 0
     ended(server, str(second["session_id"]))
-    [third] = eventually(lambda: children(server, str(second["session_id"])), "the second retry")
-    later = moment(third["waiting"]["until"]) - datetime.now(UTC)  # type: ignore[index]
+    third = retried(server, str(second["session_id"]))
+    later = moment(third["waiting"]["until"]) - datetime.now(UTC)
 
     assert timedelta() < soon <= timedelta(seconds=61)
     assert timedelta(minutes=9) < later <= timedelta(minutes=11, seconds=5)
