@@ -130,6 +130,20 @@ def new_session(words: Sequence[str]) -> NewSession:
     )
 
 
+def backup(words: Sequence[str]) -> tuple[str, bool]:
+    """``backup``'s words: the name of the file, and whether it may be replaced.
+
+    Raises:
+        Invalid: no file, or more than one.
+    """
+    options, rest = split(words, flags=["--force"])
+    more = [word for word in rest[1:] if word != "--force"]
+    if not rest or not rest[0]:
+        raise Invalid("backup needs the name of the file to write: backup FILE")
+    nothing_else("backup takes one FILE and --force", more)
+    return rest[0], "--force" in options or "--force" in rest[1:]
+
+
 def _new_session(words: Sequence[str]) -> NewSession:
     task, priority, metadata = [*words, "", ""][:3]
     return NewSession(task, "" if priority == _PRIORITY_NOT_GIVEN else priority, metadata)

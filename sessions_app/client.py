@@ -28,7 +28,7 @@ MAGIC = b"HIVE1\0"
 #: Seconds until the server has taken the connection, and until it has acknowledged the request.
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 10.0
 #: These are processes of their own, not requests.
-_PROCESSES = (b"up", b"spawner")
+_PROCESSES = (b"up", b"spawner", b"backup")
 
 
 def main() -> NoReturn:

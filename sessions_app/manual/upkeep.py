@@ -32,18 +32,37 @@ usage: hive unpin ID
 Lets cleanups remove a pinned session again.
 """,
     "cleanup": """\
-usage: hive cleanup [HOURS] [--dry-run]
+usage: hive cleanup [HOURS] [--orphans] [--dry-run]
+       hive cleanup --retention [--orphans] [--dry-run]
 
 Removes sessions that completed or failed at least HOURS ago (default 24; fractions allowed; 0:
-all of them): directory, log and entry. Output directories stay. So does a session whose files
-could not be collected.
+all of them): directory, log and entry. Output directories stay. So does a session that is pinned,
+or whose files could not be collected.
 
+  --retention     instead of HOURS, what the settings say: sessions, logs and output directories,
+                  each as long as HIVE_KEEP_SESSIONS, HIVE_KEEP_LOGS and HIVE_KEEP_OUTPUTS keep
+                  it after the session's end
+  --orphans       remove directories, logs and records that belong to no session and were not
+                  touched for an hour; without it they are only listed. Alone, it removes nothing
+                  else
   --dry-run       only tell what would be removed
 
-Prints each session and its bytes on standard error, and how many on standard output.
+Prints each thing and its bytes on standard error, and how many on standard output. It can be
+interrupted at any time; the next one goes on.
 
   hive cleanup 48
-  hive cleanup --dry-run 0
+  hive cleanup --retention --dry-run
+""",
+    "backup": """\
+usage: hive backup FILE [--force]
+
+Writes a copy of the database to FILE, as of one moment, while the server and sessions go on. The
+copy is checked, and then put in place whole; only you can read it. To restore it, see
+docs/operations.md.
+
+  --force         replace FILE if it is there
+
+  hive backup "/var/backups/hive-$(date +%F).sqlite3"
 """,
     "init": """\
 usage: hive init

@@ -5,15 +5,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from sessions_app import arguments, follower, manual, streams, verbs
+from sessions_app import arguments, backup, follower, manual, streams, verbs
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid
-from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line
+from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line, line
 
 logger = logging.getLogger(__name__)
 
@@ -125,4 +126,15 @@ def _spawner(words: list[str]) -> int:
     return main.run(until_idle="--until-idle" in options)
 
 
-_PROCESSES = {"up": _up, "spawner": _spawner}
+def _backup(words: list[str]) -> int:
+    name, force = arguments.backup(words)
+    target = Path(os.fsdecode(name.encode("utf-8", "surrogateescape")))
+    made = backup.write(target, overwrite=force)
+    sessions = f"{made.sessions} session{'' if made.sessions == 1 else 's'}"
+    _write(line(f"Backed up {sessions} to {name} ({made.bytes:,} bytes)"))
+    return 0
+
+
+#: These are not carried out by a server that runs: it has another current directory, and may be
+#: another user.
+_PROCESSES = {"up": _up, "spawner": _spawner, "backup": _backup}
