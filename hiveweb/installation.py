@@ -7,13 +7,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from hiveweb import profiles_file
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
-from sessions_app.conf import Conf
+from sessions_app.conf import Conf, Retention
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import OnUsageLimit
 from sessions_app.limits import NAMES, OFF, Limits
@@ -68,6 +69,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         child_env=env.items("HIVE_CHILD_ENV"),
         collect_max_bytes=env.integer("HIVE_COLLECT_MAX_MB", 1024, 0) * 1024 * 1024,
         collect_excludes=frozenset(env.items("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
+        retention=_retention(env),
         autospawn=env.switch("HIVE_AUTOSPAWN", True),
     )
 
@@ -100,6 +102,26 @@ def size(env: Env, name: str, default: int) -> int:
     if env.text(name).lower() in OFF:
         return 0
     return _said(lambda: units.size(env.text(name) or default, name))
+
+
+def _retention(env: Env) -> Retention:
+    return Retention(
+        sessions=_age(env, "HIVE_KEEP_SESSIONS"),
+        logs=_age(env, "HIVE_KEEP_LOGS"),
+        outputs=_age(env, "HIVE_KEEP_OUTPUTS"),
+        every=_seconds(env, "HIVE_CLEANUP_EVERY"),
+    )
+
+
+def _age(env: Env, name: str) -> timedelta | None:
+    value = _seconds(env, name)
+    return None if value is None else timedelta(seconds=value)
+
+
+def _seconds(env: Env, name: str) -> float | None:
+    """A time, or None when unset or ``off``; not 0, which could mean never or at once."""
+    text = env.text(name)
+    return None if text.lower() in ("", "off") else _said(lambda: units.seconds(text, name))
 
 
 def _said(parse: Callable[[], T]) -> T:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -10,6 +11,25 @@ from sessions_app.errors import Invalid
 from sessions_app.lifecycle import OnUsageLimit
 from sessions_app.limits import Limits
 from sessions_app.profiles import DEFAULT_PROFILE, CommandProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things stay after a session's end; None is for ever.
+
+    Attributes:
+        sessions, logs, outputs: each on its own.
+        every: the server cleans by itself this often (s); None: never.
+    """
+
+    sessions: timedelta | None = None
+    logs: timedelta | None = None
+    outputs: timedelta | None = None
+    every: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything goes at all."""
+        return (self.sessions, self.logs, self.outputs) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,7 @@ class Conf:
     child_env: tuple[str, ...]
     collect_max_bytes: int
     collect_excludes: frozenset[str]
+    retention: Retention
     autospawn: bool
 
     @property

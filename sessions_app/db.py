@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,7 +17,11 @@ T = TypeVar("T")
 #: SQLite has one writer; more threads than this only wait for each other.
 THREADS = 4
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hive-db")
+#: For work that takes long: it leaves the other threads to those who wait for an answer.
+_patient = ThreadPoolExecutor(1, thread_name_prefix="hive-db-patient")
 _under_way: set[Future[Any]] = set()
+#: How long (s) one piece of work may hold a thread before others get their turn.
+SLICE = 0.05
 
 
 async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -25,7 +30,53 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     A thread and a connection per request, as Django does by itself under ASGI, cost several
     times what the queries do (docs/decisions/threads.md).
     """
-    future = _pool.submit(lambda: _run(function, *args, **kwargs))
+    return await _submit(_pool, lambda: _run(function, *args, **kwargs))
+
+
+async def slices(
+    steps: Generator[T, None, None], *, pause: tuple[type, ...] = (), patient: bool = False
+) -> AsyncGenerator[list[T], None]:
+    """Carry out a generator that may use the database, a slice of time after the other.
+
+    Leaving early closes it, on a thread of ours too and after a slice that is under way.
+
+    Args:
+        steps: what to carry out.
+        pause: a step of these types ends its slice.
+        patient: it takes long altogether: on one thread that all such work shares.
+
+    Returns:
+        The steps of each slice.
+    """
+    turn = threading.Lock()
+    pool = _patient if patient else _pool
+    try:
+        while batch := await _submit(pool, lambda: _run(_slice, steps, turn, pause)):
+            yield batch
+    finally:
+        await asyncio.shield(_submit(pool, lambda: _close(steps, turn)))
+
+
+def _slice(
+    steps: Generator[T, None, None], turn: threading.Lock, pause: tuple[type, ...]
+) -> list[T]:
+    batch: list[T] = []
+    until = time.monotonic() + SLICE
+    with turn:
+        for step in steps:
+            batch.append(step)
+            if isinstance(step, pause) or time.monotonic() > until:
+                break
+    return batch
+
+
+def _close(steps: Generator[T, None, None], turn: threading.Lock) -> None:
+    with turn, contextlib.suppress(DatabaseError):
+        steps.close()
+
+
+async def _submit(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    future = pool.submit(work)
     _under_way.add(future)
     future.add_done_callback(_under_way.discard)
     return await asyncio.wrap_future(future)

@@ -10,12 +10,8 @@ import logging
 import os
 import socket
 import struct
-import threading
-import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
-
-from django.db import DatabaseError
 
 from sessions_app import client, db, doorbell, verbs
 from sessions_app.conf import Conf
@@ -28,8 +24,6 @@ MAX_REQUEST = 1024 * 1024
 REQUEST_TIMEOUT, TAKE_TIMEOUT = 10.0, 60.0
 MAX_CONNECTIONS = 256
 BACKLOG = 1024
-#: How long a verb may hold a database thread before others get their turn, in seconds.
-SLICE = 0.05
 #: The largest payload of a frame; a list of many sessions is sent in several.
 MAX_FRAME = 64 * 1024
 #: These take long, so each of them only once at a time: they leave threads to the others.
@@ -193,35 +187,14 @@ async def _request(reader: asyncio.StreamReader) -> list[str] | None:
 
 async def _steps(words: list[str]) -> AsyncGenerator[Step, None]:
     """A verb's steps, carried out in slices on the database threads."""
-    turn = threading.Lock()
-    steps = verbs.run(words)
-    try:
-        over = False
-        while not over:
-            batch = await db.call(_slice, steps, turn)
-            over = not batch or isinstance(batch[-1], Exit)
+    patient = words[:1] == ["cleanup"]
+    slices = db.slices(verbs.run(words), pause=(Pause,), patient=patient)
+    async with contextlib.aclosing(slices) as batches:
+        async for batch in batches:
             for step in batch:
                 yield step
-    finally:
-        # On a database thread too, and after a slice that a cancelled task left running.
-        await asyncio.shield(db.call(_close, steps, turn))
-
-
-def _slice(steps: Generator[Step, None, None], turn: threading.Lock) -> list[Step]:
-    """The next steps: those of one slice's time, or up to a pause."""
-    batch: list[Step] = []
-    until = time.monotonic() + SLICE
-    with turn:
-        for step in steps:
-            batch.append(step)
-            if isinstance(step, Pause) or time.monotonic() > until:
-                break
-    return batch
-
-
-def _close(steps: Generator[Step, None, None], turn: threading.Lock) -> None:
-    with turn, contextlib.suppress(DatabaseError):
-        steps.close()
+            if isinstance(batch[-1], Exit):
+                return
 
 
 def _inode(path: Path) -> tuple[int, int]:

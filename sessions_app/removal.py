@@ -1,70 +1,151 @@
-"""Removing a session's files: idempotent, bounded to its own paths, never through a link."""
+"""Where a session's things are removed from: named by its id, below what the settings say.
+
+A path is never taken from a row. The settings' own directories are the administrator's, and may
+be reached through links; below them every name is opened without following any.
+"""
 
 import contextlib
 import errno
 import os
-import shutil
-import subprocess
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
-from sessions_app.conf import current
+from sessions_app import trees
+from sessions_app.conf import Conf, current
 from sessions_app.models import AgentSession
+from sessions_app.trees import Tally
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def discard(session: AgentSession) -> None:
-    """Remove all that a create which did not come through has made."""
-    with contextlib.suppress(OSError):
-        remove(session)
-    with contextlib.suppress(OSError):
-        Path(session.output_dir).rmdir()
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory of ours: one that a setting names, and what we have made below it."""
+
+    root: Path
+    below: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.root.joinpath(*self.below)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of it for a block.
+
+        Raises:
+            OSError: it is missing, or something on the way is a link or no directory.
+        """
+        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for depth, name in enumerate(self.below, start=1):
+                try:
+                    inner = os.open(name, _DIRECTORY, dir_fd=fd)
+                except OSError as error:
+                    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                        path = self.root.joinpath(*self.below[:depth])
+                        what = "it is a link, or no directory"
+                        raise OSError(error.errno, what, str(path)) from None
+                    raise
+                os.close(fd)
+                fd = inner
+            yield fd
+        finally:
+            os.close(fd)
 
 
-def remove(session: AgentSession) -> int:
-    """Remove a session's directory, log and run records; the output directory stays.
+def sessions_place(conf: Conf) -> Place:
+    """Where session directories lie."""
+    return Place(conf.workspace, conf.sessions_dir.relative_to(conf.workspace).parts)
 
-    Idempotent; never follows a link. Returns the bytes that were freed.
+
+def outputs_place(conf: Conf) -> Place:
+    """Where output directories lie."""
+    return Place(conf.workspace, conf.outputs_dir.relative_to(conf.workspace).parts)
+
+
+def logs_place(conf: Conf) -> Place:
+    """Where logs lie."""
+    return Place(conf.log_dir)
+
+
+def runs_place(conf: Conf) -> Place:
+    """Where launch and exit records lie."""
+    return Place(conf.state_dir, conf.runs_dir.relative_to(conf.state_dir).parts)
+
+
+def log_name(session_id: UUID) -> str:
+    """The name of a session's log."""
+    return f"hive-{session_id}.log"
+
+
+def misplaced(conf: Conf, session: AgentSession) -> str:
+    """Why nothing of a session may be removed: its row says it lies elsewhere. Empty: it may."""
+    for name, path, expected in (
+        ("working_dir", session.working_dir, conf.sessions_dir / str(session.id)),
+        ("output_dir", session.output_dir, conf.outputs_dir / str(session.id)),
+        ("log_file", session.log_file, conf.log_dir / log_name(session.id)),
+    ):
+        if path != str(expected):
+            return f"its row's {name}, {path}, is not that of its session here, {expected}"
+    return ""
+
+
+def parts(conf: Conf, session_id: UUID) -> list[tuple[Place, str]]:
+    """Where a session's directory, its log and its records lie: place and name of each."""
+    return [
+        (sessions_place(conf), str(session_id)),
+        (logs_place(conf), log_name(session_id)),
+        (runs_place(conf), str(session_id)),
+    ]
+
+
+def remove(place: Place, name: str, tally: Tally) -> Generator[None, None, None]:
+    """Remove what has that name in a place; missing: nothing to do. See :func:`trees.remove`.
 
     Raises:
-        OSError: something could not be removed.
+        OSError: it cannot be removed, or the place itself is not there: not mounted, perhaps.
     """
-    working_dir, log_file = Path(session.working_dir), Path(session.log_file)
-    if working_dir.name != str(session.id) or log_file.name != f"hive-{session.id}.log":
-        raise OSError(errno.EPERM, "the row's paths are not those of its session", str(working_dir))
-    freed = tree_bytes(working_dir)
-    _remove_tree(working_dir)
-    with contextlib.suppress(FileNotFoundError):
-        freed += log_file.lstat().st_size
-        log_file.unlink()
-    _remove_tree(current().runs_dir / str(session.id))
-    return freed
+    with _may_be_missing(place), place.opened() as fd:
+        yield from trees.remove(fd, name, tally)
 
 
-def _remove_tree(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_symlink():
-            path.unlink()
-            return
-        try:
-            shutil.rmtree(path)
-        except RecursionError:  # deeper than Python can follow, but not than rm can
-            subprocess.run(
-                ["rm", "-rf", "--one-file-system", "--", str(path)],  # noqa: S607 - as in any shell
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-            )
-            if path.exists():
-                raise OSError(errno.EIO, "cannot be removed", str(path)) from None
+def measure(place: Place, name: str, tally: Tally) -> Generator[None, None, None]:
+    """Count what :func:`remove` would remove.
+
+    Raises:
+        OSError: the place cannot be reached, or something is mounted in there.
+    """
+    with _may_be_missing(place), place.opened() as fd:
+        refuse_mounts(fd, name)
+        yield from trees.measure(fd, name, tally)
 
 
-def tree_bytes(path: Path) -> int:
-    """The size of the files below a directory, links not followed; 0 when it is missing."""
-    total = 0
-    # a missing one; a tree deeper than Python follows: what we saw of it
-    with contextlib.suppress(FileNotFoundError, RecursionError):
-        for _, _, files, fd in os.fwalk(path, follow_symlinks=False):
-            for name in files:
-                with contextlib.suppress(OSError):
-                    info = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                    total += info.st_size if info.st_nlink == 1 else 0
-    return total
+def refuse_mounts(parent: int, name: str) -> None:
+    """Nothing is removed in which a file system is mounted.
+
+    Raises:
+        OSError: that is so.
+    """
+    if mounted := trees.mounted_in(parent, name):
+        raise OSError(errno.EBUSY, "a file system is mounted in it", mounted)
+
+
+def _may_be_missing(place: Place) -> AbstractContextManager[object]:
+    """Records are there once something has run; the other places always."""
+    records = place == runs_place(current())
+    return contextlib.suppress(FileNotFoundError) if records else contextlib.nullcontext()
+
+
+def discard(conf: Conf, session_id: UUID) -> None:
+    """Remove all that a create which did not come through has made."""
+    for place, name in parts(conf, session_id):
+        with contextlib.suppress(OSError):
+            for _ in remove(place, name, Tally()):
+                pass
+    with contextlib.suppress(OSError), outputs_place(conf).opened() as fd:
+        os.rmdir(str(session_id), dir_fd=fd)

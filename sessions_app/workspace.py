@@ -97,13 +97,13 @@ def creating(conf: Conf, session: AgentSession) -> Iterator[None]:
         prepare(conf, session)
         write_session_json(session)
     except OSError as error:
-        removal.discard(session)
+        removal.discard(conf, session.id)
         marker.unlink(missing_ok=True)
         raise Unavailable(f"cannot prepare the session's directories: {error}") from error
     try:
         yield
     except BaseException:
-        removal.discard(session)
+        removal.discard(conf, session.id)
         raise
     finally:
         with contextlib.suppress(OSError):
@@ -279,15 +279,7 @@ def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> 
                 continue
             session_id = uuid.UUID(marker.name)
             if not AgentSession.objects.filter(id=session_id).exists():
-                place = paths(conf, session_id)
-                removal.discard(
-                    AgentSession(
-                        id=session_id,
-                        working_dir=str(place.working_dir),
-                        output_dir=str(place.output_dir),
-                        log_file=str(place.log_file),
-                    )
-                )
+                removal.discard(conf, session_id)
                 removed += 1
             marker.unlink()
     return removed

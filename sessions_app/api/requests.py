@@ -78,13 +78,26 @@ class Report(Strict):
 
 
 class Cleanup(Strict):
-    """Which sessions to remove."""
+    """What to remove: by `hours`, by `retention`, `orphans`; at least one of them."""
 
-    hours: float = Field(
+    hours: float | None = Field(
+        None,
         strict=True,
         ge=0,
         le=validation.MAX_HOURS,
-        description="Hours since a session ended; 0 removes all finished ones.",
+        description="Hours since a session ended; 0 removes all finished ones. Outputs stay.",
+    )
+    retention: bool = Field(
+        False,
+        strict=True,
+        description="In the place of `hours`: sessions, logs and outputs that are older than the "
+        "settings keep them.",
+    )
+    orphans: bool = Field(
+        False,
+        strict=True,
+        description="Directories, logs and records without a session, too; else they are only "
+        "listed.",
     )
     dry_run: bool = Field(False, description="Remove nothing, tell what would be removed.")
 

@@ -153,18 +153,42 @@ class Outputs(Schema):
 
 
 class Kept(Schema):
-    """A session that cleanup left in place."""
+    """What cleanup left in place."""
 
     session_id: str
     reason: str
 
 
+class Went(Schema):
+    """A session, or its log, that went."""
+
+    session_id: str
+    bytes: int
+
+
+class WentFrom(Went):
+    """Files that went, and where they lay."""
+
+    paths: list[str]
+
+
+class Orphan(WentFrom):
+    """Files without a session."""
+
+    removed: bool = Field(description="false: only listed, since `orphans` was not asked for")
+
+
 class CleanedUp(Schema):
     """What cleanup did, or with ``dry_run`` would do."""
 
-    removed: list[str]
+    removed: list[str] = Field(description="ids of the sessions that went")
     kept: list[Kept]
-    bytes: int
+    sessions: list[Went] = Field(description="those of `removed`, each with its bytes")
+    logs: list[Went] = Field(description="logs that went while their session stays")
+    outputs: list[WentFrom]
+    orphans: list[Orphan]
+    leftovers: list[WentFrom] = Field(description="what interrupted cleanups had left")
+    bytes: int = Field(description="of all that went; orphans that are only listed do not count")
     dry_run: bool
 
 

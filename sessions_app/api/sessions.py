@@ -1,4 +1,4 @@
-"""Sessions: create, find, change, start, stop, wait, clean up."""
+"""Sessions: create, find, change, start, stop, wait."""
 
 import logging
 from typing import Any
@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from sessions_app import (
-    cleanup,
     control,
     db,
     hints,
@@ -222,28 +221,3 @@ async def wait_for_session(
 async def get_registry(request: HttpRequest) -> HttpResponse:
     """Every session, in the shape of the command line's `list`."""
     return await answer(200, registry.registry)
-
-
-@router.post(
-    "/cleanup",
-    operation_id="cleanup_sessions",
-    summary="Remove old sessions",
-    response=responses(200, schemas.CleanedUp, 413, 422),
-)
-async def cleanup_sessions(request: HttpRequest, body: requests.Cleanup) -> HttpResponse:
-    """Remove directory, log and row of sessions that ended long enough ago; outputs stay."""
-    return await answer(200, _cleanup, body)
-
-
-def _cleanup(body: requests.Cleanup) -> dict[str, Any]:
-    removals = list(cleanup.cleanup(body.hours, dry_run=body.dry_run))
-    return {
-        "removed": [str(removal.session_id) for removal in removals if not removal.kept],
-        "kept": [
-            {"session_id": str(removal.session_id), "reason": removal.kept}
-            for removal in removals
-            if removal.kept
-        ],
-        "bytes": sum(removal.bytes for removal in removals),
-        "dry_run": body.dry_run,
-    }

@@ -63,6 +63,10 @@ class Table:
             if process.session:
                 self._sessions[process.session].append(process.pid)
 
+    def carries(self, session: str) -> bool:
+        """Whether any process carries this session's id in its environment."""
+        return session in self._sessions
+
     def members(
         self, session: str, leader: int, leader_start: int, seen: int, roots: set[int]
     ) -> set[int]:

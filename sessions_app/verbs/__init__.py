@@ -12,9 +12,9 @@ from django.db import DatabaseError
 from sessions_app import arguments, manual, schema, validation
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line
-from sessions_app.verbs import control, reading, upkeep
+from sessions_app.verbs import cleaning, control, reading, upkeep
 
-_VERBS: VerbTable = {**control.VERBS, **reading.VERBS, **upkeep.VERBS}
+_VERBS: VerbTable = {**control.VERBS, **reading.VERBS, **cleaning.VERBS, **upkeep.VERBS}
 
 
 def run(words: Sequence[str]) -> Generator[Step, None, None]:

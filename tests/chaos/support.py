@@ -47,14 +47,21 @@ class Mounts:
         self._made.append(path)
         return path
 
+    def bind(self, source: Path, path: Path) -> Path:
+        """The directory ``source`` at a second place."""
+        path.mkdir(parents=True)
+        _mount("--bind", str(source), str(path))
+        self._made.append(path)
+        return path
+
     def read_only(self, path: Path, *, on: bool) -> None:
         """Remount it, as an administrator or a failing disk does."""
         _mount("-o", f"remount,{'ro' if on else 'rw'}", str(path))
 
     def close(self) -> None:
         """Unmount all, whoever still uses them."""
-        for path in reversed(self._made):
-            subprocess.run(["umount", "--lazy", str(path)], check=True)
+        while self._made:
+            subprocess.run(["umount", "--lazy", str(self._made.pop())], check=True)
 
 
 def _mount(*words: str) -> None:

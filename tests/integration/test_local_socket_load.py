@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sessions_app import local_socket
+from sessions_app import db, local_socket
 from sessions_app.conf import Conf
 from sessions_app.verb_steps import Exit, Pause, Print
 from tests.integration.door import Steps, ask, connect, frames_of, request, serve_verb, serving
@@ -53,7 +53,7 @@ async def test_long_verbs_run_one_at_a_time_and_in_slices(
     conf: Conf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given cleanups of many sessions, more of them than there are threads
-    monkeypatch.setattr(local_socket, "SLICE", 0.0)
+    monkeypatch.setattr(db, "SLICE", 0.0)
     running, most, finish = 0, 0, threading.Event()
 
     def verb(words: Sequence[str]) -> Steps:

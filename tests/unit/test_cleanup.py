@@ -1,32 +1,41 @@
 """Removing what ended long enough ago, and nothing else."""
 
+import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from sessions_app import cleanup, registry, services
+from sessions_app import cleanup, control, registry, services
+from sessions_app.cleanup import trash
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import EventKind
 from sessions_app.models import AgentSession, SessionEvent
+from tests.unit.cleaning import finished, kept, removed, told
 
 pytestmark = pytest.mark.django_db
 
 
-def finished(hours_ago: float = 0) -> AgentSession:
-    """A session that ended some hours ago, though it was touched later."""
-    session = services.create("a task")
-    services.stop(session.id)
-    AgentSession.objects.filter(id=session.id).update(
-        ended_at=timezone.now() - timedelta(hours=hours_ago)
-    )
-    return services.get(session.id)
+def precious(tmp_path: Path) -> Path:
+    """A directory outside the workspace that must stay as it is."""
+    place = tmp_path / "precious"
+    place.mkdir()
+    (place / "file").write_text("x")
+    return place
 
 
-def removed(hours: object, **options: bool) -> list[object]:
-    return [r.session_id for r in cleanup.cleanup(hours, **options) if not r.kept]
+def exists(session: AgentSession) -> bool:
+    """Whether row, directory and log are all there, or none of them."""
+    there = {
+        AgentSession.objects.filter(id=session.id).exists(),
+        Path(session.working_dir).is_dir(),
+        Path(session.log_file).is_file(),
+    }
+    assert len(there) == 1, "a half-removed session"
+    return there.pop()
 
 
 def test_the_age_counts_from_the_end_in_true_hours(conf: Conf) -> None:
@@ -35,72 +44,167 @@ def test_the_age_counts_from_the_end_in_true_hours(conf: Conf) -> None:
     assert AgentSession.objects.get().id == fresh.id
 
 
+def test_with_no_age_all_go_even_with_an_end_to_come(conf: Conf) -> None:
+    # given a clock that was set back since, and an end that nobody noted
+    later, unknown = finished(-1), finished()
+    AgentSession.objects.filter(id=unknown.id).update(ended_at=None)
+    assert removed(0.1) == []
+    assert set(removed(0)) == {later.id, unknown.id}
+
+
 def test_only_what_has_ended_goes_and_outputs_stay(conf: Conf) -> None:
     waiting, done = services.create("waiting"), finished()
     services.start(waiting.id)
     (Path(done.output_dir) / "result").write_text("x")
     (Path(done.working_dir) / "big").write_bytes(b"x" * 5000)
+    records = conf.runs_dir / str(done.id)
+    records.mkdir()
 
-    removals = list(cleanup.cleanup(0))
+    removals = told(0)
 
     assert [r.session_id for r in removals] == [done.id]
     assert removals[0].bytes >= 5000
-    assert not Path(done.working_dir).exists()
-    assert not Path(done.log_file).exists()
+    assert not exists(done)
+    assert not records.exists()
     assert (Path(done.output_dir) / "result").read_text() == "x"
     assert list(registry.registry()["sessions"]) == [str(waiting.id)]
     assert str(done.id) not in conf.index_file.read_text()
-    assert Path(waiting.working_dir).is_dir()
+    assert exists(waiting)
     kinds = SessionEvent.objects.filter(session_id=done.id).values_list("kind", flat=True)
     assert list(kinds) == [EventKind.REMOVED]
+    assert {p.name for p in conf.sessions_dir.iterdir()} == {str(waiting.id), "index.json"}
 
 
 def test_a_dry_run_tells_the_same_and_removes_nothing(conf: Conf) -> None:
     done = finished()
     (Path(done.working_dir) / "big").write_bytes(b"x" * 5000)
-    preview = list(cleanup.cleanup(0, dry_run=True))
-    assert Path(done.working_dir).is_dir()
-    assert AgentSession.objects.count() == 1
-    assert preview == list(cleanup.cleanup(0))
+    preview = told(0, dry_run=True)
+    assert exists(done)
+    assert preview == told(0)
 
 
-def test_links_are_removed_and_not_followed(conf: Conf, tmp_path: Path) -> None:
-    done = finished()
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious/file").write_text("x")
-    (Path(done.working_dir) / "link").symlink_to(tmp_path / "precious")
+def test_old_tidings_of_removed_sessions_go_with_time(conf: Conf) -> None:
+    old, new = finished(), finished()
     removed(0)
-    assert (tmp_path / "precious/file").read_text() == "x"
+    event = SessionEvent.objects.get(session_id=old.id)
+    event.at = timezone.now() - timedelta(days=31)
+    event.save()
+    told(0, dry_run=True)
+    assert SessionEvent.objects.filter(session_id=old.id).exists()
+    removed(0)
+    assert [e.session_id for e in SessionEvent.objects.filter(kind="removed")] == [new.id]
 
 
-def test_a_working_directory_that_became_a_link_loses_the_link_only(
+@pytest.mark.parametrize("where", ["inside", "working_dir", "log_file"])
+def test_links_are_removed_and_not_followed(conf: Conf, tmp_path: Path, where: str) -> None:
+    done, target = finished(), precious(tmp_path)
+    if where == "inside":
+        (Path(done.working_dir) / "link").symlink_to(target)
+    else:
+        place = Path(getattr(done, where))
+        place.rename(tmp_path / "moved")
+        place.symlink_to(target if where == "working_dir" else target / "file")
+    assert removed(0) == [done.id]
+    assert not os.path.lexists(done.working_dir)
+    assert not os.path.lexists(done.log_file)
+    assert (target / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize("depth", [0, 1], ids=[".swarm", "sessions"])
+def test_a_link_in_the_place_of_a_parent_leads_nowhere(
+    conf: Conf, tmp_path: Path, depth: int
+) -> None:
+    # given a workspace whose inner directories lie elsewhere by now, behind a link
+    done = finished()
+    parent = [conf.workspace / ".swarm", conf.sessions_dir][depth]
+    elsewhere = tmp_path / "elsewhere"
+    parent.rename(elsewhere)
+    parent.symlink_to(elsewhere)
+    # when it is cleaned, or it is asked what would go
+    for dry_run in (True, False):
+        reason = kept(0, dry_run=dry_run)[done.id]
+        # then it is kept, and said why
+        assert "it is a link" in reason
+        assert str(parent) in reason
+    assert Path(done.working_dir, "session.json").exists()
+    assert Path(done.log_file).exists()
+    assert AgentSession.objects.filter(id=done.id).exists()
+
+
+def test_a_workspace_behind_a_link_that_a_setting_names_is_the_administrators(
     conf: Conf, tmp_path: Path
 ) -> None:
     done = finished()
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious/file").write_text("x")
-    Path(done.working_dir).rename(tmp_path / "moved")
-    Path(done.working_dir).symlink_to(tmp_path / "precious")
+    conf.workspace.rename(tmp_path / "disk")
+    conf.workspace.symlink_to(tmp_path / "disk")
     assert removed(0) == [done.id]
-    assert (tmp_path / "precious/file").read_text() == "x"
+    assert not exists(done)
 
 
-def test_a_row_edited_to_point_elsewhere_is_kept_and_said(conf: Conf, tmp_path: Path) -> None:
+@pytest.mark.parametrize("field", ["working_dir", "output_dir", "log_file"])
+@pytest.mark.parametrize("path", ["precious", "{id}", "../{id}"])
+def test_a_row_edited_to_point_elsewhere_is_kept_and_said(
+    conf: Conf, tmp_path: Path, field: str, path: str
+) -> None:
     done = finished()
-    (tmp_path / "precious").mkdir()
-    AgentSession.objects.filter(id=done.id).update(working_dir=str(tmp_path / "precious"))
-    removals = list(cleanup.cleanup(0))
-    assert "not those of its session" in removals[0].kept
-    assert (tmp_path / "precious").is_dir()
-    assert AgentSession.objects.count() == 1
+    target = tmp_path / path.format(id=done.id)
+    target.mkdir()
+    AgentSession.objects.filter(id=done.id).update(**{field: str(target)})
+    assert f"its row's {field}, {target}, is not that of its session" in kept(0)[done.id]
+    assert target.is_dir()
+    assert exists(done)
 
 
-def test_a_session_whose_files_were_not_collected_is_kept(conf: Conf) -> None:
+def test_a_workspace_that_is_not_mounted_keeps_its_sessions(conf: Conf, tmp_path: Path) -> None:
     done = finished()
-    AgentSession.objects.filter(id=done.id).update(collect_error="No space left on device")
-    removals = list(cleanup.cleanup(0))
-    assert "No space left on device" in removals[0].kept
-    assert Path(done.working_dir).is_dir()
+    conf.workspace.rename(tmp_path / "unmounted")
+    conf.workspace.mkdir()
+    assert "No such file or directory" in kept(0)[done.id]
+    assert AgentSession.objects.filter(id=done.id).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"collect_error": "No space left on device"}, "No space left on device"),
+        ({"pinned": True}, "it is pinned"),
+        ({"retry_wanted": True}, "tried again"),
+    ],
+)
+def test_what_must_stay_is_kept_and_said(conf: Conf, change: dict[str, object], words: str) -> None:
+    done = finished(100)
+    AgentSession.objects.filter(id=done.id).update(**change)
+    assert words in kept(0)[done.id]
+    assert words in kept(24, dry_run=True)[done.id]
+    assert exists(done)
+
+
+def test_files_that_are_gone_anyway_keep_no_session(conf: Conf) -> None:
+    done = finished()
+    AgentSession.objects.filter(id=done.id).update(collect_error="its directory is gone")
+    shutil.rmtree(done.working_dir)
+    assert removed(0) == [done.id]
+
+
+def test_a_pin_that_comes_just_before_the_removal_counts(conf: Conf) -> None:
+    # given two sessions that a cleanup has looked at
+    first, second = finished(2), finished(1)
+    work = cleanup.cleanup(0)
+    assert next(step for step in work if step is not None).session_id == first.id
+    # when the second one is pinned before it goes
+    control.pin(second.id)
+    # then it stays
+    reasons = [step.kept for step in work if step is not None]
+    assert ["pinned" in reason for reason in reasons] == [True]
+    assert exists(second)
+
+
+def test_what_cannot_be_set_aside_stays_whole(conf: Conf) -> None:
+    # given a file in the way
+    done = finished()
+    (conf.sessions_dir / trash.NAME).write_text("in the way")
+    assert "cannot be removed" in kept(0)[done.id]
+    assert exists(done)
 
 
 def test_what_an_interrupted_cleanup_left_is_finished_by_the_next(conf: Conf) -> None:
@@ -116,3 +220,8 @@ def test_an_age_that_is_none_is_refused_before_anything_goes(conf: Conf, hours: 
     with pytest.raises(Invalid):
         cleanup.cleanup(hours)
     assert AgentSession.objects.count() == 1
+
+
+def test_two_ages_are_refused(conf: Conf) -> None:
+    with pytest.raises(Invalid, match="not for both"):
+        cleanup.cleanup(1, by_settings=True)

@@ -170,5 +170,5 @@ def test_a_runaway_tree_is_said_and_can_be_cleaned_up(conf: Conf, session: Agent
     assert "levels deep" in collect.collect(conf, session).error
     services.stop(session.id)
 
-    assert [r.kept for r in cleanup.cleanup(0)] == [""]
+    assert [r.kept for r in cleanup.cleanup(0) if r is not None] == [""]
     assert not working(session).exists()

@@ -1,0 +1,83 @@
+"""Removing what is old enough: sessions, by their age or by the settings; logs, outputs, orphans.
+
+Everything here is safe beside everything else, other cleanups included, and can be interrupted at
+any moment: the next cleanup goes on.
+"""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from sessions_app import services, validation, workspace
+from sessions_app.cleanup import leftovers, orphans, retention, sessions
+from sessions_app.cleanup.told import Kind, Removal, Run, Work
+from sessions_app.conf import current
+from sessions_app.errors import Invalid
+from sessions_app.lifecycle import EventKind
+from sessions_app.models import SessionEvent
+
+__all__ = ["Kind", "Removal", "Work", "cleanup", "put_back"]
+
+#: ``removed`` events tell open pages that a session is gone; older ones have told everybody.
+KEEP_REMOVED_EVENTS = timedelta(days=30)
+put_back = leftovers.put_back
+
+
+def cleanup(
+    hours: object = None,
+    *,
+    by_settings: bool = False,
+    with_orphans: bool | None = False,
+    dry_run: bool = False,
+) -> Work:
+    """Remove what is old enough, one thing at a time, telling of each.
+
+    Pinned sessions stay, and so do those whose files could not be collected; it is told why.
+
+    Args:
+        hours: remove sessions that ended at least so long ago, but not their outputs; 0 removes
+            all finished ones. None: none by their age.
+        by_settings: remove sessions, logs and outputs that are older than the settings keep them.
+        with_orphans: remove orphans; False only tells of them, None does not look for them.
+        dry_run: remove nothing, tell what would be.
+
+    Returns:
+        A generator of what became of each thing, and of None now and then. Whoever closes it
+        early has removed what was told, and perhaps a part of the next.
+
+    Raises:
+        Invalid: the age is not a number from 0 up; or both ages are asked for.
+    """
+    if hours is not None and by_settings:
+        raise Invalid("give an age in hours or ask for the settings' retention, not for both")
+    age = None if hours is None else timedelta(hours=validation.hours(hours))
+    run = Run(current(), timezone.now(), dry_run)
+    return _cleanup(run, age, by_settings=by_settings, with_orphans=with_orphans)
+
+
+def _cleanup(
+    run: Run, age: timedelta | None, *, by_settings: bool, with_orphans: bool | None
+) -> Work:
+    if not run.dry_run:
+        workspace.remove_interrupted_creates(run.conf)
+    kept_for = run.conf.retention
+    try:
+        yield from leftovers.settle(run)
+        if by_settings:
+            age = kept_for.sessions
+            if kept_for.outputs is not None:  # first: while their rows say when they ended
+                yield from retention.remove_outputs(run, kept_for.outputs, age)
+            if kept_for.logs is not None:
+                yield from retention.remove_logs(run, kept_for.logs, age)
+        if age is not None:
+            yield from sessions.remove_ended(run, age)
+        if with_orphans is not None:
+            yield from orphans.deal_with(run, remove=with_orphans)
+        if not run.dry_run:
+            told = SessionEvent.objects.filter(kind=EventKind.REMOVED)
+            told.filter(at__lt=run.now - KEEP_REMOVED_EVENTS).delete()
+    finally:
+        if not run.dry_run:
+            leftovers.tidy(run.conf)
+        if run.changed:
+            services.announce()
