@@ -17,7 +17,7 @@ from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession
-from sessions_app.spawner import ledger, rows
+from sessions_app.spawner import housekeeping, ledger, rows
 from sessions_app.spawner.projecting import Projector
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.spawner.watchdog import Watchdog
@@ -80,6 +80,9 @@ class Spawner:
                     name="spawner.projector",
                 ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
+                asyncio.create_task(
+                    housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
+                ),
             ]
             try:
                 while not (until_idle and await self._idle()):
