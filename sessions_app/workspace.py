@@ -270,6 +270,11 @@ def project(session_id: uuid.UUID) -> AgentSession | None:
     return session
 
 
+def is_being_created(conf: Conf, session_id: uuid.UUID) -> bool:
+    """Whether a create is under way, or was interrupted and has not been cleaned up yet."""
+    return (conf.state_dir / "creating" / str(session_id)).exists()
+
+
 def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> int:
     """Remove what killed creates left behind: directories without a row. Returns how many."""
     removed = 0
