@@ -126,6 +126,8 @@ def _take(
     # In this order: who is creating it has a marker until there is a row.
     if workspace.is_being_created(conf, session_id) or _has_been_seen(session_id):
         return Taken(name, known=True)
+    if (conf.runs_dir / name).is_dir():
+        return Taken(name, notes=("we have run it; to restore its row: hive doctor --repair",))
     try:
         read = read_record(fd, name)
     except NotADirectoryError:
