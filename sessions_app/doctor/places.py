@@ -39,7 +39,7 @@ def check(examination: Examination) -> Iterator[Finding]:
             yield Finding("not_a_directory", str(directory), "it is no directory", todo)
             continue
         if directory in _private(conf):
-            yield from _modes(directory, info)
+            yield from _modes(conf, directory, info)
         for finding in _writable(conf, directory):
             if (info.st_dev, finding.code) not in told:  # once for a file system
                 told.add((info.st_dev, finding.code))
@@ -57,18 +57,18 @@ def _make(conf: Conf) -> str:
     return ""
 
 
-def _modes(directory: Path, info: os.stat_result) -> Iterator[Finding]:
+def _modes(conf: Conf, directory: Path, info: os.stat_result) -> Iterator[Finding]:
     def close() -> str:
         directory.chmod(0o700)
         return ""
 
-    mode = stat.S_IMODE(info.st_mode)
+    mode = stat.S_IMODE(info.st_mode) & 0o777
     if info.st_uid != os.geteuid():
         what = f"it belongs to user {info.st_uid}, not to {os.geteuid()}, who we are"
         todo = f"run hiveweb as one user only, or: chown -R {os.geteuid()} {directory}"
         yield Finding("state_dir_owner", str(directory), what, todo)
-    elif mode != 0o700:
-        what = f"its mode is {mode:04o}: others may look in" if mode & 0o077 else f"mode {mode:04o}"
+    elif directory == conf.state_dir and mode != 0o700:  # it guards all that is in it
+        what = f"its mode is {mode:04o}" + (": others may look in" if mode & 0o077 else "")
         yield Finding("state_dir_mode", str(directory), what, "set it to 0700", close)
 
 

@@ -91,12 +91,11 @@ def unattended(examination: Examination) -> Iterator[Finding]:
         return
 
     def hire() -> str:
+        if not examination.conf.autospawn:
+            return "start the server: hive up (HIVE_AUTOSPAWN is off)"
         services.announce(work=True)
-        if agree_in_time(lambda: examination.served or not waiting.exists(), HIRE_TIME):
-            return ""
-        return "start the server: hive up" + (
-            "" if examination.conf.autospawn else " (HIVE_AUTOSPAWN is off)"
-        )
+        here = agree_in_time(lambda: examination.served or not waiting.exists(), HIRE_TIME)
+        return "" if here else "none has come; spawner.log in HIVE_STATE_DIR says why"
 
     yield Finding(
         "unattended",
