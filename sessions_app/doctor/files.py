@@ -22,6 +22,7 @@ CHUNK = 500
 LAG = 2.0
 #: What changes in a row while it runs without a new session.json.
 _RUNNING_DIFFERS = frozenset({"updated", "log_cut", "usage_limit"})
+_EDITED = "was edited"
 #: These every session.json has, whatever version wrote it.
 _CONTRACT = (
     "session_id",
@@ -55,7 +56,7 @@ def _session(examination: Examination, session: AgentSession) -> Iterator[Findin
         yield missing
         return
     wrong = difference(session)
-    if wrong and timezone.now() - session.updated < timedelta(seconds=2 * LAG):
+    if wrong.startswith(_EDITED) and timezone.now() - session.updated < timedelta(seconds=2 * LAG):
         agree_in_time(lambda: not _difference_now(session.id), LAG)
         wrong = _difference_now(session.id)
     if wrong:
@@ -153,7 +154,7 @@ def difference(session: AgentSession) -> str:
         if key not in passed_over and (key not in found or found[key] != wanted.get(key, found))
     ]
     shown = ", ".join(stored.shown(name) for name in names[:4])
-    return f"was edited: {shown}" + (", ..." if names[4:] else "") if names else ""
+    return f"{_EDITED}: {shown}" + (", ..." if names[4:] else "") if names else ""
 
 
 def _write(session_id: uuid.UUID) -> str:

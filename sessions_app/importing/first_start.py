@@ -54,4 +54,4 @@ def _summary(taken: list[Taken]) -> str:
     states = f"{counts[Status.COMPLETED]:,} completed, {counts[Status.FAILED]:,} failed"
     sessions = f"{counts.total():,} session{'' if counts.total() == 1 else 's'}"
     more = f"; skipped {skipped:,}, see: hive import" if skipped else ""
-    return f"took over {sessions} of the old script ({states}){more}"
+    return f"took over {sessions} that were here before ({states}){more}"

@@ -299,6 +299,17 @@ def test_what_stands_in_the_way_is_told_of_and_left(case: Case, tmp_path: Path) 
     assert list(elsewhere.iterdir()) == []
 
 
+def test_what_has_just_changed_is_not_wrong(case: Case) -> None:
+    # given a change that no server has brought to index.json yet
+    session_id = uuid.UUID(case.ended)
+    AgentSession.objects.advance(session_id, EventKind.PINNED, when=[*Status], pinned=True)
+    workspace.project(session_id)
+    assert (
+        registry.registry()["sessions"] != json.loads(case.conf.index_file.read_text())["sessions"]
+    )
+    assert problems() == []
+
+
 def test_settings_that_cannot_be_used(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a profile whose command is not there, one that rows have and settings not, a user
     profile = replace(case.conf.profile(""), name="odd", argv=("no-such-command", "{task}"))

@@ -58,7 +58,7 @@ def test_the_first_server_takes_the_sessions_over(site: Installation, tmp_path: 
 
     # then it says so in one line, and all are there
     said = [line for line in server.output.splitlines() if "took over" in line]
-    assert said == ["hive up: took over 5 sessions of the old script (2 completed, 3 failed)"]
+    assert said == ["hive up: took over 5 sessions that were here before (2 completed, 3 failed)"]
     found = {}
     for session_id in (completed, running, quoted, orphan, evil):
         found[session_id] = server.request("GET", f"/api/v1/sessions/{session_id}")[1]
@@ -150,7 +150,7 @@ def test_another_registry_is_kept_when_there_are_sessions_already(site: Installa
     site.env["HIVE_WORKSPACE"] = str(script.workspace)
 
     # when it writes its registry there
-    assert site.hive("init").returncode == 0
+    assert site.hive("create", "ours too").returncode == 0
 
     # then the old one is kept, and import takes it over
     assert old in json.loads((script.sessions / KEPT).read_bytes())["sessions"]
