@@ -310,6 +310,20 @@ def test_what_has_just_changed_is_not_wrong(case: Case) -> None:
     assert problems() == []
 
 
+def test_what_cannot_be_looked_at_is_told_of_as_well(case: Case) -> None:
+    # given no way to lock a session
+    shutil.rmtree(case.conf.state_dir / "locks")
+    (case.conf.state_dir / "locks").touch()
+    case.delete_row(case.ended)
+    case.conf.index_file.write_bytes(b"")
+
+    found = {problem["code"]: problem for problem in problems("--repair")}
+
+    assert found.keys() == {"not_a_directory", "not_looked_at", "index_json"}
+    assert {problem["state"] for problem in found.values()} == {"left"}
+    assert found["not_looked_at"]["where"] == "rows.check"
+
+
 def test_settings_that_cannot_be_used(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a profile whose command is not there, one that rows have and settings not, a user
     profile = replace(case.conf.profile(""), name="odd", argv=("no-such-command", "{task}"))

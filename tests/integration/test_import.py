@@ -99,16 +99,21 @@ def test_the_first_server_takes_the_sessions_over(site: Installation, tmp_path: 
     assert again.request("GET", f"/api/v1/sessions/{running}")[1] == found[running]
 
 
-def test_first_commands_at_once_take_each_session_over_once(site: Installation) -> None:
+def test_first_starts_at_once_take_each_session_over_once(site: Installation) -> None:
     script = OldScript(site.workspace)
-    ids = {script.create(status="completed") for _ in range(30)}
+    ids = {script.create(status="completed") for _ in range(150)}
+    site.migrate()
 
-    with ThreadPoolExecutor(4) as callers:
-        done = list(callers.map(site.hive, ["list", "list", "init", "queue"]))
+    # when a server and two commands start at the same time
+    server = site.up(ready=False)
+    with ThreadPoolExecutor(2) as callers:
+        done = list(callers.map(site.hive, ["list", "init"]))
 
-    assert [d.returncode for d in done] == [0] * 4, [d.stderr for d in done]
+    # then one of them takes them over, the others wait for it
+    assert [d.returncode for d in done] == [0, 0], [d.stderr for d in done]
     assert set(listed(site)) == ids
-    assert b"".join(d.stderr for d in done).count(b"took over 30 sessions") == 1
+    said = b"".join(d.stderr for d in done).decode() + server.output
+    assert said.count("took over 150 sessions") == said.count("took over") == 1
     assert (script.sessions / KEPT).read_bytes() != script.index_file.read_bytes()
 
 
@@ -300,6 +305,14 @@ def test_a_session_that_is_being_created_is_left_alone(conf: Conf, script: OldSc
     session_id = script.create(status="created")
     (conf.state_dir / "creating" / session_id).touch()
     assert b"0 sessions" in hive("import").out
+    assert not AgentSession.objects.exists()
+
+
+@in_process
+def test_what_we_have_run_ourselves_is_left_to_the_doctor(conf: Conf, script: OldScript) -> None:
+    session_id = script.create(status="running")
+    (conf.runs_dir / session_id).mkdir()
+    assert b"to restore its row: hive doctor --repair" in hive("import").err
     assert not AgentSession.objects.exists()
 
 
