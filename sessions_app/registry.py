@@ -11,8 +11,6 @@ from sessions_app.models import AgentSession, Installation
 from sessions_app.workspace import Stamp, open_directory, write_atomically
 
 logger = logging.getLogger(__name__)
-#: index.json is read up to this size, which is that of two million sessions.
-MAX_BYTES = 512 * 2**20
 _FIELDS = ("id", "task", "status", "created", "updated", "working_dir")
 
 

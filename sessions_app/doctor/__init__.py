@@ -7,6 +7,7 @@ from django.db import DatabaseError
 from sessions_app.conf import Conf
 from sessions_app.doctor import database, files, index, places, processes, rows, settings, times
 from sessions_app.doctor.findings import Check, Examination, Finding, mend
+from sessions_app.errors import HiveError
 
 __all__ = ["Examination", "Finding", "examine", "mend"]
 
@@ -45,7 +46,7 @@ def _carry_out(
     try:
         for finding in check(examination):
             yield examination, finding
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, HiveError, OSError) as error:
         name = f"{check.__module__.rpartition('.')[2]}.{check.__name__}"
         what = f"this could not be looked at: {error}"
         yield examination, Finding("not_looked_at", name, what, "mend the rest, then look again")

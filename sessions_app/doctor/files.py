@@ -45,11 +45,19 @@ def check(examination: Examination) -> Iterator[Finding]:
     for begin in range(0, len(ids), CHUNK):
         rows = AgentSession.objects.in_bulk(ids[begin : begin + CHUNK])
         for session in rows.values():
-            yield from _session(examination, session)
+            yield from _session(examination.conf, session)
 
 
-def _session(examination: Examination, session: AgentSession) -> Iterator[Finding]:
-    conf = examination.conf
+def _session(conf: Conf, session: AgentSession) -> Iterator[Finding]:
+    """What is wrong now: a row that was read a while ago may have been cleaned up since."""
+    if next(_findings(conf, session), None) is not None:
+        with workspace.locked(conf, session.id):
+            row = _row(session.id)
+        if row is not None:
+            yield from _findings(conf, row)
+
+
+def _findings(conf: Conf, session: AgentSession) -> Iterator[Finding]:
     yield from _output(conf, session)
     yield from logs.check(conf, session)
     if (missing := _directory(conf, session)) is not None:

@@ -12,6 +12,8 @@ from sessions_app.models import SessionEvent
 
 #: The spawner writes it within 2 s of a change, up to a thousand sessions.
 LAG = 2.5
+#: It is read up to this size, which is that of two million sessions.
+MAX_BYTES = 512 * 2**20
 
 
 def check(examination: Examination) -> Iterator[Finding]:
@@ -41,7 +43,7 @@ def difference(conf: Conf) -> str:
     wanted: dict[str, Any] = json.loads(json.dumps(registry.registry()))["sessions"]
     try:
         with workspace.open_directory(conf.sessions_dir) as fd:
-            content = stored.read_file(fd, conf.index_file.name, registry.MAX_BYTES)
+            content = stored.read_file(fd, conf.index_file.name, MAX_BYTES)
         written = conf.index_file.stat().st_mtime
     except FileNotFoundError:
         return "it is missing"

@@ -33,7 +33,10 @@ class LastRun:
             with open_directory(run_dir) as fd:
                 launch = records.read(fd, f"launch-{attempt}")
             if launch and not launch.get("abandoned"):
-                run = LocalRun(session_id, attempt, run_dir, launch, processes.SharedTable())
+                try:
+                    run = LocalRun(session_id, attempt, run_dir, launch, processes.SharedTable())
+                except ValueError:  # edited by hand
+                    continue
                 return cls(attempt, run.pid, _time(run), run.alive, _stopped(run))
         return None
 

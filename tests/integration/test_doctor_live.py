@@ -82,6 +82,8 @@ def test_a_run_whose_row_was_deleted_goes_on_as_if_it_had_not_been(
     lives = started(site, server, *LONG)
     before = get(server, lives)
     brief = started(site, server, "--seconds", "1", "--lines", "20", "--fail", "3")
+    server.request("POST", f"/api/v1/sessions/{lives}/pause")
+    eventually(lambda: get(server, lives)["paused"], "it to stand still")
     for session_id in (lives, brief):
         delete_row(site, session_id)
     eventually(lambda: not site.processes(brief), "the brief one to end")
@@ -99,6 +101,10 @@ def test_a_run_whose_row_was_deleted_goes_on_as_if_it_had_not_been(
     assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
     session = ended(server, brief)
     assert (session["status"], session["reason"], session["exit_code"]) == ("failed", "exited", 3)
+    eventually(lambda: get(server, lives)["paused"], "it to be known to stand still")
+    size = site.log(lives).stat().st_size
+    assert server.request("POST", f"/api/v1/sessions/{lives}/resume")[0] == 202
+    eventually(lambda: site.log(lives).stat().st_size > size, "it to go on")
     assert server.request("POST", f"/api/v1/sessions/{lives}/stop")[0] == 202
     assert ended(server, lives)["reason"] == "stopped"
     assert not site.processes(lives)
