@@ -72,9 +72,9 @@ def _refused(examination: Examination, file: Path, error: sqlite3.Error) -> Find
         return Finding("database_read_only", where, "the database cannot be written", todo)
     examination.readable = _can_be_read(file)
     what = f"the database cannot be used: {text}"
-    if "full" in text or "I/O" in text:
-        return Finding("database_unusable", where, what, "look at its disk")
-    return Finding("database_unusable", where, what, _RESTORE)
+    damaged = "malformed" in text or "not a database" in text
+    todo = _RESTORE if damaged else "look at its disk, its directory and who may write there"
+    return Finding("database_unusable", where, what, todo)
 
 
 def _can_be_read(file: Path) -> bool:
