@@ -9,7 +9,7 @@ from functools import partial
 from sessions_app import doorbell, services
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
-from sessions_app.doctor.runs import described, marked_processes
+from sessions_app.doctor.runs import ancestors, described, marked_processes
 from sessions_app.launchers import processes, records
 from sessions_app.lifecycle import ACTIVE, FINISHED
 from sessions_app.models import AgentSession
@@ -44,12 +44,7 @@ def strays(examination: Examination) -> Iterator[Finding]:
 
 def _candidates(conf: Conf) -> Iterator[tuple[uuid.UUID, processes.Process]]:
     """Marked processes, but for those that this command was called by, and the spawner."""
-    table = processes.Known().snapshot(afresh=False)
-    passed_over = {os.getpid()}
-    known = table.by_pid.get(os.getpid())
-    while known is not None and known.parent not in passed_over:
-        passed_over.add(known.parent)
-        known = table.by_pid.get(known.parent)
+    passed_over = {os.getpid(), *ancestors(os.getpid())}
     if (spawner := doorbell.spawner(str(conf.state_dir))) is not None:
         passed_over.add(spawner[0])
     for session_id, process in marked_processes(conf):

@@ -84,6 +84,15 @@ def marked_processes(conf: Conf) -> Iterator[tuple[uuid.UUID, processes.Process]
                     yield session_id, process
 
 
+def ancestors(pid: int) -> Iterator[int]:
+    """The parent of a process, its parent, and so on."""
+    with contextlib.suppress(OSError, IndexError):
+        while pid > 1:
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            pid = int(fields[1])
+            yield pid
+
+
 def environment(pid: int) -> dict[str, str]:
     """A process's environment; empty when it is gone or not ours to look at."""
     try:
