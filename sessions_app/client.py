@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MAGIC = b"HIVE1\0"
 #: Seconds until the server has taken the connection, and until it has acknowledged the request.
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 10.0
-#: These are processes of their own, not requests.
-_PROCESSES = (b"up", b"spawner", b"backup")
+#: Processes of their own, not requests; the doctor has to work whatever the server does.
+_PROCESSES = (b"up", b"spawner", b"backup", b"doctor")
 
 
 def main() -> NoReturn:

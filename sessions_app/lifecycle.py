@@ -90,6 +90,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     RETRIED = "retried"
     IMPORTED = "imported"
+    RESTORED = "restored"
     PINNED = "pinned"
     UNPINNED = "unpinned"
     LOG_REMOVED = "log_removed"

@@ -27,7 +27,7 @@ BACKLOG = 1024
 #: The largest payload of a frame; a list of many sessions is sent in several.
 MAX_FRAME = 64 * 1024
 #: These take long, so each of them only once at a time: they leave threads to the others.
-LONG_VERBS = ("cleanup", "list")
+LONG_VERBS = ("cleanup", "doctor", "import", "list")
 #: struct ucred: pid, uid, gid (unix(7)).
 _UCRED = struct.Struct("3i")
 

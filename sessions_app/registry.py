@@ -1,14 +1,16 @@
 """index.json: the registry that people and ``jq`` read, a projection of all rows."""
 
 import json
+import logging
 from typing import Any
 
-from sessions_app import file_lock
+from sessions_app import file_lock, importing
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession, Installation
 from sessions_app.workspace import Stamp, open_directory, write_atomically
 
+logger = logging.getLogger(__name__)
 _FIELDS = ("id", "task", "status", "created", "updated", "working_dir")
 
 
@@ -33,11 +35,14 @@ def registry() -> dict[str, Any]:
 def write_index(conf: Conf) -> Stamp:
     """Replace index.json by the present rows; returns what tells the file from any other.
 
-    Rows are read under the lock, so the last writer writes the latest state.
+    Rows are read under the lock, so the last writer writes the latest state. What the old script
+    left is dealt with before it is overwritten.
 
     Raises:
         OSError: the workspace cannot be written.
     """
+    if said := importing.first_start(conf):
+        logger.info("%s", said)
     with file_lock.hold(conf.state_dir / "locks" / "index"):
         content = json.dumps(registry(), ensure_ascii=False, indent=1).encode()
         conf.sessions_dir.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
-from sessions_app import file_lock
+from sessions_app import file_lock, importing, registry
 from sessions_app.conf import current
 from sessions_app.errors import Unavailable
 from sessions_app.models import AgentSession
@@ -31,11 +31,17 @@ def migrate() -> None:
         raise Unavailable(f"the database cannot be used: {error}") from error
 
 
-def make_if_missing() -> None:
+def make_if_missing(*, take_over: bool = True) -> str:
     """Make the tables of a new installation on SQLite, so that its first command simply works.
 
     Tables that are there are not changed: that is for ``migrate``, ``init`` and ``up``. Of several
     first commands at once one makes them, the others wait for it.
+
+    Args:
+        take_over: whether the old script's sessions are taken over as well.
+
+    Returns:
+        A line about what was taken over from the old script; nearly always empty.
 
     Raises:
         Unavailable: they cannot be made.
@@ -44,15 +50,21 @@ def make_if_missing() -> None:
     state_dir = current().state_dir
     marker = state_dir / MARKER
     if connection.vendor != "sqlite" or (marker.exists() and _file_exists(connection)):
-        return
+        return ""
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with file_lock.hold(state_dir / "locks" / "schema"):
             if AgentSession._meta.db_table not in connection.introspection.table_names():
                 migrate()
+            if not take_over:
+                return ""
+            said = importing.first_start(current())
             marker.touch()
+        if said:
+            registry.write_index(current())
     except (DatabaseError, OSError) as error:
         raise Unavailable(f"the database cannot be used: {error}") from error
+    return said
 
 
 def _file_exists(connection: BaseDatabaseWrapper) -> bool:

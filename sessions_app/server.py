@@ -15,7 +15,7 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.db import DatabaseError
 
-from sessions_app import connections, db, publish, schema, welcome, workspace
+from sessions_app import connections, db, importing, publish, schema, welcome, workspace
 from sessions_app.conf import Conf, current, is_loopback
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
@@ -77,11 +77,23 @@ def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
         taken = locks.take(conf, "server")
         try:
             schema.migrate()
+            _take_over(conf)
             _raise_file_limit()
             return _Server(conf, listener, stop_sessions=stop_sessions).run(sample=sample)
         finally:
             db.drain()
             taken.release()
+
+
+def _take_over(conf: Conf) -> None:
+    """Take over what the old script left; what keeps that from being done is tried again later."""
+    try:
+        said = importing.first_start(conf)
+    except (DatabaseError, OSError) as error:
+        logger.warning("the workspace's old registry cannot be taken over yet: %s", error)
+        return
+    if said:
+        welcome.say(f"hive up: {said}")
 
 
 def _bind(conf: Conf) -> socket.socket:

@@ -67,9 +67,13 @@ def follow(session: AgentSession, *, with_exit_code: bool) -> Follow:
 
 def error_line(detail: str) -> Print:
     """``hive: DETAIL`` on standard error: one line, nothing in it but printable characters."""
-    text = " ".join(detail.split())
-    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return Print(f"hive: {safe}\n".encode("utf-8", "backslashreplace"), to_stderr=True)
+    text = f"hive: {printable(detail)}\n"
+    return Print(text.encode("utf-8", "backslashreplace"), to_stderr=True)
+
+
+def printable(text: str) -> str:
+    """Text as one line with nothing in it but printable characters."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
 
 
 def line(text: str, *, to_stderr: bool = False) -> Print:

@@ -121,10 +121,21 @@ def _ensure(directory: Path, action: Any) -> None:
 
 def prepare(conf: Conf, session: AgentSession) -> None:
     """Make what is missing of a session's directories, link and log file."""
-    user = run_user(conf.run_as)
-    working_dir, output_dir = Path(session.working_dir), Path(session.output_dir)
+    prepare_output(conf, session)
+    prepare_directory(conf, session)
+    os.close(open_log(session, run_user(conf.run_as)))
+
+
+def prepare_output(conf: Conf, session: AgentSession) -> None:
+    """Make a session's output directory, if it is missing."""
+    user, output_dir = run_user(conf.run_as), Path(session.output_dir)
     if _make_directory(output_dir, 0o755) and user.switch:
         os.chown(output_dir, user.uid, user.gid, follow_symlinks=False)
+
+
+def prepare_directory(conf: Conf, session: AgentSession) -> None:
+    """Make what is missing of a session's own directory, the link to its output included."""
+    user, working_dir = run_user(conf.run_as), Path(session.working_dir)
     made = _make_directory(working_dir, 0o700 if user.switch else 0o750)
     with open_directory(working_dir) as fd:
         if made and user.switch:
@@ -136,7 +147,6 @@ def prepare(conf: Conf, session: AgentSession) -> None:
                 os.chown(".swarm", user.uid, user.gid, dir_fd=fd, follow_symlinks=False)
         with contextlib.suppress(FileExistsError):
             os.symlink(session.output_dir, "output", dir_fd=fd)
-    os.close(open_log(session, user))
 
 
 def _make_directory(path: Path, mode: int) -> bool:
@@ -268,6 +278,11 @@ def project(session_id: uuid.UUID) -> AgentSession | None:
         if not known:
             logger.warning("session %s: session.json not written: %s", session_id, error)
     return session
+
+
+def is_being_created(conf: Conf, session_id: uuid.UUID) -> bool:
+    """Whether a create is under way, or was interrupted and has not been cleaned up yet."""
+    return (conf.state_dir / "creating" / str(session_id)).exists()
 
 
 def remove_interrupted_creates(conf: Conf, older_than: float = STALE_CREATE) -> int:

@@ -29,6 +29,8 @@ SUMMARIES = {
     "backup": "write a copy of the database, whatever runs",
     "update-status": "report the outcome of a run from inside it",
     "init": "make the directories and the registry",
+    "import": "take over the sessions of the old shell script",
+    "doctor": "find what is broken, and mend it if asked",
     "link": "print a new one-time link to the dashboard",
     "up": "run the server: dashboard, API, local socket and spawner",
     "spawner": "run sessions without a web server",

@@ -69,6 +69,40 @@ usage: hive init
 
 Makes the workspace, log and state directories and index.json. Can be repeated.
 """,
+    "import": """\
+usage: hive import [--dry-run] [WORKSPACE]
+
+Takes over the sessions of the shell script that hiveweb replaces: those that completed or failed
+keep their state, all others become `failed`, reason `lost`. Nothing is started. Stop the script's
+runs first: they carry no mark, so a run that still lives cannot be told from one that is gone.
+Sessions that are known already are left alone, so this can be repeated.
+
+  WORKSPACE       an absolute path; without it, the workspace in the settings. From another one
+                  the records are taken over, the files stay where they are
+  --dry-run       only tell what would be imported
+
+Prints each session, what of it could not be read, and what was skipped and why, on standard
+error; how many on standard output. The first start on a workspace does the same by itself, and
+keeps the old registry as index.json.before-hiveweb.
+
+  hive import --dry-run
+""",
+    "doctor": """\
+usage: hive doctor [--repair] [--json]
+
+Looks for what is broken in this installation: the database and who locks it; full, read-only,
+missing or open directories; session.json, index.json, logs and directories that do not agree with
+the rows; sessions without a row; processes that outlived their session; ends in the future;
+settings that cannot be used. Without --repair nothing is changed.
+
+  --repair        mend what can be mended without guessing. Safe beside a running server
+  --json          print {"problems": [{"code", "where", "what", "todo", "state"}], "left": N}
+
+Exit code 0 when nothing is wrong, or all of it was mended; 1 when something is left.
+
+  hive doctor
+  hive doctor --repair
+""",
     "link": """\
 usage: hive link
 

@@ -11,10 +11,16 @@ from django.db import DatabaseError
 
 from sessions_app import arguments, manual, schema, validation
 from sessions_app.errors import HiveError, Invalid, Unavailable
-from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line
-from sessions_app.verbs import cleaning, control, reading, upkeep
+from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line, line
+from sessions_app.verbs import cleaning, control, reading, repair, upkeep
 
-_VERBS: VerbTable = {**control.VERBS, **reading.VERBS, **cleaning.VERBS, **upkeep.VERBS}
+_VERBS: VerbTable = {
+    **control.VERBS,
+    **reading.VERBS,
+    **cleaning.VERBS,
+    **upkeep.VERBS,
+    **repair.VERBS,
+}
 
 
 def run(words: Sequence[str]) -> Generator[Step, None, None]:
@@ -71,7 +77,8 @@ def _dispatch(words: list[str]) -> Verb:
         return (yield from _help([verb]))
     if verb not in _VERBS:
         raise Invalid(f"{verb} runs in a process of its own: manage.py hive {verb}")
-    schema.make_if_missing()
+    if verb not in repair.UNPREPARED and (said := schema.make_if_missing()):
+        yield line(said, to_stderr=True)
     return (yield from _VERBS[verb](rest))
 
 

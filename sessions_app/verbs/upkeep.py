@@ -1,6 +1,6 @@
 """Verbs that look after an installation: init, link."""
 
-from sessions_app import access, arguments, registry, schema, workspace
+from sessions_app import access, arguments, importing, registry, schema, workspace
 from sessions_app.conf import current
 from sessions_app.models import Installation
 from sessions_app.verb_steps import Verb, VerbTable, line
@@ -11,9 +11,10 @@ def _init(words: list[str]) -> Verb:
     conf = current()
     workspace.initialise(conf)
     schema.migrate()
+    if said := importing.first_start(conf):
+        yield line(said, to_stderr=True)
     Installation.since()
     registry.write_index(conf)
-    yield from ()
     return 0
 
 
