@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from sessions_app import queries, services, views
+from sessions_app import queries, services
 from sessions_app.conf import Conf
 from sessions_app.errors import Unavailable
 from sessions_app.models import AgentSession
+from sessions_app.views.session import PLAIN_LOG_LINES
 
 pytestmark = pytest.mark.usefixtures("conf")
 
@@ -101,7 +102,7 @@ def test_a_readers_log_without_scripts_is_plain(client: Client) -> None:
 
     plain = re.search(r'<pre class="log plain"[^>]*>(.*?)</pre>', page, re.S)
     assert plain is not None
-    assert plain[1].count("many") == views.PLAIN_LOG_LINES - 1
+    assert plain[1].count("many") == PLAIN_LOG_LINES - 1
     assert plain[1].rstrip().endswith("&lt;red&gt;\ufffd")
 
 
