@@ -5,9 +5,19 @@ import signal
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.models import AgentSession
 
+#: Reasons that say little without their evidence: what the limit was, what the error said.
+_WITH_DETAIL = (
+    (Reason.TIMED_OUT, "timed out"),
+    (Reason.STALLED, "stalled"),
+    (Reason.MEMORY_LIMIT, "used too much memory"),
+    (Reason.USAGE_LIMITED, "usage limit reached"),
+    (Reason.LAUNCH_FAILED, "could not be launched"),
+    (Reason.LOST, "lost"),
+)
+
 
 def ending(session: AgentSession) -> str:
-    """How a finished session ended, in one sentence without its details."""
+    """How a finished session ended, in one sentence."""
     how = _exit(session)
     failed = session.status == Status.FAILED
     sentences = {
@@ -15,8 +25,7 @@ def ending(session: AgentSession) -> str:
         Reason.REPORTED: f"the run reported {session.status}",
         Reason.OUTCOME_RULE: "its output reports " + ("a failure" if failed else "success"),
         Reason.STOPPED: session.detail or "stopped on request",
-        Reason.LAUNCH_FAILED: f"could not be launched: {session.detail}".rstrip(": "),
-        Reason.LOST: f"lost: {session.detail}".rstrip(": "),
+        **{reason: f"{words}: {session.detail}".rstrip(": ") for reason, words in _WITH_DETAIL},
     }
     other = (session.reason or session.status).replace("_", " ")
     text = sentences.get(session.reason, other)  # type: ignore[call-overload]  # any word

@@ -1,4 +1,4 @@
-"""How durations, ages and sizes are written; static/js/time.js writes them the same."""
+"""How durations, ages, sizes and times are written; static/js/time.js writes them the same."""
 
 from datetime import datetime, timedelta
 
@@ -6,10 +6,17 @@ from sessions_app.models import AgentSession
 
 
 def run_time(session: AgentSession, now: datetime) -> str:
-    """How long a session has run, or ran; empty if it never did."""
+    """How long a session has run, or ran, without its pauses; empty if it never did."""
     if session.started_at is None:
         return ""
-    return duration((session.ended_at or now) - session.started_at)
+    standing_still = session.paused_at if session.paused else None
+    until = _wire(session.ended_at or standing_still or now)
+    return duration(until - _wire(session.started_at) - timedelta(seconds=session.paused_seconds))
+
+
+def _wire(moment: datetime) -> datetime:
+    """As the browser gets it (whole seconds), so that both come to the same figure."""
+    return moment.replace(microsecond=0)
 
 
 def duration(span: timedelta) -> str:
@@ -40,6 +47,12 @@ def ago(moment: datetime, now: datetime) -> str:
     if days <= 30:
         return "1 day ago" if days == 1 else f"{days} days ago"
     return moment.strftime("%Y-%m-%d")
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """A time near now, for readers whose zone is not known: ``14:00 UTC``, with its date if it is
+    not today's."""
+    return moment.strftime("%H:%M UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC")
 
 
 def size(count: int) -> str:

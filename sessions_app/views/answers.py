@@ -7,26 +7,19 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from sessions_app.errors import Conflict, HiveError, NotFound
-from sessions_app.models import AgentSession
 
 
-def act_on(request: HttpRequest, session_id: str, act: Callable[[], AgentSession]) -> HttpResponse:
-    """Do it, then show the session; a script that asks for JSON gets 204 or the problem."""
-    if request.headers.get("Accept") == "application/json":
-        try:
-            act()
-        except HiveError as error:
-            return JsonResponse({"detail": error.detail}, status=error.http_status)
-        return HttpResponse(status=204)
-    try:
-        attempt(request, act)
-    except NotFound as error:
-        return not_found(request, error)
-    return redirect("session", session_id)
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a script asks, and not a form that was sent without one."""
+    return request.headers.get("Accept") == "application/json"
 
 
-def attempt(request: HttpRequest, act: Callable[[], AgentSession]) -> None:
-    """Do something whose failure the session's page can tell of."""
+def attempt(request: HttpRequest, act: Callable[[], object]) -> None:
+    """Do something whose failure the next page can tell of.
+
+    Raises:
+        NotFound: there is no session that a page could show.
+    """
     try:
         act()
     except NotFound:
@@ -35,6 +28,21 @@ def attempt(request: HttpRequest, act: Callable[[], AgentSession]) -> None:
         messages.warning(request, error.detail)
     except HiveError as error:
         messages.error(request, error.detail)
+
+
+def done() -> HttpResponse:
+    """What a script gets when nothing is left to say."""
+    return HttpResponse(status=204)
+
+
+def problem(error: HiveError) -> JsonResponse:
+    """What a script gets when it did not work."""
+    return JsonResponse({"detail": error.detail}, status=error.http_status)
+
+
+def leads_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Go on with another page; a script is told its address."""
+    return JsonResponse({"url": url}, status=201) if wants_json(request) else redirect(url)
 
 
 def not_found(request: HttpRequest, error: NotFound) -> HttpResponse:

@@ -1,6 +1,7 @@
 """The list of sessions."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -50,6 +51,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
         for session, full in zip(page.sessions, queries.many_json(page.sessions), strict=True)
     ]
     counts = queries.counts()
+    obstacles = queries.obstacles()
     context = {
         "event_cursor": event_cursor,
         "rows": rows,
@@ -62,6 +64,11 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "next_cursor": page.next_cursor or "",
         "page_size": PAGE_SIZE,
         "problem": problem,
+        "brake": obstacles["brake"],
+        "holds": [
+            {**hold, "when": presentation.when(datetime.fromisoformat(hold["until"]), now)}
+            for hold in obstacles["holds"]
+        ],
         "first_url": _list_url(filters),
         "next_url": _list_url({**filters, "cursor": page.next_cursor or ""}),
     }

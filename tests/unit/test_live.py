@@ -50,7 +50,9 @@ def test_a_viewer_is_told_what_changed_since_its_cursor() -> None:
     assert rows[str(old.id)]["summary"] == "stopped before it ran"
     assert rows[str(new.id)]["metadata"] == {"k": 1}
     assert "cut" not in rows[str(new.id)]
-    assert live.list_update(update.cursor) == Update(update.cursor)
+    nothing_new = live.list_update(update.cursor)
+    assert (nothing_new.cursor, nothing_new.frames) == (update.cursor, ())
+    assert nothing_new.queue is None
 
 
 @pytest.mark.usefixtures("_rows")

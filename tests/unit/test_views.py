@@ -70,7 +70,7 @@ def test_a_page_of_the_list_takes_a_bounded_number_of_queries(
     for number in range(60):
         services.start(services.create(str(number)).id)
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         page = text_of(client.get("/"))
 
     assert page.count("in the queue") == 50
