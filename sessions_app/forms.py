@@ -65,7 +65,7 @@ class NewSessionForm(forms.Form):
     )
     on_usage_limit = forms.ChoiceField(
         required=False,
-        label="When the account's usage limit ends it",
+        label="When the account’s usage limit is reached",
         choices=[("", "as its profile says"), *presentation.ON_USAGE_LIMIT.items()],
     )
     start = forms.BooleanField(required=False, initial=True, label="Start now")
@@ -93,12 +93,13 @@ class NewSessionForm(forms.Form):
             self.fields[name].validators = []
 
     def limit_fields(self) -> list[forms.BoundField]:
-        """The fields of the limits, and what follows a usage limit."""
-        return [self[name] for name in (*NAMES, "on_usage_limit")]
+        """The fields of the limits."""
+        return [self[name] for name in NAMES]
 
     def limits_given(self) -> bool:
-        """Whether any of :meth:`limit_fields` has a value or an error."""
-        return any(field.value() or field.errors for field in self.limit_fields())
+        """Whether a limit, or what follows a usage limit, has a value or an error."""
+        fields = [*self.limit_fields(), self["on_usage_limit"]]
+        return any(field.value() or field.errors for field in fields)
 
     def clean_task(self) -> str:
         """Line ends as the task's author typed them: browsers send CRLF for each."""

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sessions_app import claims, db, presentation, queries, services
 from sessions_app.clock import wire_time
-from sessions_app.lifecycle import EventKind
+from sessions_app.lifecycle import EventKind, Reason
 from sessions_app.models import AgentSession, SessionEvent
 
 #: The list shows one line of a task; longer values are cut in its frames (``"cut": true``).
@@ -171,6 +171,7 @@ def page_json(session: AgentSession) -> dict[str, Any]:
         "ending": presentation.ending(session) if finished else "",
         "evidence": presentation.evidence(session) if finished else "",
         "actions": presentation.actions(session, waits=full["waiting"] is not None),
+        "usage_note": session.usage_detail if session.reason != Reason.USAGE_LIMITED else "",
         "log_note": presentation.log_note(session),
         "metadata_text": presentation.metadata_text(session.metadata),
         "retries": _retries(session.id) if finished else [],

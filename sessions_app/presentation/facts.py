@@ -30,7 +30,15 @@ def limit_words(limits: Limits, name: str) -> str:
         return ""
     if name in ("run_time", "idle_time"):
         return units.duration_words(value)
-    return units.size_words(value)
+    return _size_words(value)
+
+
+def _size_words(count: int) -> str:
+    """Exact where the limit is a round figure: ``200 MB``, not ``200.0 MB``."""
+    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= length:
+            return f"{count / length:.4g} {unit}"
+    return units.size_words(count)
 
 
 def limits_in_force(session: AgentSession) -> list[str]:
@@ -41,7 +49,7 @@ def limits_in_force(session: AgentSession) -> list[str]:
 
 
 def _limits(session: AgentSession) -> Limits:
-    return Limits(**{name: session.limits.get(name) for name in NAMES})
+    return Limits.stored(session.limits)
 
 
 def idle_limit(session: AgentSession) -> str:

@@ -19,11 +19,7 @@ export class Facts {
   }
 
   show(session) {
-    this.showFacts({
-      ...session,
-      usage: session.usage_limit?.detail,
-      resets: session.usage_limit?.resets,
-    });
+    this.showFacts({ ...session, resets: session.usage_limit?.resets });
     setClock(this.at("duration"), session);
     this.showArguments(session.args);
     this.showMetadata(session.metadata_text);

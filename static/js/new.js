@@ -9,9 +9,9 @@ function showDefaults() {
   for (const [name, words] of Object.entries(defaults[profile.value] ?? {})) {
     const field = document.querySelector(`[name="${name}"]`);
     if (field.tagName === "SELECT") {
-      field.options[0].text = `as the profile says: ${words}`;
+      field.options[0].text = `default: ${words}`;
     } else {
-      field.placeholder = words;
+      field.placeholder = `default: ${words}`;
     }
   }
 }

@@ -17,7 +17,7 @@ const clockFormat = new Intl.DateTimeFormat(undefined, {
 });
 
 const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 
 /** The server's time in milliseconds since 1970. */
 export function now() {
@@ -47,7 +47,7 @@ export function duration(milliseconds) {
   return `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
 }
 
-/** "14:00", or "23 Nov 2026 14:00" where it is another day's. */
+/** "14:00" or "2:00 PM", with the date before it where it is another day's. */
 export function when(moment) {
   const day = dayFormat.format(moment);
   const time = minuteFormat.format(moment);
