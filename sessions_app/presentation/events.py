@@ -75,4 +75,5 @@ def _text(event: SessionEvent) -> str:
 def _retried(said: dict[str, Any]) -> str:
     if "session" in said:
         return f"Tried again as {str(said['session'])[:8]}"
-    return str(said.get("why", "Tried again")).capitalize()
+    why = str(said.get("why", "tried again"))
+    return why[:1].upper() + why[1:]

@@ -130,6 +130,31 @@ async def test_places_in_the_queue_are_told_to_those_who_watch(server: Server) -
                 pass
 
 
+async def test_a_hold_and_its_end_are_told_to_the_list(site: Installation, server: Server) -> None:
+    held = await call(create, server, profile="sample", args=QUIET)
+    hold = (
+        "from sessions_app import admission; from datetime import *; import uuid\n"
+        "until = datetime.now(UTC) + timedelta(hours=1)\n"
+        f"admission.hold('sample', until, 'said so', uuid.UUID('{held}'))"
+    )
+    async with view(server, "/ws/sessions") as viewer:
+        assert (await viewer.frame("queue"))["holds"] == []
+        assert (await call(site.manage, "shell", "-v0", "-c", hold)).returncode == 0
+        [told] = (await viewer.frame("queue"))["holds"]
+        assert (told["profile"], told["detail"], told["session"]) == ("sample", "said so", held)
+
+        await viewer.send({"watch": [held]})
+        await call(server.request, "POST", f"/api/v1/sessions/{held}/start", {})
+        while (place := (await viewer.frame("waiting"))["waiting"][held]) is None:
+            pass
+        assert place["until"] == told["until"]
+
+        assert (await call(site.hive, "unhold", "sample")).returncode == 0
+
+        assert (await viewer.frame("queue"))["holds"] == []
+    await call(server.request, "POST", f"/api/v1/sessions/{held}/stop", {})
+
+
 @pytest.fixture
 def site(site: Installation) -> Installation:
     """An installation with one slot."""

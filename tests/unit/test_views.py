@@ -12,6 +12,7 @@ from sessions_app.conf import Conf
 from sessions_app.errors import Unavailable
 from sessions_app.models import AgentSession
 from sessions_app.views.session import PLAIN_LOG_LINES
+from tests.unit.pages import text_of
 
 pytestmark = pytest.mark.usefixtures("conf")
 
@@ -19,10 +20,6 @@ pytestmark = pytest.mark.usefixtures("conf")
 @pytest.fixture(autouse=True)
 def _rows(db: None) -> None:
     """A database."""
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def test_the_list_is_rendered_with_the_cursor_of_before_its_rows(client: Client) -> None:
