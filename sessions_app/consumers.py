@@ -82,7 +82,9 @@ class SessionsConsumer(Viewer):
             for frame in frames:
                 await self._window.room(len(frame))
                 await self.send(text_data=frame)
-                self._window.sent(update.cursor, len(frame))
+                # A page acknowledges what a frame carries: all but the last have the old cursor.
+                carried = update.cursor if cursor is None or frame is frames[-1] else cursor
+                self._window.sent(carried, len(frame))
             moved, cursor = cursor != update.cursor, update.cursor
             await self._tell_queue(update)
             await asyncio.sleep(PAUSE)
