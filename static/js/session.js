@@ -20,6 +20,9 @@ const EMPTY_LOG = {
   running: "Nothing yet: the run has not written anything.",
 };
 
+// Buttons that take each other's place.
+const OPPOSITE = { pause: "resume", resume: "pause", pin: "unpin", unpin: "pin" };
+
 function capitalised(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
@@ -118,10 +121,12 @@ class SessionPage {
     }
     this.at("stop").hidden = !actions.includes("stop");
     if (this.at("stop").hidden) document.getElementById("stop-confirm").hidePopover?.();
-    if (focused?.closest("[hidden]")) {
-      const next = [...place.querySelectorAll("button")].find((b) => !b.closest("[hidden]"));
-      (next ?? this.root.querySelector("h1")).focus();
-    }
+    const gone = focused?.closest("[hidden]");
+    if (!gone) return;
+    const shown = [...place.querySelectorAll("button")].filter((b) => !b.closest("[hidden]"));
+    const opposite = place.querySelector(`[data-action=${OPPOSITE[gone.dataset.action]}] button`);
+    const next = shown.includes(opposite) ? opposite : shown[0];
+    (next ?? this.root.querySelector("h1")).focus();
   }
 
   showTitle() {
