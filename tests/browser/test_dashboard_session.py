@@ -116,7 +116,7 @@ def test_waiting_and_its_reason_are_shown(page: Page, site: Installation) -> Non
     until_status(server, first, "running")
     second = create(server, "waits", *QUIET)
     open_session(page, server, second)
-    expect(page.locator("[data-banner=waiting]")).to_have_text(
+    expect(page.locator("[data-banner=waiting] [data-summary]")).to_have_text(
         "Place 1 in the queue: all 1 slots are taken"
     )
 
