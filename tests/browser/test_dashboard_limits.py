@@ -79,6 +79,26 @@ def test_a_stall_is_told_and_goes_away_by_itself(
     shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop?wait=20", {})
 
 
+def test_what_a_limit_has_taken_from_the_log_is_said_beside_it(
+    page: Page, shared_server: Server
+) -> None:
+    lines = ("--lines", "20000", "--seconds", "3", "--exit")
+    limits = {"log_size": "100kB"}
+    session_id = create(shared_server, "talks a lot", *lines, limits=limits, start=False)
+    open_session(page, shared_server, session_id)
+    expect(page.locator("[data-log-note]")).to_be_hidden()
+
+    shared_server.request("POST", f"/api/v1/sessions/{session_id}/start", {})
+
+    expect(page.locator("[data-log-note]")).to_contain_text(
+        "from the middle of the log were removed", timeout=15_000
+    )
+
+    expect(page.locator("[data-log-note]")).to_contain_text("to keep it within 100 kB")
+    expect(page.locator("[data-events]")).to_contain_text("Log at its limit")
+    shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop?wait=20", {})
+
+
 def test_a_held_profile_is_shown_above_the_list_until_the_hold_is_lifted(
     page: Page, shared_server: Server
 ) -> None:
