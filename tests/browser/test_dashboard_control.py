@@ -96,6 +96,7 @@ def test_a_paused_session_is_one_in_the_list_too(
 
     shared_server.request("POST", f"/api/v1/sessions/{running}/pause", {})
 
+    expect(row.locator("[data-mark=paused]")).to_be_visible()
     expect(row.locator("[data-mark=paused]")).to_have_text("paused")
     expect(row.locator("[data-badge]")).to_have_text("running")
 
@@ -176,6 +177,7 @@ def test_a_session_is_pinned_and_unpinned(page: Page, shared_server: Server) -> 
     expect(page.locator(".state [data-mark=pinned]")).to_be_visible()
     expect(page.get_by_role("button", name="Unpin")).to_be_focused()
     mark = other.locator(f'tr[data-id="{session_id}"] [data-mark=pinned]')
+    expect(mark).to_be_visible()
     expect(mark).to_have_text("pinned")
     page.get_by_role("button", name="Unpin").click()
     expect(page.locator(".state [data-mark=pinned]")).to_be_hidden()

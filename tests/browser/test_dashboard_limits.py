@@ -67,7 +67,8 @@ def test_a_stall_is_told_and_goes_away_by_itself(
     notice = page.locator("[data-banner=stalled]")
     expect(notice).to_contain_text("neither written nor used the processor", timeout=10_000)
     expect(notice).to_be_visible(timeout=10_000)
-    expect(mark).to_contain_text("stalled", timeout=10_000)
+    expect(mark).to_be_visible(timeout=10_000)
+    expect(mark).to_contain_text("stalled")
     expect(notice).to_contain_text("It has no idle limit, so it is left alone")
 
     def says_something() -> bool:
@@ -90,10 +91,10 @@ def test_what_a_limit_has_taken_from_the_log_is_said_beside_it(
 
     shared_server.request("POST", f"/api/v1/sessions/{session_id}/start", {})
 
+    expect(page.locator("[data-log-note]")).to_be_visible(timeout=15_000)
     expect(page.locator("[data-log-note]")).to_contain_text(
-        "from the middle of the log were removed", timeout=15_000
+        "from the middle of the log were removed"
     )
-
     expect(page.locator("[data-log-note]")).to_contain_text("to keep it within 100 kB")
     expect(page.locator("[data-events]")).to_contain_text("Log at its limit")
     shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop?wait=20", {})
@@ -117,6 +118,7 @@ def test_a_held_profile_is_shown_above_the_list_until_the_hold_is_lifted(
     waiting = create(shared_server, "waits for the reset", profile="metered")
     row = page.locator(f'tr[data-id="{waiting}"]')
     expect(row).to_contain_text("the usage limit of profile metered was reached")
+    expect(row.locator("[data-mark=until]")).to_be_visible()
     expect(row.locator("[data-mark=until]")).to_contain_text("until")
     expect(row).not_to_contain_text("held until")
     details = page.context.new_page()

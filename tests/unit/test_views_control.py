@@ -153,6 +153,16 @@ def test_only_what_the_reader_has_changed_is_changed(client: Client) -> None:
     assert changes_of(session) == ["metadata", "priority"]
 
 
+def test_a_priority_that_somebody_else_has_changed_stays(client: Client) -> None:
+    session = services.create("t", metadata={"k": 1})
+    control.update(session.id, priority="high")
+
+    client.post(f"/sessions/{session.id}/update", {**FORM, "metadata": '{"k": 2}'})
+
+    session.refresh_from_db()
+    assert (session.priority_word, session.metadata) == ("high", {"k": 2})
+
+
 def test_a_form_that_changes_nothing_leaves_no_trace(client: Client) -> None:
     session = services.create("t", metadata={"k": 1})
 
