@@ -54,4 +54,6 @@ def _read(found: Any, request: HttpRequest) -> HttpResponse:
     del response["Content-Type"]
     for name, value in answer.headers:
         response[name] = value
+    if answer.file is not None:  # an upgrade may have changed the file since we started
+        response["Content-Length"] = str(len(content))
     return response

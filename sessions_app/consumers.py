@@ -37,9 +37,10 @@ MAX_WATCHED = 300
 class SessionsConsumer(Viewer):
     """``/ws/sessions?since=CURSOR``: every change of any session, for the list.
 
-    Sends ``changes`` and ``reset`` (see :func:`sessions_app.live.list_update`), and ``waiting``
-    (``{id: {place, reason} or null}``) for the sessions named by ``{"watch": [ids]}``. The page
-    acknowledges frames by their cursor.
+    Sends ``changes`` and ``reset`` (see :func:`sessions_app.live.list_update`), ``queue`` with what
+    keeps sessions from starting (see :func:`sessions_app.queries.obstacles`), and ``waiting``
+    (``{id: {place, reason, until} or null}``) for the sessions named by ``{"watch": [ids]}``. The
+    page acknowledges frames by their cursor.
     """
 
     groups: ClassVar[list[str]] = [publish.ALL_SESSIONS]
@@ -48,6 +49,7 @@ class SessionsConsumer(Viewer):
         super().__init__()
         self._queue: dict[str, dict[str, Any]] | None = None
         self._watched: dict[str, object] = {}
+        self._obstacles: dict[str, Any] | None = None
 
     async def open(self, query: dict[str, int]) -> None:
         """Tell everything after ``since``; without it, that the page has to be read afresh."""
@@ -80,14 +82,29 @@ class SessionsConsumer(Viewer):
             for frame in frames:
                 await self._window.room(len(frame))
                 await self.send(text_data=frame)
-                self._window.sent(update.cursor, len(frame))
+                # A page acknowledges what a frame carries: all but the last have the old cursor.
+                carried = update.cursor if cursor is None or frame is frames[-1] else cursor
+                self._window.sent(carried, len(frame))
             moved, cursor = cursor != update.cursor, update.cursor
-            if update.queue is not None:
-                self._queue = update.queue
-                await self._tell_places()
+            await self._tell_queue(update)
             await asyncio.sleep(PAUSE)
             if not moved:
                 await self.rest(REREAD)
+
+    async def _tell_queue(self, update: live.Update) -> None:
+        """What keeps sessions from starting, and what else that changes for those who wait."""
+        queue = update.queue
+        if update.obstacles is not None and update.obstacles != self._obstacles:
+            if queue is None:
+                try:
+                    queue = await db.call(live.queue)
+                except DatabaseError:  # not told yet, so it is looked at again
+                    return
+            await self.tell({"type": "queue", **update.obstacles})
+            self._obstacles = update.obstacles
+        if queue is not None:
+            self._queue = queue
+            await self._tell_places()
 
     async def _tell_places(self) -> None:
         if self._queue is None:

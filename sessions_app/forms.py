@@ -1,24 +1,35 @@
-"""The form that creates a session; what may be entered is said by sessions_app.validation."""
+"""The forms that create and change a session; sessions_app.validation says what may be entered."""
 
+import json
 import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django import forms
 
-from sessions_app import validation
-from sessions_app.conf import current
+from sessions_app import presentation, validation
+from sessions_app.conf import Conf, current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Priority
-from sessions_app.profiles import DEFAULT_PROFILE, SAMPLE_PROFILE
+from sessions_app.limits import NAMES, Limits
+from sessions_app.models import AgentSession
+from sessions_app.profiles import DEFAULT_PROFILE, SAMPLE_PROFILE, CommandProfile
 
 T = TypeVar("T")
 
 _PROFILE_NOTES = {SAMPLE_PROFILE: " (a harmless demonstration)", DEFAULT_PROFILE: " (default)"}
+_PRIORITIES = [(priority.word, priority.word) for priority in Priority]
+_PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+_LIMIT_HELP = {
+    "run_time": "Stop it after so long, pauses left out: 90s, 15m, 2h, 1d.",
+    "idle_time": "Stop it when it has neither written nor used the processor for so long.",
+    "log_size": "Keep its log within so much disk: 500MB. The middle goes, the run goes on.",
+    "memory": "Stop it when its processes use more: 2GB.",
+}
 
 
 class NewSessionForm(forms.Form):
-    """Task, priority, metadata, arguments, profile, and whether to start at once.
+    """Task, priority, metadata, arguments, profile, limits, and whether to start at once.
 
     ``cleaned_data`` has values as :func:`sessions_app.services.create` takes them. Lengths and
     characters are left to the validation that every caller shares, so that all get one answer.
@@ -32,7 +43,7 @@ class NewSessionForm(forms.Form):
         help_text="What the hive is to work on. It reaches the command as one argument, as it is.",
     )
     priority = forms.ChoiceField(
-        choices=[(priority.word, priority.word) for priority in Priority],
+        choices=_PRIORITIES,
         initial=Priority.MEDIUM.word,
         label="Priority",
         help_text="Which waiting session runs first.",
@@ -43,9 +54,7 @@ class NewSessionForm(forms.Form):
         strip=False,
         label="Extra arguments",
         help_text="As on a command line, with quotes where needed: --max-workers 8",
-        widget=forms.TextInput(
-            attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
-        ),
+        widget=forms.TextInput(attrs=_PLAIN),
     )
     metadata = forms.CharField(
         required=False,
@@ -54,19 +63,43 @@ class NewSessionForm(forms.Form):
         help_text='A JSON object that is kept with the session: {"project": "demo"}',
         widget=forms.Textarea(attrs={"rows": 3, "autocapitalize": "off", "spellcheck": "false"}),
     )
+    on_usage_limit = forms.ChoiceField(
+        required=False,
+        label="When the account’s usage limit is reached",
+        choices=[("", "as its profile says"), *presentation.ON_USAGE_LIMIT.items()],
+    )
     start = forms.BooleanField(required=False, initial=True, label="Start now")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        conf = current()
         profile = self.fields["profile"]
         assert isinstance(profile, forms.ChoiceField)  # noqa: S101 - for the type checker
-        profile.choices = [
-            (name, name + _PROFILE_NOTES.get(name, "")) for name in current().profiles
-        ]
+        profile.choices = [(name, name + _PROFILE_NOTES.get(name, "")) for name in conf.profiles]
         profile.initial = DEFAULT_PROFILE
-        for name in ("task", "args", "metadata"):
+        # What holds where a field is left empty, by profile: static/js/new.js shows it.
+        defaults = {name: _defaults(conf, command) for name, command in conf.profiles.items()}
+        profile.widget.attrs["data-defaults"] = json.dumps(defaults)
+        for name in NAMES:
+            self.fields[name] = forms.CharField(
+                required=False,
+                label=presentation.limit_label(name).capitalize(),
+                help_text=_LIMIT_HELP[name],
+                max_length=40,
+                widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "as its profile says"}),
+            )
+        for name in ("task", "args", "metadata", *NAMES):
             # Django's own check of NUL bytes has other words than ours.
             self.fields[name].validators = []
+
+    def limit_fields(self) -> list[forms.BoundField]:
+        """The fields of the limits."""
+        return [self[name] for name in NAMES]
+
+    def limits_given(self) -> bool:
+        """Whether a limit, or what follows a usage limit, has a value or an error."""
+        fields = [*self.limit_fields(), self["on_usage_limit"]]
+        return any(field.value() or field.errors for field in fields)
 
     def clean_task(self) -> str:
         """Line ends as the task's author typed them: browsers send CRLF for each."""
@@ -85,6 +118,71 @@ class NewSessionForm(forms.Form):
                 f"the arguments cannot be split: {str(error).lower()}"
             ) from None
         return _checked(validation.args, words)
+
+    def clean(self) -> dict[str, Any]:
+        """The limits that were given, in one mapping; a mistake is told beside its field."""
+        limits: dict[str, str] = {}
+        for name in NAMES:
+            text = self.cleaned_data.pop(name, "")
+            if not text:
+                continue
+            try:
+                Limits().with_overrides({name: text})
+            except Invalid as error:
+                self.add_error(name, error.detail)
+            else:
+                limits[name] = text
+        self.cleaned_data["limits"] = limits
+        return self.cleaned_data
+
+
+def _defaults(conf: Conf, command: CommandProfile) -> dict[str, str]:
+    limits = conf.limits_of(command)
+    words = {name: presentation.limit_words(limits, name) or "no limit" for name in NAMES}
+    return {**words, "on_usage_limit": presentation.ON_USAGE_LIMIT[command.on_usage_limit]}
+
+
+class UpdateForm(forms.Form):
+    """Priority and metadata of a session that waits.
+
+    What it had when the page was made is sent along, so that only what the reader has changed is
+    changed, whatever others did meanwhile.
+    """
+
+    priority = forms.ChoiceField(choices=_PRIORITIES, label="Priority", show_hidden_initial=True)
+    metadata = forms.CharField(
+        required=False,
+        strip=False,
+        label="Metadata",
+        help_text="A JSON object, or nothing.",
+        widget=forms.Textarea(attrs={"rows": 4, "autocapitalize": "off", "spellcheck": "false"}),
+        show_hidden_initial=True,
+    )
+
+    def __init__(self, session: AgentSession, data: Any = None) -> None:
+        initial = {
+            "priority": session.priority_word,
+            "metadata": presentation.metadata_text(session.metadata),
+        }
+        super().__init__(data, initial=initial, auto_id="change_%s")
+        self.fields["metadata"].validators = []
+
+    def clean_metadata(self) -> dict[str, Any] | None:
+        """A JSON object, or nothing."""
+        return _checked(validation.metadata_text, self.cleaned_data["metadata"])
+
+    def changes(self) -> dict[str, Any]:
+        """What is to be changed, as :func:`sessions_app.control.update` takes it."""
+        changed = {name: self.cleaned_data[name] for name in self.changed_data}
+        if "metadata" in changed and changed["metadata"] == self._metadata_before():
+            del changed["metadata"]  # written in another way, or with other line ends
+        return changed
+
+    def _metadata_before(self) -> object:
+        try:
+            return validation.metadata_text(self.data.get("initial-metadata", ""))
+        except Invalid:
+            return ...
 
 
 def _checked(check: Callable[[Any], T], value: object) -> T:

@@ -8,6 +8,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sessions_app import claims, db, presentation, queries, services
+from sessions_app.clock import wire_time
+from sessions_app.lifecycle import EventKind, Reason
 from sessions_app.models import AgentSession, SessionEvent
 
 #: The list shows one line of a task; longer values are cut in its frames (``"cut": true``).
@@ -28,12 +30,14 @@ class Update:
     Attributes:
         cursor: what it knows afterwards.
         frames: the frames to send, in order; empty when nothing changed.
-        queue: everybody who waits and why; None when that cannot have changed.
+        queue: everybody who waits and why; None when no session has changed.
+        obstacles: what keeps sessions from starting (queries.obstacles); it changes by itself.
     """
 
     cursor: int
     frames: tuple[str, ...] = ()
     queue: dict[str, dict[str, Any]] | None = None
+    obstacles: dict[str, Any] | None = None
 
 
 def encode(message: dict[str, Any]) -> str:
@@ -53,19 +57,20 @@ def list_update(since: int | None) -> Update:
     the page has to be read afresh. When changes take several frames, all but the last carry the
     old cursor: a viewer that gets only some of them asks for all of them again.
     """
+    obstacles = queries.obstacles()
     if since is None:
         cursor = queries.latest_event()
-        return Update(cursor, (_reset(cursor),), _queue())
+        return Update(cursor, (_reset(cursor),), queue(), obstacles)
     changes = queries.changes_after(since)
     if not changes.complete:
-        return Update(changes.cursor, (_reset(changes.cursor),), _queue())
+        return Update(changes.cursor, (_reset(changes.cursor),), queue(), obstacles)
     if changes.cursor == since:
-        return Update(since)
+        return Update(since, obstacles=obstacles)
     *parts, last = _parts(changes.sessions)
     removed = [str(session_id) for session_id in changes.removed]
     frames = [_changes(since, part, []) for part in parts]
     frames.append(_changes(changes.cursor, last, removed))
-    return Update(changes.cursor, tuple(frames), _queue())
+    return Update(changes.cursor, tuple(frames), queue(), obstacles)
 
 
 def _changes(cursor: int, sessions: list[dict[str, Any]], removed: list[str]) -> str:
@@ -84,12 +89,14 @@ def _reset(cursor: int) -> str:
     return encode({"type": "reset", "cursor": cursor, "counts": queries.counts()})
 
 
-def _queue() -> dict[str, dict[str, Any]]:
+def queue() -> dict[str, dict[str, Any]]:
+    """Everybody who waits, by id: ``{place, reason, until}`` and the words for it."""
     return {
         str(session_id): {
-            "place": waiting.place,
-            "reason": waiting.reason,
-            "summary": presentation.why_waiting(waiting.place, waiting.reason),
+            **waiting.as_json(),
+            "summary": presentation.why_waiting(
+                waiting.place, waiting.reason, wire_time(waiting.until)
+            ),
         }
         for session_id, waiting in claims.all_waiting().items()
     }
@@ -113,6 +120,7 @@ def _words(session: AgentSession, full: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": presentation.title(session.task),
         "summary": presentation.summary(session, full["waiting"]),
+        "marks": presentation.marks(session, full["waiting"]),
         "cursor": queries.cursor_of(session),
     }
 
@@ -151,16 +159,30 @@ def session_update(session_id: uuid.UUID, since: int) -> SessionUpdate:
 
 
 def page_json(session: AgentSession) -> dict[str, Any]:
-    """``full_json`` and the words for it."""
+    """``full_json`` and what a page says of it: words, what can be done, other tries.
+
+    ``metadata_text`` is there because a browser would round its large numbers.
+    """
     full = queries.full_json(session)
-    ending = presentation.ending(session) if session.finished else ""
+    finished = session.finished
     return {
         **full,
         **_words(session, full),
-        "ending": ending,
-        "evidence": presentation.evidence(session) if session.finished else "",
-        "stopping": bool(session.verdict) and not session.finished,
+        "ending": presentation.ending(session) if finished else "",
+        "evidence": presentation.evidence(session) if finished else "",
+        "actions": presentation.actions(session, waits=full["waiting"] is not None),
+        "usage_note": session.usage_detail if session.reason != Reason.USAGE_LIMITED else "",
+        "log_note": presentation.log_note(session),
+        "metadata_text": presentation.metadata_text(session.metadata),
+        "retries": _retries(session.id) if finished else [],
     }
+
+
+def _retries(session_id: uuid.UUID) -> list[str]:
+    """The sessions that are further tries of one, the first one first."""
+    events = SessionEvent.objects.filter(session_id=session_id, kind=EventKind.RETRIED)
+    told = [event.data.get("session") for event in events if isinstance(event.data, dict)]
+    return [str(item) for item in told if item]
 
 
 class Feed:

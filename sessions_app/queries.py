@@ -138,8 +138,8 @@ def counts() -> dict[str, int]:
 def queue_json() -> dict[str, Any]:
     """Slots, what waits and what keeps the next session from starting.
 
-    ``{"slots", "taken", "waiting", "next", "holds": [{"profile", "until", "reason", "session"}]}``;
-    ``next`` is empty when nothing waits.
+    ``{"slots", "taken", "waiting", "next"}`` and :func:`obstacles`; ``next`` is empty when nothing
+    waits.
     """
     waiting = claims.all_waiting()
     return {
@@ -147,11 +147,24 @@ def queue_json() -> dict[str, Any]:
         "taken": admission.slots_taken(),
         "waiting": len(waiting),
         "next": next(iter(waiting.values())).reason if waiting else "",
+        **obstacles(),
+    }
+
+
+def obstacles() -> dict[str, Any]:
+    """What keeps sessions from starting even where a slot is free; cheap.
+
+    ``{"brake", "holds": [{"profile", "until", "reason", "detail", "session"}]}``; ``brake`` says
+    what the machine lacks, and is empty when it lacks nothing.
+    """
+    return {
+        "brake": admission.brake(current()),
         "holds": [
             {
                 "profile": hold.profile,
                 "until": wire_time(hold.until),
                 "reason": hold.reason,
+                "detail": hold.detail,
                 "session": str(hold.session_id),
             }
             for hold in admission.holds()

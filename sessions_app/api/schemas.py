@@ -198,6 +198,7 @@ class Held(Schema):
     profile: str
     until: str
     reason: str
+    detail: str = Field(description="what the output said of the limit")
     session: str = Field(description="the session that ran into the limit")
 
 
@@ -208,6 +209,7 @@ class Queue(Schema):
     taken: int
     waiting: int
     next: str = Field(description="why the next session does not start; empty when none waits")
+    brake: str = Field(description="what the machine lacks to start any; empty when nothing")
     holds: list[Held]
 
 

@@ -123,8 +123,14 @@ class OutcomeScanner:
             yield from self._usage_in(line, end)
 
     def _usage_in(self, line: str, end: int) -> Iterator[UsageNotice]:
-        if any(rule.pattern.search(line) for rule in self._usage_lines):
+        # Other than a LineRule, these match a part of a line: an echo may stand behind a label.
+        if not self._tells_of_usage(line):
+            return
+        if not any(echo in line for echo in self._echoes if self._tells_of_usage(echo)):
             yield UsageNotice(True, line[:500], usage.reset_time(line), end)
+
+    def _tells_of_usage(self, text: str) -> bool:
+        return any(rule.pattern.search(text) for rule in self._usage_lines)
 
     def _look_at_json(self, line: str, end: int) -> Iterator[Finding]:
         try:

@@ -1,11 +1,13 @@
 // The list of sessions, kept up to date: rows change in place, come and go as their sessions do.
 
+import { setUpActions } from "./actions.js";
 import { Connection } from "./connection.js";
 import { Filters } from "./filters.js";
 import "./page.js";
 import { Painter } from "./painter.js";
 import { Rows } from "./rows.js";
 import { LiveSocket } from "./socket.js";
+import { Strip } from "./strip.js";
 import { refresh as refreshTimes } from "./time.js";
 
 // Rows do not move under a pointer that moved this recently (milliseconds).
@@ -19,6 +21,7 @@ class List {
     const template = document.querySelector("[data-row-template]");
     this.rows = new Rows(element.querySelector("[data-rows]"), template);
     this.filters = new Filters(element.dataset);
+    this.strip = new Strip(document.querySelector("[data-strip]"));
     this.cursor = Number(element.dataset.eventCursor);
     this.nextCursor = element.dataset.nextCursor;
     this.pageSize = Number(element.dataset.pageSize);
@@ -54,6 +57,7 @@ class List {
       this.socket.send({ ack: message.cursor });
     }
     if (message.type === "reset") this.refetch();
+    if (message.type === "queue") this.strip.show(message);
     if (message.type === "changes" || message.type === "waiting" || message.type === "reset") {
       this.frames.push(message);
       this.sinceRefetch?.push(message);
@@ -68,7 +72,7 @@ class List {
       for (const session of frame.sessions ?? []) this.place(session);
       for (const id of frame.removed ?? []) this.drop(id);
       for (const [id, waiting] of Object.entries(frame.waiting ?? {})) {
-        if (waiting) this.rows.explain(id, waiting.summary);
+        if (waiting) this.rows.explain(id, waiting);
       }
     }
     const steady = performance.now() - this.pointerMoved > STEADY;
@@ -213,5 +217,6 @@ class List {
 }
 
 // An address that could not be understood shows what is wrong with it, and no list.
+setUpActions();
 const place = document.querySelector("[data-list]");
 if (place) new List(place);

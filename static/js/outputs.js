@@ -45,7 +45,7 @@ export class Outputs {
     const number = `${files.length}${truncated ? " or more" : ""}`;
     this.count.textContent = files.length ? `${number}, ${size(total)}` : "";
     const more = files.length - SHOWN;
-    this.note.textContent = files.length ? "" : this.live ? "None yet." : "None.";
+    this.note.textContent = files.length ? "" : this.live ? "None yet." : this.note.dataset.none;
     if (more > 0) this.note.textContent = `${more} more are not shown.`;
     this.list.replaceChildren(
       ...files.slice(0, SHOWN).map((file) => {

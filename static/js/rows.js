@@ -1,6 +1,7 @@
 // The rows of the list: filled from sessions as the websocket sends them, kept in order.
 
-import { refresh, setMoment } from "./time.js";
+import { showMarks } from "./marks.js";
+import { refresh, setClock, setMoment } from "./time.js";
 
 /** What a row is ordered by, newest greatest: time of creation, then id, out of its cursor. */
 export function keyOf(cursor) {
@@ -83,10 +84,13 @@ export class Rows {
     return surplus.length > 0;
   }
 
-  /** Show why a session waits. */
-  explain(id, summary) {
+  /** Show why a session waits, and until when. */
+  explain(id, { summary, until }) {
     const row = this.byId.get(id);
-    if (row) setText(row.querySelector("[data-summary]"), summary);
+    if (!row) return;
+    setText(row.querySelector("[data-summary]"), summary);
+    showMarks(row, { until: until ?? "" });
+    refresh(row);
   }
 }
 
@@ -109,7 +113,7 @@ function fill(row, session) {
   setText(at("priority-word"), session.priority);
   setMoment(at("created"), session.created);
   setMoment(at("updated"), session.updated);
-  at("duration").dataset.from = session.started ?? "";
-  at("duration").dataset.to = session.ended ?? "";
+  showMarks(row, session.marks);
+  setClock(at("duration"), session);
   refresh(row);
 }

@@ -1,11 +1,15 @@
 // The page of one session, kept up to date: state, facts, timeline, log, output files.
 
+import { setUpActions } from "./actions.js";
+import { ChangeForm } from "./change.js";
 import { Connection } from "./connection.js";
+import { Facts } from "./facts.js";
 import { LogView } from "./logview.js";
 import { Outputs } from "./outputs.js";
-import { toast } from "./page.js";
+import { showMarks } from "./marks.js";
+import "./page.js";
 import { LiveSocket } from "./socket.js";
-import { refresh as refreshTimes, setMoment } from "./time.js";
+import { refresh as refreshTimes } from "./time.js";
 
 // The log opens with its last bytes.
 const TAIL = 64 * 1024;
@@ -16,16 +20,11 @@ const EMPTY_LOG = {
   running: "Nothing yet: the run has not written anything.",
 };
 
+// Buttons that take each other's place.
+const OPPOSITE = { pause: "resume", resume: "pause", pin: "unpin", unpin: "pin" };
+
 function capitalised(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-async function problemOf(response) {
-  try {
-    return (await response.json()).detail;
-  } catch {
-    return `The server refused this (${response.status}). Reload the page and try again.`;
-  }
 }
 
 class SessionPage {
@@ -34,15 +33,16 @@ class SessionPage {
     this.id = root.dataset.session;
     this.title = root.dataset.title;
     this.status = root.dataset.status;
+    this.word = this.at("mark=paused").hidden ? this.status : "paused";
+    this.facts = new Facts(root);
+    this.change = new ChangeForm(this.at("change"));
     this.event = Number(root.dataset.eventCursor);
     this.log = new LogView(root);
-    this.log.explainEmptiness(EMPTY_LOG[this.status] ?? "Nothing was written.");
+    this.explainEmptyLog(this.at("log-note").textContent);
     this.outputs = new Outputs(root, this.id);
     this.outputs.keep(!FINISHED.includes(this.status));
-    for (const form of root.querySelectorAll("[data-action]")) {
-      form.addEventListener("submit", (event) => this.act(event, form));
-    }
-    this.connection = new Connection(() => this.status);
+    setUpActions();
+    this.connection = new Connection(() => this.word);
     this.showTitle();
     this.socket = new LiveSocket(() => this.path(), {
       text: (message) => this.take(message),
@@ -79,107 +79,67 @@ class SessionPage {
     const finished = FINISHED.includes(session.status);
     const changed = session.status !== this.status;
     this.status = this.root.dataset.status = session.status;
+    this.word = session.marks.paused ? "paused" : session.status;
     const badge = this.at("badge");
     badge.className = `badge large is-${session.status}`;
-    badge.textContent = session.status;
-    this.showBanners(session);
-    this.at("action=start").hidden = session.status !== "created";
-    this.at("stop").hidden = finished || session.stopping;
-    if (this.at("stop").hidden) document.getElementById("stop-confirm").hidePopover?.();
-    this.showFacts(session, finished);
-    this.showArguments(session.args);
-    for (const event of events) this.showEvent(event);
-    this.log.explainEmptiness(EMPTY_LOG[session.status] ?? "Nothing was written.");
+    if (badge.textContent !== session.status) badge.textContent = session.status;
+    showMarks(this.root, session.marks);
+    this.showBanners(session, finished);
+    this.showActions(session.actions);
+    this.change.show(session);
+    this.facts.show({ ...session, ending: finished ? session.ending : "" });
+    for (const event of events) {
+      this.event = Math.max(this.event, event.id);
+      this.facts.showEvent(event);
+    }
+    this.explainEmptyLog(session.log_note);
     if (session.status === "running") this.log.grow();
     if (changed) this.outputs.keep(!finished);
     this.showTitle();
     refreshTimes(this.root);
   }
 
-  showBanners(session) {
-    const failed = this.at("banner=failed");
-    failed.hidden = session.status !== "failed";
+  explainEmptyLog(note) {
+    this.log.explainEmptiness(note || (EMPTY_LOG[this.status] ?? "Nothing was written."));
+  }
+
+  showBanners(session, finished) {
+    this.at("banner=failed").hidden = session.status !== "failed";
     this.at("ending").textContent = session.ending;
     this.at("evidence").textContent = session.evidence;
     this.at("evidence").hidden = !session.evidence;
-    const finished = FINISHED.includes(session.status);
     this.at("banner=waiting").hidden = finished || !session.summary;
     this.at("summary").textContent = capitalised(session.summary);
   }
 
-  showFacts(session, finished) {
-    const facts = { ...session, ending: finished ? session.ending : "" };
-    for (const element of this.root.querySelectorAll("[data-fact]")) {
-      const value = facts[element.dataset.fact] ?? "";
-      const row = element.closest("[data-fact-row]");
-      if (row) row.hidden = value === "";
-      if (element.tagName === "TIME") setMoment(element, value);
-      else element.textContent = value;
+  /** Show what can be asked for; the keyboard stays where the buttons are. */
+  showActions(actions) {
+    const place = this.at("actions");
+    const focused = place.contains(document.activeElement) ? document.activeElement : null;
+    for (const form of place.querySelectorAll("[data-action]")) {
+      form.hidden = !actions.includes(form.dataset.action);
     }
-    const clock = this.at("duration");
-    clock.dataset.from = session.started ?? "";
-    clock.dataset.to = session.ended ?? "";
-  }
-
-  showArguments(values) {
-    this.at("no-args").hidden = values.length > 0;
-    const list = this.at("args");
-    if (list.children.length === values.length) return;
-    list.replaceChildren(
-      ...values.map((value) => {
-        const item = document.createElement("li");
-        item.appendChild(document.createElement("code")).textContent = value;
-        return item;
-      }),
-    );
-  }
-
-  showEvent(event) {
-    this.event = Math.max(this.event, event.id);
-    if (this.root.querySelector(`[data-event="${event.id}"]`)) return;
-    const item = document.createElement("li");
-    item.dataset.event = event.id;
-    item.className = `is-${event.kind}`;
-    const time = document.createElement("time");
-    time.dataset.clock = "";
-    setMoment(time, event.at);
-    const words = document.createElement("span");
-    words.textContent = event.text;
-    item.append(time, words);
-    this.at("events").append(item);
+    this.at("stop").hidden = !actions.includes("stop");
+    if (this.at("stop").hidden) document.getElementById("stop-confirm").hidePopover?.();
+    const gone = focused?.closest("[hidden]");
+    if (!gone) return;
+    const shown = [...place.querySelectorAll("button")].filter((b) => !b.closest("[hidden]"));
+    const opposite = place.querySelector(`[data-action=${OPPOSITE[gone.dataset.action]}] button`);
+    const next = shown.includes(opposite) ? opposite : shown[0];
+    (next ?? this.root.querySelector("h1")).focus();
   }
 
   showTitle() {
-    document.title = `${this.status} · ${this.title.slice(0, 60)} · hiveweb`;
+    document.title = `${this.word} · ${this.title.slice(0, 60)} · hiveweb`;
     this.connection.refreshIcon();
   }
 
   removed() {
     this.at("banner=removed").hidden = false;
     this.at("banner=waiting").hidden = true;
-    this.at("action=start").hidden = true;
-    this.at("stop").hidden = true;
+    this.showActions([]);
+    this.at("change").hidden = true;
     this.outputs.keep(false);
-  }
-
-  async act(event, form) {
-    event.preventDefault();
-    document.getElementById("stop-confirm").hidePopover?.();
-    const button = form.querySelector("[type=submit]");
-    button.disabled = true;
-    try {
-      const response = await fetch(form.action, {
-        method: "POST",
-        body: new FormData(form),
-        headers: { Accept: "application/json" },
-      });
-      if (!response.ok) toast(await problemOf(response));
-      else if (form.dataset.action === "stop") toast("Stop requested.");
-    } catch {
-      toast("The server could not be reached. Nothing was changed; try again.");
-    } finally {
-      button.disabled = false;
-    }
   }
 }
 

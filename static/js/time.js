@@ -16,6 +16,9 @@ const clockFormat = new Intl.DateTimeFormat(undefined, {
   hourCycle: "h23",
 });
 
+const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+
 /** The server's time in milliseconds since 1970. */
 export function now() {
   return Date.now() + skew;
@@ -42,6 +45,13 @@ export function duration(milliseconds) {
   const hours = Math.floor(seconds / 3600);
   if (hours < 24) return `${hours}h ${two(Math.floor(seconds / 60) % 60)}m`;
   return `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
+}
+
+/** "14:00" or "2:00 PM", with the date before it where it is another day's. */
+export function when(moment) {
+  const day = dayFormat.format(moment);
+  const time = minuteFormat.format(moment);
+  return day === dayFormat.format(now()) ? time : `${day} ${time}`;
 }
 
 /** "1.5 kB", "23 MB". */
@@ -73,24 +83,37 @@ function exactly(element) {
   return moment ? Date.parse(moment) : NaN;
 }
 
+const WRITTEN = {
+  "[data-ago]": ago,
+  "[data-exact]": (moment) => shortFormat.format(moment),
+  "[data-clock]": (moment) => clockFormat.format(moment),
+  "[data-when]": when,
+  "[data-lasting]": (moment) => duration(now() - moment),
+};
+
 /** Bring every time below `root` up to now. */
 export function refresh(root = document) {
-  for (const element of root.querySelectorAll("[data-ago]")) {
-    const moment = exactly(element);
-    if (!Number.isNaN(moment)) setText(element, ago(moment));
-  }
-  for (const element of root.querySelectorAll("[data-exact]")) {
-    const moment = exactly(element);
-    if (!Number.isNaN(moment)) setText(element, shortFormat.format(moment));
-  }
-  for (const element of root.querySelectorAll("[data-clock]")) {
-    const moment = exactly(element);
-    if (!Number.isNaN(moment)) setText(element, clockFormat.format(moment));
+  for (const [selector, write] of Object.entries(WRITTEN)) {
+    for (const element of root.querySelectorAll(selector)) {
+      const moment = exactly(element);
+      if (!Number.isNaN(moment)) setText(element, write(moment));
+    }
   }
   for (const element of root.querySelectorAll("[data-duration]")) {
-    const { from, to } = element.dataset;
-    setText(element, from ? duration((to ? Date.parse(to) : now()) - Date.parse(from)) : "–");
+    setText(element, element.dataset.from ? ranFor(element.dataset) : "–");
   }
+}
+
+/** How long a run took, or takes until now, less its pauses. */
+function ranFor({ from, to, less }) {
+  return duration((to ? Date.parse(to) : now()) - Date.parse(from) - 1000 * (less ?? 0));
+}
+
+/** Tell a run's clock when it began, stands still or ended, and what does not count. */
+export function setClock(element, session) {
+  element.dataset.from = session.started ?? "";
+  element.dataset.to = session.ended ?? session.marks.paused;
+  element.dataset.less = session.paused_seconds;
 }
 
 /** Keep all times of the page current. */

@@ -60,8 +60,12 @@ def log_lines(page: Page) -> list[str]:
 
 
 def no_sideways_scrolling(page: Page) -> None:
-    """The page is as wide as the window, not wider."""
-    surplus = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    """The page is as wide as the window, not wider.
+
+    A phone zooms out of a page that is too wide: its ``window.innerWidth`` would tell nothing.
+    """
+    assert page.viewport_size is not None
+    surplus = page.evaluate("document.documentElement.scrollWidth") - page.viewport_size["width"]
     assert surplus <= 0, f"{page.url} is {surplus} px wider than the window"
 
 

@@ -160,6 +160,31 @@ def test_places_in_the_queue_are_kept_current(page: Page, server: Server) -> Non
     expect(rows[1]).to_have_text("place 1 in the queue: all 2 slots are taken", timeout=SOON)
 
 
+def test_a_hold_that_begins_and_ends_is_told_to_who_waits_already(
+    page: Page, site: Installation, server: Server
+) -> None:
+    blocking = [create(server, "busy", *QUIET) for _ in range(2)]
+    for session_id in blocking:
+        until_status(server, session_id, "running")
+    waiting = create(server, "waits", *QUIET)
+    open_list(page, server)
+    row = page.locator(f'tr[data-id="{waiting}"]')
+    expect(row).to_contain_text("place 1 in the queue: all 2 slots are taken")
+    hold = (
+        "from sessions_app import admission; from datetime import *; import uuid\n"
+        "until = datetime.now(UTC) + timedelta(hours=1)\n"
+        f"admission.hold('claude-flow', until, 'said so', uuid.UUID('{waiting}'))"
+    )
+
+    assert site.manage("shell", "-v0", "-c", hold).returncode == 0
+
+    expect(row).to_contain_text("the usage limit of profile claude-flow was reached (said so)")
+    expect(row.locator("[data-mark=until]")).to_be_visible()
+    server.request("DELETE", "/api/v1/holds/claude-flow")
+    expect(row).to_contain_text("place 1 in the queue: all 2 slots are taken")
+    expect(row.locator("[data-mark=until]")).to_be_hidden()
+
+
 @pytest.fixture
 def site(site: Installation) -> Installation:
     """An installation with two slots."""

@@ -116,7 +116,7 @@ def test_waiting_and_its_reason_are_shown(page: Page, site: Installation) -> Non
     until_status(server, first, "running")
     second = create(server, "waits", *QUIET)
     open_session(page, server, second)
-    expect(page.locator("[data-banner=waiting]")).to_have_text(
+    expect(page.locator("[data-banner=waiting] [data-summary]")).to_have_text(
         "Place 1 in the queue: all 1 slots are taken"
     )
 
@@ -190,6 +190,7 @@ def test_pages_work_under_a_strict_content_security_policy(
     browser: Browser, shared_site: Installation, shared_server: Server
 ) -> None:
     session_id = ended(shared_server, "strict", "--exit")
+    shared_server.request("PATCH", f"/api/v1/sessions/{session_id}", {"pinned": True})
     write_log(shared_site, session_id, "\x1b[38;5;208morange\x1b[0m\n")
     # An answer that a test fulfils comes from no network at all, as far as Chromium knows.
     strict = launch(browser.browser_type, "--disable-features=LocalNetworkAccessChecks")
@@ -208,6 +209,7 @@ def test_pages_work_under_a_strict_content_security_policy(
         if path not in ("new", "sessions/unknown/"):
             live(page)
     page.goto(f"{shared_server.url}/sessions/{session_id}/")
+    expect(page.locator(".state [data-mark=pinned]")).to_be_visible()
     expect(page.get_by_text("orange", exact=True)).to_have_css("color", "rgb(255, 135, 0)")
     strict.close()
 

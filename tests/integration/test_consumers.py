@@ -80,24 +80,25 @@ async def test_many_changes_come_in_frames_of_bounded_size(
         cursor = (await viewer.frame("reset"))["cursor"]
     code = (
         "from sessions_app import services\n"
-        "for n in range(300): services.create('z' * 350 + str(n), metadata={'k': 'v' * 900})"
+        "for n in range(800): services.create('z' * 350 + str(n), metadata={'k': 'v' * 900})"
     )
     made = await call(shared_site.manage, "shell", "-c", code)
     assert made.returncode == 0, made.stderr
 
     found: set[str] = set()
+    frames = size = 0
     async with view(shared_server, f"/ws/sessions?since={cursor}") as viewer:
-        frames = 0
-        while len(found) < 300:
-            message = await asyncio.wait_for(viewer.socket.recv(), 20)
-            assert len(message) < 512 * 1024
-            changes = json.loads(message)
-            assert changes["type"] == "changes"
-            if len(found) < 300 and frames == 0:
+        while len(found) < 800:
+            changes = await viewer.frame("changes")
+            if len(found) == 0:
                 assert changes["cursor"] == cursor, "only the last one moves the cursor"
+            assert len(json.dumps(changes)) < 512 * 1024
             found |= {row["session_id"] for row in changes["sessions"]}
             frames += 1
+            size += len(json.dumps(changes))
+            await viewer.send({"ack": changes["cursor"]})
     assert frames > 1
+    assert size > WINDOW_BYTES, "more than a page gets that acknowledges nothing"
 
 
 async def test_changes_by_another_process_arrive_within_a_second(
@@ -128,6 +129,31 @@ async def test_places_in_the_queue_are_told_to_those_who_watch(server: Server) -
         async with asyncio.timeout(5):
             while (await viewer.frame("waiting"))["waiting"].get(waiting[2], "") is not None:
                 pass
+
+
+async def test_a_hold_and_its_end_are_told_to_the_list(site: Installation, server: Server) -> None:
+    held = await call(create, server, profile="sample", args=QUIET)
+    hold = (
+        "from sessions_app import admission; from datetime import *; import uuid\n"
+        "until = datetime.now(UTC) + timedelta(hours=1)\n"
+        f"admission.hold('sample', until, 'said so', uuid.UUID('{held}'))"
+    )
+    async with view(server, "/ws/sessions") as viewer:
+        assert (await viewer.frame("queue"))["holds"] == []
+        assert (await call(site.manage, "shell", "-v0", "-c", hold)).returncode == 0
+        [told] = (await viewer.frame("queue"))["holds"]
+        assert (told["profile"], told["detail"], told["session"]) == ("sample", "said so", held)
+
+        await viewer.send({"watch": [held]})
+        await call(server.request, "POST", f"/api/v1/sessions/{held}/start", {})
+        while (place := (await viewer.frame("waiting"))["waiting"][held]) is None:
+            pass
+        assert place["until"] == told["until"]
+
+        assert (await call(site.hive, "unhold", "sample")).returncode == 0
+
+        assert (await viewer.frame("queue"))["holds"] == []
+    await call(server.request, "POST", f"/api/v1/sessions/{held}/stop", {})
 
 
 @pytest.fixture

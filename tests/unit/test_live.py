@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from sessions_app import db, live, queries, services
+from sessions_app import admission, control, db, live, queries, services
 from sessions_app.conf import Conf
 from sessions_app.errors import NotFound
+from sessions_app.lifecycle import EventKind, Reason
 from sessions_app.live import Feed, Update
 from sessions_app.models import AgentSession
 
@@ -50,7 +53,9 @@ def test_a_viewer_is_told_what_changed_since_its_cursor() -> None:
     assert rows[str(old.id)]["summary"] == "stopped before it ran"
     assert rows[str(new.id)]["metadata"] == {"k": 1}
     assert "cut" not in rows[str(new.id)]
-    assert live.list_update(update.cursor) == Update(update.cursor)
+    nothing_new = live.list_update(update.cursor)
+    assert (nothing_new.cursor, nothing_new.frames) == (update.cursor, ())
+    assert nothing_new.queue is None
 
 
 @pytest.mark.usefixtures("_rows")
@@ -68,6 +73,75 @@ def test_who_waits_is_told_with_every_change() -> None:
     [frame] = frames(update)
     waiting = {row["session_id"]: row["waiting"]["place"] for row in frame["sessions"]}
     assert waiting == {str(first.id): 1, str(second.id): 2}
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_hold_and_its_end_are_told_without_any_change_of_a_row() -> None:
+    session = services.start(services.create("held", profile="sample").id)
+    since = queries.latest_event()
+    assert holds_after(since) == []
+    until = timezone.now() + timedelta(hours=1)
+
+    admission.hold("sample", until, "said so", session.id)
+
+    assert live.list_update(since).frames == ()
+    [hold] = holds_after(since)
+    assert (hold["profile"], hold["detail"]) == ("sample", "said so")
+    place = live.queue()[str(session.id)]
+    assert place["until"] == hold["until"]
+    assert place["summary"].endswith("the usage limit of profile sample was reached (said so)")
+    admission.lift_hold("sample")
+    assert holds_after(since) == []
+
+
+def holds_after(since: int) -> Any:
+    """The holds that a viewer is told of."""
+    obstacles = live.list_update(since).obstacles
+    assert obstacles is not None
+    return obstacles["holds"]
+
+
+@pytest.mark.usefixtures("_rows")
+def test_rows_carry_what_stands_beside_their_state() -> None:
+    session = services.create("t")
+    since = queries.latest_event()
+    control.pin(session.id)
+
+    [frame] = frames(live.list_update(since))
+
+    assert frame["sessions"][0]["marks"] == {
+        "paused": "",
+        "stalled": "",
+        "until": "",
+        "pinned": "pinned",
+    }
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_page_is_told_what_can_be_done_and_of_other_tries() -> None:
+    old = services.create("t", metadata={"large": 12345678901234567890})
+    assert "start" in live.page_json(old)["actions"]
+    assert '"large": 12345678901234567890' in live.page_json(old)["metadata_text"]
+    services.stop(old.id)
+    new = control.retry(old.id, start_now=False)
+    AgentSession.objects.note(old.id, EventKind.RETRIED, why="not tried again: enough")
+
+    told = live.session_update(old.id, 0).session
+
+    assert told["retries"] == [str(new.id)]
+    assert "retry" in told["actions"]
+    assert live.page_json(new)["parent"] == str(old.id)
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_usage_limit_is_a_note_where_it_is_not_the_ending() -> None:
+    session = services.create("t")
+    session.usage_detail = "You've hit your limit"
+    assert live.page_json(session)["usage_note"] == "You've hit your limit"
+
+    session.reason = Reason.USAGE_LIMITED
+
+    assert live.page_json(session)["usage_note"] == ""
 
 
 @pytest.mark.usefixtures("_rows")

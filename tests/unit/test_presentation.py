@@ -1,21 +1,17 @@
-"""The words that pages and frames have for sessions."""
+"""The words that pages and frames have for sessions: titles, states, ends, events."""
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from sessions_app import presentation
-from sessions_app.models import AgentSession, SessionEvent
+from sessions_app import admission, presentation
+from sessions_app.lifecycle import EventKind
+from sessions_app.models import SessionEvent
+from tests.unit.sessions import NOW, session
 
-NOW = datetime(2026, 11, 22, 20, 59, 46, tzinfo=UTC)
-
-
-def session(**fields: Any) -> AgentSession:
-    return AgentSession(
-        **{"id": uuid.uuid4(), "task": "t", "created": NOW, "updated": NOW, **fields}
-    )
+WIRE_NOW = "2026-11-22T20:59:46+00:00"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +61,20 @@ def test_a_title_is_the_first_line_that_says_something(task: str, title: str) ->
         ),
         ({"status": "failed", "reason": "lost"}, "lost"),
         ({"status": "failed", "reason": "timed_out"}, "timed out"),
+        (
+            {"status": "failed", "reason": "timed_out", "detail": "ran for 2 h, its limit is 2 h"},
+            "timed out: ran for 2 h, its limit is 2 h",
+        ),
+        (
+            {"status": "failed", "reason": "stalled", "detail": "no output for 12 min, 0.0 s CPU"},
+            "stalled: no output for 12 min, 0.0 s CPU",
+        ),
+        ({"status": "failed", "reason": "memory_limit"}, "used too much memory"),
+        (
+            {"status": "failed", "reason": "usage_limited", "detail": "You've hit your limit"},
+            "usage limit reached: You've hit your limit",
+        ),
+        ({"status": "failed", "reason": "something_new"}, "something new"),
     ],
 )
 def test_an_ending_is_said_in_a_sentence(fields: dict[str, Any], words: str) -> None:
@@ -87,6 +97,9 @@ def test_an_ending_is_said_in_a_sentence(fields: dict[str, Any], words: str) -> 
             None,
             "being stopped: stopped on request",
         ),
+        ({"status": "running", "pause_wanted": True}, None, "being paused"),
+        ({"status": "running", "pause_wanted": True, "paused_at": NOW}, None, ""),
+        ({"status": "running", "paused_at": NOW}, None, "being resumed"),
         ({"status": "completed", "reason": "exited", "exit_code": 0}, None, ""),
         ({"status": "failed", "reason": "exited", "exit_code": 1}, None, "exit code 1"),
     ],
@@ -97,51 +110,37 @@ def test_a_summary_answers_the_question_a_row_raises(
     assert presentation.summary(session(**fields), waiting) == words
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0s"), (8.9, "8s"), (63, "1m 03s"), (7500, "2h 05m"), (3600 * 76, "3d 04h")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert presentation.duration(timedelta(seconds=seconds)) == text
+def test_a_time_that_pages_show_apart_is_not_said_twice() -> None:
+    until = "2026-11-22T21:00:00+00:00"
+    hold = admission.Hold("review", datetime.fromisoformat(until), "said so", uuid.uuid4())
+
+    held = presentation.why_waiting(3, hold.reason, until)
+    put_off = presentation.why_waiting(1, f"it was put off, not before {until}", until)
+
+    assert held == "place 3 in the queue: the usage limit of profile review was reached (said so)"
+    assert put_off == "place 1 in the queue: it was put off"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("fields", "waiting", "found"),
     [
-        (-60, "just now"),
-        (9, "just now"),
-        (59, "59 s ago"),
-        (125, "2 min ago"),
-        (3 * 3600, "3 h ago"),
-        (86400, "1 day ago"),
-        (5 * 86400, "5 days ago"),
-        (60 * 86400, "2026-09-23"),
+        ({"status": "running"}, None, {}),
+        ({"status": "running", "stalled_since": NOW}, None, {"stalled": WIRE_NOW}),
+        ({"status": "running", "stalled_since": NOW, "paused_at": NOW}, None, {"paused": WIRE_NOW}),
+        ({"status": "running", "stalled_since": NOW, "verdict": "stopped"}, None, {}),
+        ({"status": "failed", "stalled_since": NOW, "pinned": True}, None, {"pinned": "pinned"}),
+        (
+            {"status": "starting"},
+            {"place": 1, "reason": "held", "until": WIRE_NOW},
+            {"until": WIRE_NOW},
+        ),
     ],
 )
-def test_ages(seconds: float, text: str) -> None:
-    assert presentation.ago(NOW - timedelta(seconds=seconds), NOW) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (9_949, "9.9 kB"),
-        (9_950, "10 kB"),
-        (999_499, "999 kB"),
-        (999_500, "1.0 MB"),
-        (5 * 10**15, "5000 TB"),
-    ],
-)
-def test_sizes(count: int, text: str) -> None:
-    assert presentation.size(count) == text
-
-
-def test_a_run_that_has_not_begun_has_no_duration() -> None:
-    assert presentation.run_time(session(), NOW) == ""
-    assert presentation.run_time(session(started_at=NOW - timedelta(seconds=5)), NOW) == "5s"
+def test_marks_are_what_stands_beside_a_state(
+    fields: dict[str, Any], waiting: dict[str, Any] | None, found: dict[str, str]
+) -> None:
+    nothing = dict.fromkeys(("paused", "stalled", "until", "pinned"), "")
+    assert presentation.marks(session(**fields), waiting) == {**nothing, **found}
 
 
 @pytest.mark.parametrize(
@@ -150,6 +149,29 @@ def test_a_run_that_has_not_begun_has_no_duration() -> None:
         ("created", {}, "Created"),
         ("claimed", {"attempt": 1}, "Given a slot: attempt 1"),
         ("failed", {"reason": "stopped", "odd": [1]}, "Failed: reason stopped"),
+        ("failed", {"reason": "timed_out", "detail": "ran for 2 h"}, "Failed: ran for 2 h"),
+        ("running", {"pid": 7}, "Running: pid 7"),
+        ("paused", {}, "Paused"),
+        ("stalled", {}, "Stalled: no output, no use of the processor"),
+        (
+            "limit_reached",
+            {"reason": "stalled", "evidence": "no output for 2 min"},
+            "Limit reached: no output for 2 min",
+        ),
+        (
+            "usage_limited",
+            {"line": "You've hit your limit", "offset": 12},
+            "Usage limit reported by the output: You've hit your limit",
+        ),
+        ("updated", {"changed": "metadata, priority"}, "Changed: metadata, priority"),
+        ("log_capped", {}, "Log at its limit: its middle was removed"),
+        ("log_capped", {"error": "it cannot be"}, "Log not cut: it cannot be"),
+        ("retried", {"session": "550e8400-e29b-41d4"}, "Tried again as 550e8400"),
+        (
+            "retried",
+            {"why": "not tried again: no profile Mine"},
+            "Not tried again: no profile Mine",
+        ),
         ("something_new", {}, "something new"),
         ("created", None, "Created"),
     ],
@@ -159,12 +181,20 @@ def test_events_are_said_in_words(kind: str, data: Any, text: str) -> None:
     assert presentation.event_json(event)["text"] == text
 
 
+@pytest.mark.parametrize("kind", EventKind)
+def test_every_kind_of_event_has_words_of_its_own(kind: EventKind) -> None:
+    event = SessionEvent(id=7, session_id=uuid.uuid4(), kind=kind, at=NOW, data={})
+    assert presentation.event_json(event)["text"][0].isupper()
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"reason": "exited", "exit_code": 3, "detail": "exited with code 3"}, ""),
         ({"reason": "stopped", "detail": "stopped before it ran"}, ""),
         ({"reason": "launch_failed", "detail": "no such file"}, ""),
+        ({"reason": "stalled", "detail": "no output for 12 min"}, ""),
+        ({"reason": "usage_limited", "detail": "You've hit your limit"}, ""),
         ({"reason": "outcome_rule", "detail": "✗ it broke"}, "✗ it broke"),
         ({"reason": "outcome_rule"}, ""),
     ],

@@ -93,6 +93,8 @@ def test_talk_about_limits_is_none(line: str) -> None:
 def test_an_echo_of_the_task_is_none() -> None:
     line = "You've hit your limit · resets 2pm (UTC)"
     assert notices(line, echoes=(f"Explain:\n{line}",)) == []
+    assert notices(f"Objective: {line}", echoes=(line,)) == []
+    assert notices(f"Objective: Explain\n{line}", echoes=("Explain",)) != []
 
 
 def test_the_structured_line_tells_the_second() -> None:

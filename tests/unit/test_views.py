@@ -7,10 +7,12 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from sessions_app import queries, services, views
+from sessions_app import queries, services
 from sessions_app.conf import Conf
 from sessions_app.errors import Unavailable
 from sessions_app.models import AgentSession
+from sessions_app.views.session import PLAIN_LOG_LINES
+from tests.unit.pages import text_of
 
 pytestmark = pytest.mark.usefixtures("conf")
 
@@ -18,10 +20,6 @@ pytestmark = pytest.mark.usefixtures("conf")
 @pytest.fixture(autouse=True)
 def _rows(db: None) -> None:
     """A database."""
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def test_the_list_is_rendered_with_the_cursor_of_before_its_rows(client: Client) -> None:
@@ -69,7 +67,7 @@ def test_a_page_of_the_list_takes_a_bounded_number_of_queries(
     for number in range(60):
         services.start(services.create(str(number)).id)
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         page = text_of(client.get("/"))
 
     assert page.count("in the queue") == 50
@@ -101,7 +99,7 @@ def test_a_readers_log_without_scripts_is_plain(client: Client) -> None:
 
     plain = re.search(r'<pre class="log plain"[^>]*>(.*?)</pre>', page, re.S)
     assert plain is not None
-    assert plain[1].count("many") == views.PLAIN_LOG_LINES - 1
+    assert plain[1].count("many") == PLAIN_LOG_LINES - 1
     assert plain[1].rstrip().endswith("&lt;red&gt;\ufffd")
 
 

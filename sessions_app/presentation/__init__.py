@@ -1,0 +1,47 @@
+"""Words for people: a session's row, why it waits, how it ended, what happened, figures.
+
+Pages and websocket frames get the same words from here, so that the browser never has its own.
+"""
+
+from sessions_app.presentation.endings import ending, evidence, signal_name
+from sessions_app.presentation.events import event_json
+from sessions_app.presentation.facts import (
+    ON_USAGE_LIMIT,
+    actions,
+    how_it_stops,
+    idle_limit,
+    limit_label,
+    limit_words,
+    limits_in_force,
+    log_note,
+    metadata_text,
+)
+from sessions_app.presentation.figures import ago, duration, run_time, size, when
+from sessions_app.presentation.rows import Row, marks, row, summary, title, why_waiting
+
+__all__ = [
+    "ON_USAGE_LIMIT",
+    "Row",
+    "actions",
+    "ago",
+    "duration",
+    "ending",
+    "event_json",
+    "evidence",
+    "how_it_stops",
+    "idle_limit",
+    "limit_label",
+    "limit_words",
+    "limits_in_force",
+    "log_note",
+    "marks",
+    "metadata_text",
+    "row",
+    "run_time",
+    "signal_name",
+    "size",
+    "summary",
+    "title",
+    "when",
+    "why_waiting",
+]

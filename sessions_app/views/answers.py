@@ -1,0 +1,50 @@
+"""What the views have in common: doing what a button asks for, and saying what came of it."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+
+from sessions_app.errors import Conflict, HiveError, NotFound
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a script asks, and not a form that was sent without one."""
+    return request.headers.get("Accept") == "application/json"
+
+
+def attempt(request: HttpRequest, act: Callable[[], object]) -> None:
+    """Do something whose failure the next page can tell of.
+
+    Raises:
+        NotFound: there is no session that a page could show.
+    """
+    try:
+        act()
+    except NotFound:
+        raise
+    except Conflict as error:
+        messages.warning(request, error.detail)
+    except HiveError as error:
+        messages.error(request, error.detail)
+
+
+def done() -> HttpResponse:
+    """What a script gets when nothing is left to say."""
+    return HttpResponse(status=204)
+
+
+def problem(error: HiveError) -> JsonResponse:
+    """What a script gets when it did not work."""
+    return JsonResponse({"detail": error.detail}, status=error.http_status)
+
+
+def leads_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Go on with another page; a script is told its address."""
+    return JsonResponse({"url": url}, status=201) if wants_json(request) else redirect(url)
+
+
+def not_found(request: HttpRequest, error: NotFound) -> HttpResponse:
+    """The page that says a session is not there."""
+    return render(request, "404.html", {"detail": error.detail}, status=404)

@@ -1,0 +1,119 @@
+"""The page of one session, and the form on it."""
+
+import os
+from typing import Any
+from urllib.parse import quote
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from sessions_app import control, live, log_tail, outputs, presentation, queries, services
+from sessions_app.conf import current
+from sessions_app.errors import HiveError, NotFound
+from sessions_app.forms import UpdateForm
+from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.views.answers import attempt, done, not_found, problem, wants_json
+
+#: What a reader without scripts gets of a log.
+PLAIN_LOG_LINES = 200
+PLAIN_LOG_BYTES = 64 * 1024
+SHOWN_OUTPUTS = 500
+
+
+@require_safe
+def session(request: HttpRequest, session_id: str) -> HttpResponse:
+    """One session, with the end of its log as plain text for readers without scripts."""
+    try:
+        row = services.get(session_id)
+    except NotFound as error:
+        return not_found(request, error)
+    return _page(request, row)
+
+
+@require_POST
+def update(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Change priority and metadata of a session that waits; mistakes are told beside the fields."""
+    try:
+        row = services.get(session_id)
+    except NotFound as error:
+        return problem(error) if wants_json(request) else not_found(request, error)
+    form = UpdateForm(row, request.POST)
+    if not form.is_valid():
+        if wants_json(request):
+            return JsonResponse({"errors": form.errors}, status=422)
+        return _page(request, row, form)
+    changes = form.changes()
+    if wants_json(request):
+        try:
+            if changes:
+                control.update(row.id, **changes)
+        except HiveError as error:
+            return problem(error)
+        return done()
+    if changes:
+        attempt(request, lambda: control.update(row.id, **changes))
+    return redirect("session", row.id)
+
+
+def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = None) -> HttpResponse:
+    """The page, with the form as it was sent if it has mistakes."""
+    # The row is read again after the cursor: what happens from here on, the websocket tells.
+    event_cursor = queries.latest_event()
+    row = AgentSession.objects.filter(id=row.id).first() or row
+    page = live.page_json(row)
+    rows = SessionEvent.objects.filter(session_id=row.id, id__lte=event_cursor)
+    events = reversed(rows.order_by("-id")[: live.MAX_EVENTS])
+    context = {
+        "event_cursor": event_cursor,
+        "session": row,
+        "page": page,
+        "row": presentation.row(row, page["waiting"]),
+        "task_is_title": len(row.task) < 120 and row.task.strip() == presentation.title(row.task),
+        "events": [(event, presentation.event_json(event)) for event in events],
+        "form": form or UpdateForm(row),
+        "limits": presentation.limits_in_force(row),
+        "idle_limit": presentation.idle_limit(row),
+        "on_usage_limit": presentation.ON_USAGE_LIMIT.get(row.on_usage_limit, row.on_usage_limit),
+        "outputs": _outputs(row),
+        "paths": _paths(row),
+        "how_it_stops": presentation.how_it_stops(row, current()),
+        "log_size": presentation.size(log_tail.size(row.log_file)),
+        "plain_log": _plain_log(row.log_file),
+        "plain_log_lines": PLAIN_LOG_LINES,
+    }
+    return render(request, "session.html", context, status=422 if form else 200)
+
+
+def _outputs(row: AgentSession) -> dict[str, Any]:
+    """The first output files: name, link and size as texts, and how many more there are."""
+    base = f"/api/v1/sessions/{row.id}/outputs/"
+    try:
+        found = outputs.listing(row.output_dir)
+    except HiveError as error:
+        return {"files": [], "note": error.detail}
+    files = [
+        {
+            "name": os.fsencode(file.path).decode("utf-8", "replace"),
+            "url": base + quote(os.fsencode(file.path)),
+            "size": presentation.size(file.size),
+        }
+        for file in found.files[:SHOWN_OUTPUTS]
+    ]
+    more = len(found.files) - len(files)
+    return {"files": files, "note": f"{more:,} more are not shown." if more else ""}
+
+
+def _paths(row: AgentSession) -> list[tuple[str, str]]:
+    return [
+        ("Session", str(row.id)),
+        ("Working directory", row.working_dir),
+        ("Output directory", row.output_dir),
+        ("Log file", row.log_file),
+        ("Database", row.database),
+    ]
+
+
+def _plain_log(path: str) -> str:
+    begin = log_tail.tail_offset(path, PLAIN_LOG_LINES, PLAIN_LOG_BYTES)
+    return log_tail.plain(log_tail.read_on(path, begin, PLAIN_LOG_BYTES).data)

@@ -1,0 +1,80 @@
+// Buttons that ask the server for something: forms with data-action, sent without leaving the page.
+
+import { toast } from "./page.js";
+
+async function send(form) {
+  let response;
+  try {
+    response = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { Accept: "application/json" },
+    });
+  } catch {
+    toast("The server could not be reached. Nothing was changed; try again.");
+    return false;
+  }
+  const answer = await response.json().catch(() => ({}));
+  showErrors(form, answer.errors ?? {});
+  if (answer.url) location.assign(answer.url);
+  if (response.ok) {
+    if (form.dataset.said) toast(form.dataset.said);
+    form.dispatchEvent(new CustomEvent("done", { bubbles: true }));
+  } else if (!answer.errors) {
+    const unknown = `The server refused this (${response.status}). Reload the page and try again.`;
+    toast(answer.detail ?? unknown);
+  }
+  return Boolean(answer.url);
+}
+
+/** Mistakes beside their fields, as templates/parts/field.html has them. */
+function showErrors(form, errors) {
+  for (const field of form.querySelectorAll(".field")) {
+    const input = field.querySelector("input:not([type=hidden]), select, textarea");
+    const lines = errors[input.name] ?? [];
+    field.querySelector(".field-error")?.remove();
+    field.classList.toggle("has-error", lines.length > 0);
+    input.toggleAttribute("aria-invalid", false);
+    const help = `${input.id}_helptext`;
+    const describedBy = document.getElementById(help) ? [help] : [];
+    if (lines.length) {
+      const place = document.createElement("div");
+      place.className = "field-error";
+      place.id = `${input.id}_error`;
+      for (const line of lines) {
+        const said = line.charAt(0).toUpperCase() + line.slice(1);
+        place.appendChild(document.createElement("p")).textContent = said;
+      }
+      field.querySelector("label").after(place);
+      input.setAttribute("aria-invalid", "true");
+      describedBy.unshift(place.id);
+    }
+    input.setAttribute("aria-describedby", describedBy.join(" "));
+  }
+  form.querySelector("[aria-invalid=true]")?.focus();
+}
+
+/**
+ * Take over the forms with data-action. A form gets the event "done" when it was accepted; one that
+ * led to another page stays busy until this one is shown again.
+ */
+export function setUpActions() {
+  const busy = new Set();
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-action]");
+    if (!form) return;
+    event.preventDefault();
+    if (busy.has(form)) return;
+    busy.add(form);
+    form.closest("[popover]")?.hidePopover?.();
+    const button = form.querySelector("[type=submit]");
+    button.setAttribute("aria-disabled", "true"); // a disabled one would lose the focus
+    if (await send(form)) return;
+    busy.delete(form);
+    button.removeAttribute("aria-disabled");
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of busy) form.querySelector("[type=submit]").removeAttribute("aria-disabled");
+    busy.clear();
+  });
+}
