@@ -8,14 +8,19 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: SQLite has one writer; more threads than this only wait for each other.
 THREADS = 4
+#: Readers never wait for a writer, and so must not stand behind one: they have their own threads.
+READERS = 3
+#: Work that has not begun after so long (s) is refused: somebody else has the database locked.
+PATIENCE = 20.0
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hive-db")
+_readers = ThreadPoolExecutor(READERS, thread_name_prefix="hive-db-read")
 _under_way: set[Future[Any]] = set()
 
 
@@ -24,11 +29,33 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
     A thread and a connection per request, as Django does by itself under ASGI, cost several
     times what the queries do (docs/decisions/threads.md).
+
+    Raises:
+        OperationalError: its turn did not come in time.
     """
-    future = _pool.submit(lambda: _run(function, *args, **kwargs))
+    return await _submit(_pool, lambda: _run(function, *args, **kwargs))
+
+
+async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`call`, for code that only reads rows: it goes on while the database is locked."""
+    return await _submit(_readers, lambda: _run(function, *args, **kwargs))
+
+
+async def _submit(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    future = pool.submit(work)
     _under_way.add(future)
     future.add_done_callback(_under_way.discard)
-    return await asyncio.wrap_future(future)
+    # once it has begun, this does nothing
+    timer = asyncio.get_running_loop().call_later(PATIENCE, future.cancel)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if future.cancelled() and task is not None and not task.cancelling():
+            raise OperationalError("the database is locked, and others wait already") from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def drain() -> None:

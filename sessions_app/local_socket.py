@@ -114,6 +114,10 @@ class LocalServer:
                         await frames.step(step)
             except (ConnectionError, TimeoutError):
                 raise
+            except DatabaseError as error:  # its turn did not come
+                busy = verbs.database_error(error)
+                await frames.step(error_line(busy.detail))
+                await frames.step(Exit(busy.exit_code))
             except Exception as error:  # the door stays open whatever a verb does
                 logger.exception("hive %s failed", words[:1])
                 detail = f"internal error ({type(error).__name__}); see the server's log"
@@ -195,16 +199,17 @@ async def _steps(words: list[str]) -> AsyncGenerator[Step, None]:
     """A verb's steps, carried out in slices on the database threads."""
     turn = threading.Lock()
     steps = verbs.run(words)
+    run = db.read if words and words[0] in verbs.READING else db.call
     try:
         over = False
         while not over:
-            batch = await db.call(_slice, steps, turn)
+            batch = await run(_slice, steps, turn)
             over = not batch or isinstance(batch[-1], Exit)
             for step in batch:
                 yield step
     finally:
         # On a database thread too, and after a slice that a cancelled task left running.
-        await asyncio.shield(db.call(_close, steps, turn))
+        await asyncio.shield(run(_close, steps, turn))
 
 
 def _slice(steps: Generator[Step, None, None], turn: threading.Lock) -> list[Step]:

@@ -54,7 +54,7 @@ class Supervisor:
             adopt: look for an earlier launch of the present attempt instead of launching. One
                 that never happened is put back into the queue.
         """
-        session = await db.call(ledger.load, self.session_id)
+        session = await db.read(ledger.load, self.session_id)
         if session is None:
             return
         try:
