@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,8 @@ from sessions_app.launchers.local_run import LocalRun, open_directory
 logger = logging.getLogger(__name__)
 #: A launch that was not answered in this time (seconds) is looked up in its records.
 ANSWER_TIME = 30.0
+#: How long the fork server may take to leave once we have hung up (seconds).
+LEAVE_TIME = 0.5
 _ROOT = Path(__file__).resolve().parents[2]
 _SERVE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -170,8 +173,13 @@ class LocalLauncher:
             self._door = None
         if self._server is not None:
             server, self._server = self._server, None
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(timeout=0.5)
+            if server.poll() is None:
+                fd = os.pidfd_open(server.pid)
+                ended = select.poll()
+                ended.register(fd, select.POLLIN)
+                ended.poll(LEAVE_TIME * 1000)
+                os.close(fd)
+                server.poll()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionError("the fork server has gone"))
