@@ -96,7 +96,8 @@ class Supervisor:
             cancelled.set()
 
     async def _find(self, session: AgentSession) -> Run | None:
-        return await self._launcher.find(session.id, session.attempt)
+        launched = session.status == Status.RUNNING
+        return await self._launcher.find(session.id, session.attempt, launched=launched)
 
     async def _launch(self, session: AgentSession) -> Run | None:
         if session.verdict:
