@@ -41,7 +41,7 @@ install-dev: .venv/installed-dev ## the same and what tests and lint need
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements-dev.txt $@
 	@touch .venv/installed
 
-system-dev: install-dev ## programs the tests use: Chromium, jq, curl, lsof
+system-dev: install-dev ## programs the tests use: Chromium, jq, curl, lsof, libfaketime
 	@scripts/install-test-tools.sh
 
 requirements: install-dev ## pin the dependencies of pyproject.toml anew, with hashes

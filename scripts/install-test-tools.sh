@@ -2,15 +2,16 @@
 # Install the programs that tests use: by apt-get as root on Debian, else say what is missing.
 set -eu
 missing=""
-for tool in jq curl lsof unshare chromium; do
+for tool in jq curl lsof unshare setsid mount chromium; do
     command -v "$tool" >/dev/null || missing="$missing $tool"
 done
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "make test: installing$missing" >&2
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        jq curl lsof util-linux chromium >/dev/null
+        jq curl lsof util-linux mount libfaketime chromium >/dev/null
     exit 0
 fi
 case " $missing " in *" chromium "*) .venv/bin/playwright install chromium ;; esac

@@ -74,7 +74,7 @@ class SessionsConsumer(Viewer):
                 update = await feed.after(cursor)
                 frames = list(update.frames)
                 if not (frames or greeted):
-                    frames = [await db.call(live.greeting, update)]
+                    frames = [await db.read(live.greeting, update)]
             except DatabaseError:
                 await asyncio.sleep(RETRY_DATABASE)
                 continue
@@ -130,7 +130,7 @@ class SessionConsumer(Viewer):
         session_id = validation.session_id(self.scope["url_route"]["kwargs"]["session_id"])
         session = await self._patiently(services.get, session_id)
         tail = min(query.get("tail", DEFAULT_TAIL), MAX_TAIL)
-        offset = await db.call(_log_start, session.log_file, query.get("offset"), tail)
+        offset = await db.read(_log_start, session.log_file, query.get("offset"), tail)
         await self.channel_layer.group_add(publish.group_of(session_id), self.channel_name)
         self.groups = [publish.group_of(session_id)]  # left again by channels at the end
         self.spawn(self._follow_row(session_id, query.get("since", 0)), f"viewer of {session_id}")
@@ -174,7 +174,7 @@ class SessionConsumer(Viewer):
         """Read rows; a database that is away for a while is waited for."""
         while True:
             try:
-                return await db.call(function, *args, **kwargs)
+                return await db.read(function, *args, **kwargs)
             except DatabaseError:
                 await asyncio.sleep(RETRY_DATABASE)
 

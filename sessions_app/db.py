@@ -7,18 +7,36 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from enum import Enum
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: SQLite has one writer; more threads than this only wait for each other.
 THREADS = 4
-_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hive-db")
-#: For work that takes long: it leaves the other threads to those who wait for an answer.
-_patient = ThreadPoolExecutor(1, thread_name_prefix="hive-db-patient")
+#: Readers never wait for a writer, and so must not stand behind one: they have their own threads.
+READERS = 3
+#: Work that has not begun after so long (s) is refused: somebody else has the database locked.
+PATIENCE, LONG_PATIENCE = 20.0, 3600.0
+
+
+class Lane(Enum):
+    """Which threads do a piece of work."""
+
+    WRITE = "write"
+    READ = "read"
+    #: Takes long, and may: it leaves the other threads to those who wait for an answer.
+    LONG = "long"
+
+
+_POOLS = {
+    Lane.WRITE: ThreadPoolExecutor(THREADS, thread_name_prefix="hive-db"),
+    Lane.READ: ThreadPoolExecutor(READERS, thread_name_prefix="hive-db-read"),
+    Lane.LONG: ThreadPoolExecutor(1, thread_name_prefix="hive-db-long"),
+}
 _under_way: set[Future[Any]] = set()
 #: How long (s) one piece of work may hold a thread before others get their turn.
 SLICE = 0.05
@@ -29,12 +47,15 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
     A thread and a connection per request, as Django does by itself under ASGI, cost several
     times what the queries do (docs/decisions/threads.md).
+
+    Raises:
+        OperationalError: its turn did not come in time.
     """
-    return await _submit(_pool, lambda: _run(function, *args, **kwargs))
+    return await _submit(Lane.WRITE, lambda: _run(function, *args, **kwargs))
 
 
 async def slices(
-    steps: Generator[T, None, None], *, pause: tuple[type, ...] = (), patient: bool = False
+    steps: Generator[T, None, None], *, pause: tuple[type, ...] = (), lane: Lane = Lane.WRITE
 ) -> AsyncGenerator[list[T], None]:
     """Carry out a generator that may use the database, a slice of time after the other.
 
@@ -43,18 +64,17 @@ async def slices(
     Args:
         steps: what to carry out.
         pause: a step of these types ends its slice.
-        patient: it takes long altogether: on one thread that all such work shares.
+        lane: on which threads.
 
     Returns:
         The steps of each slice.
     """
     turn = threading.Lock()
-    pool = _patient if patient else _pool
     try:
-        while batch := await _submit(pool, lambda: _run(_slice, steps, turn, pause)):
+        while batch := await _submit(lane, lambda: _run(_slice, steps, turn, pause)):
             yield batch
     finally:
-        await asyncio.shield(_submit(pool, lambda: _close(steps, turn)))
+        await asyncio.shield(_submit(lane, lambda: _close(steps, turn)))
 
 
 def _slice(
@@ -75,11 +95,27 @@ def _close(steps: Generator[T, None, None], turn: threading.Lock) -> None:
         steps.close()
 
 
-async def _submit(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    future = pool.submit(work)
+async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`call`, for code that only reads rows: it goes on while the database is locked."""
+    return await _submit(Lane.READ, lambda: _run(function, *args, **kwargs))
+
+
+async def _submit(lane: Lane, work: Callable[[], T]) -> T:
+    future = _POOLS[lane].submit(work)
     _under_way.add(future)
     future.add_done_callback(_under_way.discard)
-    return await asyncio.wrap_future(future)
+    # Once it has begun, this does nothing.
+    patience = LONG_PATIENCE if lane is Lane.LONG else PATIENCE
+    timer = asyncio.get_running_loop().call_later(patience, future.cancel)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if future.cancelled() and task is not None and not task.cancelling():
+            raise OperationalError("the database is locked, and others wait already") from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def drain() -> None:

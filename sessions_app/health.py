@@ -11,7 +11,7 @@ from sessions_app import db
 async def healthz(request: HttpRequest) -> JsonResponse:
     """200 when the database answers, else 503."""
     try:
-        await db.call(_ask)
+        await db.read(_ask)
     except DatabaseError:
         return JsonResponse({"status": "unavailable"}, status=503, headers={"Retry-After": "2"})
     return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})

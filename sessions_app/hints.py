@@ -69,7 +69,7 @@ async def until(
     async with listening(parsed) as changed:
         while True:
             changed.clear()
-            session = await db.call(services.get, parsed)
+            session = await db.read(services.get, parsed)
             left = deadline - loop.time()
             if reached(session) or left <= 0:
                 return session

@@ -205,7 +205,7 @@ class Feed:
             if not task.done() or begun >= fresh_from
         }
         if since not in self._readings:
-            task = loop.create_task(db.call(list_update, since))
+            task = loop.create_task(db.read(list_update, since))
             task.add_done_callback(_retrieve)
             self._readings[since] = (loop.time(), task)
         return await asyncio.shield(self._readings[since][1])

@@ -13,6 +13,8 @@ import struct
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from django.db import DatabaseError
+
 from sessions_app import client, db, doorbell, verbs
 from sessions_app.conf import Conf
 from sessions_app.errors import Forbidden, Invalid, TooLarge, Unavailable
@@ -108,6 +110,10 @@ class LocalServer:
                         await frames.step(step)
             except (ConnectionError, TimeoutError):
                 raise
+            except DatabaseError as error:  # its turn did not come
+                busy = verbs.database_error(error)
+                await frames.step(error_line(busy.detail))
+                await frames.step(Exit(busy.exit_code))
             except Exception as error:  # the door stays open whatever a verb does
                 logger.exception("hive %s failed", words[:1])
                 detail = f"internal error ({type(error).__name__}); see the server's log"
@@ -187,8 +193,10 @@ async def _request(reader: asyncio.StreamReader) -> list[str] | None:
 
 async def _steps(words: list[str]) -> AsyncGenerator[Step, None]:
     """A verb's steps, carried out in slices on the database threads."""
-    patient = words[:1] == ["cleanup"]
-    slices = db.slices(verbs.run(words), pause=(Pause,), patient=patient)
+    lane = db.Lane.READ if words and words[0] in verbs.READING else db.Lane.WRITE
+    if words[:1] == ["cleanup"]:
+        lane = db.Lane.LONG
+    slices = db.slices(verbs.run(words), pause=(Pause,), lane=lane)
     async with contextlib.aclosing(slices) as batches:
         async for batch in batches:
             for step in batch:

@@ -75,7 +75,7 @@ async def follow(
 async def _ended(session_id: uuid.UUID) -> bool:
     """Whether nothing will be written any more. Unknown, because the database is away, is no."""
     try:
-        return await db.call(_ended_now, session_id)
+        return await db.read(_ended_now, session_id)
     except DatabaseError:
         return False
 

@@ -57,8 +57,8 @@ class Watcher:
         while True:
             try:
                 if seen is None:
-                    seen = await db.call(queries.latest_event)
-                events = await db.call(queries.events_after, seen) if news.any() else []
+                    seen = await db.read(queries.latest_event)
+                events = await db.read(queries.events_after, seen) if news.any() else []
             except DatabaseError as error:
                 news.forget()
                 trouble.say(error)

@@ -6,6 +6,7 @@ import logging
 import resource
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -120,10 +121,16 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _reactor() -> Any:
-    """The reactor daphne has chosen; its type is known only then."""
-    from twisted.internet import reactor  # noqa: PLC0415 - after daphne's choice
+def steady_reactor() -> Any:
+    """The reactor daphne has chosen, with timers that no change of the clock holds up.
 
+    Twisted counts by the wall clock. Set back by an hour, it would stop all timers for an hour:
+    daphne's, which drop dead connections.
+    """
+    from twisted import internet  # noqa: PLC0415 - after daphne's choice
+
+    reactor: Any = internet.reactor
+    reactor.seconds = time.monotonic
     return reactor
 
 
@@ -144,7 +151,7 @@ class _Server:
         from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor when imported
         from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
 
-        reactor = _reactor()
+        reactor = steady_reactor()
         ports: list[Any] = []
 
         def ready() -> None:
@@ -204,7 +211,7 @@ class _Server:
         watcher = publish.ensure_watching()
         self._spawner.on_change = watcher.wake
         await self._door.start()
-        self._begin(loop, "spawner", self._spawner.run(), _reactor().stop)
+        self._begin(loop, "spawner", self._spawner.run(), steady_reactor().stop)
         try:
             await welcome.show(self._conf, sample=sample)
         except (DatabaseError, OSError, HiveError) as error:

@@ -33,7 +33,7 @@ async def show(conf: Conf, *, sample: bool) -> None:
     """Say where the server is; on an empty database show the sample first, unless told not to."""
     link = await _dashboard_link(conf)
     say(f"hiveweb is up: {link}")
-    if sample and not await db.call(AgentSession.objects.exists):
+    if sample and not await db.read(AgentSession.objects.exists):
         await _show_sample(conf)
     hive = f"{_shown(Path(sys.executable))} {_shown(conf.manage_py)} hive"
     say()
@@ -89,11 +89,11 @@ async def _show_sample(conf: Conf) -> None:
     await db.call(services.start, session.id)
     seen, offset, rest = 0, 0, b""
     while True:
-        session = await db.call(services.get, session.id)  # before the log: its end is then read
+        session = await db.read(services.get, session.id)  # before the log: its end is then read
         chunk = log_tail.read_on(session.log_file, offset)
         offset = chunk.end
         *lines, rest = (rest + chunk.data).split(b"\n")
-        events = await db.call(_states, session.id, seen)
+        events = await db.read(_states, session.id, seen)
         for event in [e for e in events if e.kind not in FINISHED]:
             say(f"  {event.kind}")
         for line in lines:

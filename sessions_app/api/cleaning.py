@@ -34,7 +34,7 @@ async def cleanup_sessions(request: HttpRequest, body: requests.Cleanup) -> Http
         body.hours, by_settings=body.retention, with_orphans=body.orphans, dry_run=body.dry_run
     )
     told: list[Removal] = []
-    async with aclosing(db.slices(work, patient=True)) as batches:
+    async with aclosing(db.slices(work, lane=db.Lane.LONG)) as batches:
         async for batch in batches:
             told += [removal for removal in batch if removal is not None]
     content = await db.call(problems.encode, _answer(told, dry_run=body.dry_run))

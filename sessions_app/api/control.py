@@ -7,7 +7,7 @@ from ninja import Query, Router
 
 from sessions_app import admission, control, db, hints, problems, queries, services, validation
 from sessions_app.api import requests, schemas
-from sessions_app.api.answers import answer, responses
+from sessions_app.api.answers import answer, responses, show
 from sessions_app.errors import NotFound
 from sessions_app.models import AgentSession
 
@@ -106,7 +106,7 @@ def _report(session_id: str, word: str) -> dict[str, Any]:
 )
 async def get_queue(request: HttpRequest) -> HttpResponse:
     """Slots, holds, and why the next session does not start."""
-    return await answer(200, queries.queue_json)
+    return await show(queries.queue_json)
 
 
 @router.delete(

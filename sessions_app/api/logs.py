@@ -75,7 +75,7 @@ async def read_log(
     """The log as it is now: all of it, a range, `offset` and `limit`, or the `tail`."""
     if part.tail is not None and (part.offset is not None or part.limit is not None):
         raise Invalid("ask for the tail or for offset and limit, not for both")
-    session = await db.call(services.get, session_id)
+    session = await db.read(services.get, session_id)
     file, size = await asyncio.to_thread(_open, session.log_file)
     response: HttpResponseBase
     if part.tail is None and part.offset is None and part.limit is None:
@@ -144,7 +144,7 @@ async def stream_log(
     request: HttpRequest, session_id: str, begin: Query[requests.StreamLog]
 ) -> HttpResponseBase:
     """Server-sent events with the log as it is written; ends with the session."""
-    session = await db.call(services.get, session_id)
+    session = await db.read(services.get, session_id)
     last_id = request.headers.get("Last-Event-ID", "")
     offset = await asyncio.to_thread(_first_offset, session.log_file, begin, last_id)
     return StreamingHttpResponse(
@@ -178,7 +178,7 @@ async def _events(session: AgentSession, offset: int) -> AsyncGenerator[str, Non
             else:
                 yield ": still here\n\n"
     try:
-        yield _event("end", offset, await db.call(_ending, session))
+        yield _event("end", offset, await db.read(_ending, session))
     except DatabaseError:
         return  # the reader comes back, and gets the end then
 

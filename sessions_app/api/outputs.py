@@ -39,7 +39,7 @@ register_converter(AnyPathConverter, "anypath")
 )
 async def list_outputs(request: HttpRequest, session_id: str) -> HttpResponse:
     """The regular files in the session's output directory, at most 10,000."""
-    session = await db.call(services.get, session_id)
+    session = await db.read(services.get, session_id)
     content = await asyncio.to_thread(_listing, session.output_dir, request.path)
     return HttpResponse(content, content_type="application/json")
 
@@ -83,7 +83,7 @@ def _listing(root: str, url: str) -> bytes:
 )
 async def download_output(request: HttpRequest, session_id: str, path: str) -> HttpResponseBase:
     """A file as the run left it, always as a download."""
-    session = await db.call(services.get, session_id)
+    session = await db.read(services.get, session_id)
     path = _exact(request, path)
     file = await asyncio.to_thread(outputs.open_file, session.output_dir, path)
     info = os.fstat(file.fileno())

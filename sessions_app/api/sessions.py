@@ -17,7 +17,7 @@ from sessions_app import (
     validation,
 )
 from sessions_app.api import requests, schemas
-from sessions_app.api.answers import answer, responses
+from sessions_app.api.answers import answer, responses, show
 from sessions_app.errors import Invalid, Unavailable
 from sessions_app.models import AgentSession
 
@@ -79,7 +79,7 @@ def _create(body: requests.Create) -> dict[str, Any]:
 )
 async def list_sessions(request: HttpRequest, find: Query[requests.Find]) -> HttpResponse:
     """A page of sessions, newest first; go on with `next_cursor` until it is null."""
-    return await answer(200, _find, find)
+    return await show(_find, find)
 
 
 def _find(find: requests.Find) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _find(find: requests.Find) -> dict[str, Any]:
 )
 async def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
     """Everything that is known of a session."""
-    return await answer(200, _get, session_id)
+    return await show(_get, session_id)
 
 
 def _get(session_id: str) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
 )
 async def get_status(request: HttpRequest, session_id: str) -> HttpResponse:
     """Only where the session is."""
-    return await answer(200, _status, session_id)
+    return await show(_status, session_id)
 
 
 def _status(session_id: str) -> dict[str, str]:
@@ -207,9 +207,7 @@ async def wait_for_session(
         return session.status != known
 
     reached = _finished if wish.until == "end" else changed
-    return await answer(
-        200, queries.full_json, await hints.until(session_id, reached, wish.timeout)
-    )
+    return await show(queries.full_json, await hints.until(session_id, reached, wish.timeout))
 
 
 @router.get(
@@ -220,4 +218,4 @@ async def wait_for_session(
 )
 async def get_registry(request: HttpRequest) -> HttpResponse:
     """Every session, in the shape of the command line's `list`."""
-    return await answer(200, registry.registry)
+    return await show(registry.registry)

@@ -111,8 +111,14 @@ class Launcher(Protocol):
             LaunchError: the command cannot be executed; the message says why.
         """
 
-    async def find(self, session_id: UUID, attempt: int) -> Run | None:
-        """An earlier launch, alive or ended; None when it never happened and never will."""
+    async def find(self, session_id: UUID, attempt: int, *, launched: bool = False) -> Run | None:
+        """An earlier launch, alive or ended; None when it never happened and never will.
+
+        Args:
+            session_id, attempt: which one.
+            launched: it is known to have happened. Its records may be lost all the same; what
+                runs of it is then recognised by the session's id.
+        """
 
     async def usage(self, runs: Collection[Run]) -> dict[UUID, Usage]:
         """What runs of this launcher use now, by session, all seen at the same moment.

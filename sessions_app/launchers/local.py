@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,10 @@ from sessions_app.launchers.local_run import LocalRun, open_directory
 logger = logging.getLogger(__name__)
 #: A launch that was not answered in this time (seconds) is looked up in its records.
 ANSWER_TIME = 30.0
+#: As recorders name themselves.
+RECORDER_NAME = "hive-recorder"
+#: How long the fork server may take to leave once we have hung up (seconds).
+LEAVE_TIME = 0.5
 _ROOT = Path(__file__).resolve().parents[2]
 _SERVE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -68,17 +73,40 @@ class LocalLauncher:
             raise LaunchError(f"cannot start {executable}: {error}")
         return await self.find(spec.session_id, spec.attempt)
 
-    async def find(self, session_id: UUID, attempt: int) -> LocalRun | None:
+    async def find(
+        self, session_id: UUID, attempt: int, *, launched: bool = False
+    ) -> LocalRun | None:
         """See :class:`sessions_app.launchers.base.Launcher`."""
         run_dir = self._run_dir(session_id)
         with open_directory(run_dir) as fd:
             launch = records.read(fd, f"launch-{attempt}")
-            if launch is None:
+            if launch is None and not launched:
                 records.write_launch(fd, attempt, {"abandoned": True, "at": time.time()})
                 launch = records.read(fd, f"launch-{attempt}")
-        if launch is None or launch.get("abandoned"):
+        if launch and launch.get("abandoned"):
             return None
+        if not (launch and launch.get("boot_id")):
+            logger.warning("session %s: its launch record is lost; looking for it", session_id)
+            launch = await self._recognise(session_id)
         return LocalRun(session_id, attempt, run_dir, launch, self._table)
+
+    async def _recognise(self, session_id: UUID) -> dict[str, object]:
+        """What a launch record would say, from the processes that carry the session's id."""
+        table = await self._table.fresh()
+        leaders = [p for p in table.of_session(str(session_id)) if p.group == p.pid]
+        launch: dict[str, object] = {
+            "boot_id": records.boot_id(),
+            "pid_ns": records.pid_namespace(),
+            "at": time.time(),
+        }
+        if leaders:  # the command is the oldest: the others descend from it
+            command = min(leaders, key=lambda process: process.started)
+            age = (processes.ticks() - command.started) / processes.TICKS
+            launch |= {"pid": command.pid, "start_time": command.started, "at": time.time() - age}
+            recorder = table.by_pid.get(command.parent)
+            if recorder is not None and processes.name_of(recorder.pid) == RECORDER_NAME:
+                launch |= {"recorder_pid": recorder.pid, "recorder_start": recorder.started}
+        return launch
 
     async def usage(self, runs: Collection[Run]) -> dict[UUID, Usage]:
         """See :class:`sessions_app.launchers.base.Launcher`."""
@@ -170,8 +198,13 @@ class LocalLauncher:
             self._door = None
         if self._server is not None:
             server, self._server = self._server, None
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(timeout=0.5)
+            if server.poll() is None:
+                fd = os.pidfd_open(server.pid)
+                ended = select.poll()
+                ended.register(fd, select.POLLIN)
+                ended.poll(LEAVE_TIME * 1000)
+                os.close(fd)
+                server.poll()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionError("the fork server has gone"))

@@ -96,6 +96,10 @@ class Table:
                     pending.append(child)
         return found - roots - {os.getpid()}
 
+    def of_session(self, session: str) -> list[Process]:
+        """The processes that carry a session's id in their environment."""
+        return [self.by_pid[pid] for pid in self._sessions.get(session, ())]
+
 
 class Known:
     """Which session a process was seen to belong to, by pid and start time."""
@@ -203,6 +207,11 @@ class SharedTable:
                 self._reading = asyncio.create_task(reading)
             self._table = await asyncio.shield(self._reading)
         return self._table
+
+
+def name_of(pid: int) -> str:
+    """What a process calls itself; empty when it has gone."""
+    return _read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
 
 
 def ticks() -> int:

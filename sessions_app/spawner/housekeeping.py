@@ -74,7 +74,7 @@ async def _clean() -> None:
     counts: Counter[Kind] = Counter()
     kept = freed = 0
     work = cleanup.cleanup(by_settings=True, with_orphans=None)
-    async with contextlib.aclosing(db.slices(work, patient=True)) as batches:
+    async with contextlib.aclosing(db.slices(work, lane=db.Lane.LONG)) as batches:
         async for batch in batches:
             for told in batch:
                 if told is not None:

@@ -122,12 +122,12 @@ class Spawner:
             bell.close()
 
     async def _idle(self) -> bool:
-        return not self._supervised and not await db.call(
+        return not self._supervised and not await db.read(
             AgentSession.objects.filter(status__in=ACTIVE).exists
         )
 
     async def _adopt_all(self) -> None:
-        for session_id in await db.call(lambda: list(rows.claimed().values_list("id", flat=True))):
+        for session_id in await db.read(lambda: list(rows.claimed().values_list("id", flat=True))):
             self._supervise(session_id, adopt=True)
 
     async def _look(self) -> None:

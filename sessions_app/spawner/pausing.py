@@ -28,7 +28,7 @@ class Pauser:
         while True:
             await self.look.wait()
             self.look.clear()
-            wish = await db.call(_wish, self._id)
+            wish = await db.read(_wish, self._id)
             if wish is None:
                 continue
             wanted, is_paused = wish

@@ -105,8 +105,8 @@ class Projector:
     async def _look(self, seen: _Index) -> _Index:
         """The rows as they are now. Counted too: a row deleted by hand leaves no event."""
         try:
-            newest = await db.call(queries.latest_event)
-            count = await db.call(AgentSession.objects.count)
+            newest = await db.read(queries.latest_event)
+            count = await db.read(AgentSession.objects.count)
         except DatabaseError:
             self._news.forget()
             raise

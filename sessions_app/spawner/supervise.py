@@ -54,7 +54,7 @@ class Supervisor:
             adopt: look for an earlier launch of the present attempt instead of launching. One
                 that never happened is put back into the queue.
         """
-        session = await db.call(ledger.load, self.session_id)
+        session = await db.read(ledger.load, self.session_id)
         if session is None:
             return
         try:
@@ -96,7 +96,8 @@ class Supervisor:
             cancelled.set()
 
     async def _find(self, session: AgentSession) -> Run | None:
-        return await self._launcher.find(session.id, session.attempt)
+        launched = session.status == Status.RUNNING
+        return await self._launcher.find(session.id, session.attempt, launched=launched)
 
     async def _launch(self, session: AgentSession) -> Run | None:
         if session.verdict:

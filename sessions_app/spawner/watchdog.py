@@ -127,7 +127,7 @@ class Watchdog:
         self._vitals = {key: v for key, v in self._vitals.items() if key in supervisors}
         if not supervisors:
             return PERIOD
-        pauses = await db.call(_pauses)
+        pauses = await db.read(_pauses)
         runs = {key: s.watched for key, s in supervisors.items() if s.watched and key in pauses}
         usages = await self._launcher.usage([run for _, run in runs.values()])
         sizes = await asyncio.to_thread(_sizes, [session for session, _ in runs.values()])

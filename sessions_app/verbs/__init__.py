@@ -14,6 +14,8 @@ from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line, line
 from sessions_app.verbs import cleaning, control, reading, repair, upkeep
 
+#: These only read rows.
+READING = frozenset(reading.VERBS)
 _VERBS: VerbTable = {
     **control.VERBS,
     **reading.VERBS,

@@ -225,3 +225,42 @@ def test_everything_removed_at_once_is_made_again(site: Installation, server: Se
     open_gate(gate, 8)
     assert [ended(server, s)["exit_code"] for s in (first, second)] == [8, 8]
     soon_agree(site, server, second)
+
+
+@pytest.mark.parametrize("tell", [True, False])
+def test_records_removed_while_it_runs_leave_its_log_to_tell(
+    site: Installation, server: Server, session: str, gate: Path, tell: bool
+) -> None:
+    pid = launched(site, session)["pid"]
+    remove(site.state_dir / "runs" / session)
+
+    open_gate(gate, 2, tell=tell)
+
+    outcome = ended(server, session)
+    expected = ("completed", "outcome_rule") if tell else ("failed", "lost")
+    assert (outcome["status"], outcome["reason"]) == expected
+    assert not alive(pid)
+    soon_agree(site, server, session)
+
+
+def test_runs_without_a_record_are_recognised_by_the_next_server(tmp_path: Path) -> None:
+    # given runs whose records are lost or damaged while no server is there
+    with installation(tmp_path / "site", HIVE_COMMAND=gated_command()) as site:
+        server = site.up()
+        removed, empty = (create(server, str(tmp_path / name)) for name in ("removed", "empty"))
+        pids = [launched(site, running(server, s)["session_id"])["pid"] for s in (removed, empty)]
+        server.kill()
+        remove(site.state_dir / "runs" / removed)
+        truncate(site.state_dir / "runs" / empty / "launch-1")
+
+        # when the next one comes, then they go on, are in hand, and end as well as can be known
+        server = site.up()
+
+        eventually(lambda: server.output.count("launch record is lost") == 2, "it to look")
+        assert [get(server, s)["status"] for s in (removed, empty)] == ["running"] * 2
+        assert all(alive(pid) for pid in pids)
+        server.request("POST", f"/api/v1/sessions/{removed}/stop")
+        assert ended(server, removed)["reason"] == "stopped"
+        open_gate(tmp_path / "empty", 6)
+        assert ended(server, empty)["exit_code"] == 6
+        assert site.processes(removed) == site.processes(empty) == {}
