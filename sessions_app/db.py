@@ -109,7 +109,7 @@ class News:
     """
 
     #: Ask the rows this often (s) all the same.
-    AT_LEAST = 5.0
+    AT_LEAST = 10.0
     #: A file written less than this (s) ago may be written again without looking different.
     GRAIN = 0.1
 
