@@ -16,6 +16,9 @@ SESSION_VARIABLE = "HIVE_MIND_SESSION_ID"
 _MARK = f"\0{SESSION_VARIABLE}=".encode()
 #: Who asks within this many seconds shares a snapshot (a thousand stops at once ask together).
 SHARE = 0.05
+#: After a snapshot the next one waits for so many times as long as it took: with thousands of
+#: processes, a stop now and a stop then would otherwise keep a processor busy.
+REST = 2.0
 #: A process that is older than this (s) and carries no session's id is not asked again: until it
 #: has executed its program, a new process still shows the environment of the one that forked it.
 SETTLED = 10.0
@@ -190,6 +193,7 @@ class SharedTable:
         self.known = Known()
         self._reading: asyncio.Task[Table] | None = None
         self._table: Table | None = None
+        self._rested = 0.0
 
     async def fresh(self) -> Table:
         """A snapshot that was begun after this call, or at most ``SHARE`` seconds before it.
@@ -199,10 +203,16 @@ class SharedTable:
         asked = time.monotonic()
         while self._table is None or self._table.taken < asked - SHARE:
             if self._reading is None or self._reading.done():
-                reading = asyncio.to_thread(self.known.snapshot, afresh=True)
-                self._reading = asyncio.create_task(reading)
+                self._reading = asyncio.create_task(self._read())
             self._table = await asyncio.shield(self._reading)
         return self._table
+
+    async def _read(self) -> Table:
+        await asyncio.sleep(self._rested - time.monotonic())
+        table = await asyncio.to_thread(self.known.snapshot, afresh=True)
+        now = time.monotonic()
+        self._rested = now + REST * (now - table.taken)
+        return table
 
 
 def ticks() -> int:
