@@ -20,8 +20,9 @@ test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
 test-long: install-dev system-dev ## the full-length runs of tests/chaos, one after the other
 	$(BIN)/python -m pytest --run-long tests/chaos $(PYTEST)
 
-bench: install-dev ## measure the command line against jq
+bench: install-dev ## measure the command line against jq, and what 1,000 sessions cost
 	$(BIN)/python -m bench.cli
+	$(BIN)/python -m bench.supervise
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/ruff check .

@@ -7,57 +7,21 @@ both. The targets are what the shell script took that this replaces.
 
 import argparse
 import json
-import os
 import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PYTHON = sys.executable
+from bench.site import ROOT, Site, end_processes
+
 DROP_IN = str(ROOT / "scripts" / "hive-session-manager.sh")
-MANAGE = [PYTHON, str(ROOT / "manage.py")]
 JQ = ["jq", "-n", "1"]
 #: Ratios to ``jq -n 1`` that must not be exceeded.
 TARGETS = {"create": 1.9, "status": 1.2, "start --detach": 10.0, "cleanup, a session": 2.7}
-#: Fills a database through the models: sessions that were created, and some that have ended.
-FILL = """
-import sys, uuid
-from datetime import timedelta
-from django.utils import timezone
-from sessions_app import workspace
-from sessions_app.conf import current
-from sessions_app.models import AgentSession
-
-waiting, ended = int(sys.argv[1]), int(sys.argv[2])
-conf, now, rows = current(), timezone.now(), []
-workspace.initialise(conf)
-for number in range(waiting + ended):
-    key = uuid.uuid4()
-    place = workspace.paths(conf, key)
-    done = number >= waiting
-    session = AgentSession(
-        id=key, task=f"task {number} of the measurement", priority=number % 3,
-        metadata={"number": number}, profile="claude-flow",
-        status="completed" if done else "created", reason="exited" if done else "",
-        created=now, updated=now, ended_at=now - timedelta(hours=48) if done else None,
-        working_dir=str(place.working_dir), output_dir=str(place.output_dir),
-        database=str(place.database), log_file=str(place.log_file),
-    )
-    rows.append(session)
-    if done:
-        workspace.prepare(conf, session)
-        workspace.write_session_json(session)
-AgentSession.objects.bulk_create(rows, batch_size=500)
-"""
 
 
 @dataclass
@@ -74,73 +38,6 @@ class Row:
         return statistics.median(self.times) / statistics.median(self.yard)
 
 
-class Site:
-    """An installation in a temporary directory."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "HIVE_ENV_FILE": str(base / "hive.env"),
-            "HIVE_WORKSPACE": str(base / "workspace"),
-            "HIVE_LOG_DIR": str(base / "log"),
-            "HIVE_STATE_DIR": str(base / "state"),
-            "HIVE_COMMAND": "/bin/true",
-            "HIVE_SLOTS": "4",
-        }
-        (base / "hive.env").touch()
-
-    def run(self, *command: str) -> str:
-        """Run a command and return what it printed; the measurement ends if it fails."""
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed ({done.returncode}): {done.stderr}")
-        return done.stdout.strip()
-
-    def timed(self, *command: str) -> tuple[float, str]:
-        """How long a command took from fork to the end of both pipes, and what it printed."""
-        begun = time.perf_counter()
-        out = self.run(*command)
-        return time.perf_counter() - begun, out
-
-    def fill(self, waiting: int, ended: int) -> None:
-        """Make the database, with sessions in it."""
-        self.run(*MANAGE, "migrate", "-v0")
-        code = f"import sys; sys.argv[1:] = ['{waiting}', '{ended}']\n{FILL}"
-        self.run(*MANAGE, "shell", "-v0", "-c", code)
-
-    @contextmanager
-    def server(self) -> Iterator[None]:
-        """The server for a block."""
-        port = _free_port()
-        log = self.base / "server.log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [*MANAGE, "hive", "up", "--no-sample", "--port", str(port)],
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-            )
-        try:
-            deadline = time.monotonic() + 30
-            while not (self.base / "state" / "hive.sock").exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"the server did not start: {log.read_text()}")
-                time.sleep(0.02)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def measure(sessions: int, runs: int) -> list[Row]:
     """The table's rows with so many sessions in the database."""
     with tempfile.TemporaryDirectory(prefix="hive-bench-") as directory:
@@ -148,7 +45,7 @@ def measure(sessions: int, runs: int) -> list[Row]:
         try:
             return _measure(site, sessions, runs)
         finally:
-            _end_processes(directory)
+            end_processes(directory)
 
 
 def _measure(site: Site, sessions: int, runs: int) -> list[Row]:
@@ -211,16 +108,6 @@ def _cleanup(site: Site, ended: int, runs: int) -> Row:
         sys.exit(f"cleanup was to remove {ended} sessions: {out}")
     made.times.append(took / ended)
     return made
-
-
-def _end_processes(directory: str) -> None:
-    """End what the server left running, such as a process that launches sessions."""
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdecimal() and directory.encode() in (entry / "environ").read_bytes():
-                os.kill(int(entry.name), signal.SIGKILL)
-        except OSError:
-            continue
 
 
 def table(measured: dict[int, list[Row]]) -> str:

@@ -142,17 +142,20 @@ class News:
     For whoever would otherwise ask the rows several times a second. With SQLite each commit
     changes the write-ahead log (or the file itself), so looking at their sizes and times is
     enough. Elsewhere there may always be news.
+
+    Args:
+        file: the SQLite file; by default that of the settings.
     """
 
     #: Ask the rows this often (s) all the same.
-    AT_LEAST = 5.0
+    AT_LEAST = 10.0
     #: A file written less than this (s) ago may be written again without looking different.
     GRAIN = 0.1
 
-    def __init__(self) -> None:
-        name = str(connection.settings_dict["NAME"])
-        plain_file = connection.vendor == "sqlite" and name.startswith("/")
-        self._files = (name, f"{name}-wal") if plain_file else ()
+    def __init__(self, file: str = "") -> None:
+        if not file and connection.vendor == "sqlite":
+            file = str(connection.settings_dict["NAME"])
+        self._files = (file, f"{file}-wal") if file.startswith("/") else ()
         self._known: list[tuple[int, int, int]] | None = None
         self._due = 0.0
 

@@ -43,7 +43,8 @@ def _states(paths: list[str]) -> dict[str, tuple[int, int]]:
 class LogWatch:
     """One inotify instance for all logs that are being followed in this event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_again: float = LOOK_AGAIN) -> None:
+        self._pause = look_again
         self._inotify: Inotify | None = None
         self._files: dict[str, _File] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,7 +93,7 @@ class LogWatch:
 
     async def _look_again(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
+            await asyncio.sleep(self._pause)
             for path, state in (await asyncio.to_thread(_states, list(self._files))).items():
                 file = self._files.get(path)
                 if file is not None and state != file.state:

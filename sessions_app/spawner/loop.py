@@ -127,8 +127,8 @@ class Spawner:
         )
 
     async def _adopt_all(self) -> None:
-        for session_id in await db.read(lambda: list(rows.claimed().values_list("id", flat=True))):
-            self._supervise(session_id, adopt=True)
+        for session in await db.read(lambda: list(rows.claimed())):
+            self._supervise(session.id, adopt=True, row=session)
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
@@ -195,18 +195,21 @@ class Spawner:
                 await asyncio.sleep(BREATH)
         logger.error("%s sessions could not be stopped and are left", len(self._supervised))
 
-    def _supervise(self, session_id: UUID, *, adopt: bool) -> None:
+    def _supervise(self, session_id: UUID, *, adopt: bool, row: AgentSession | None = None) -> None:
         supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)
-        task = asyncio.create_task(self._see_through(supervisor, session_id, adopt=adopt))
+        task = asyncio.create_task(self._see_through(supervisor, adopt=adopt, row=row))
         self._supervised[session_id] = (supervisor, task)
 
-    async def _see_through(self, supervisor: Supervisor, session_id: UUID, *, adopt: bool) -> None:
+    async def _see_through(
+        self, supervisor: Supervisor, *, adopt: bool, row: AgentSession | None
+    ) -> None:
         """Supervise to the end; what fails (a full disk, a locked database) is tried again."""
+        session_id = supervisor.session_id
         pause, complaint = RETRY, Complaint(logger, f"session {session_id} cannot be taken further")
         try:
             while True:
                 try:
-                    await supervisor.run(adopt=adopt)
+                    await supervisor.run(adopt=adopt, row=row)
                 except (DatabaseError, OSError) as error:  # passes by itself: be prompt then
                     complaint.say(error)
                     pause = RETRY
@@ -217,7 +220,7 @@ class Spawner:
                     complaint.over()
                     return
                 await asyncio.sleep(pause)
-                adopt = True
+                adopt, row = True, None
         finally:
             known = self._supervised.get(session_id)
             if known is not None and known[1] is asyncio.current_task():

@@ -47,14 +47,15 @@ class Supervisor:
         self.pauser = Pauser(session_id, changed)
         self.watched: tuple[AgentSession, Run] | None = None
 
-    async def run(self, *, adopt: bool) -> None:
+    async def run(self, *, adopt: bool, row: AgentSession | None = None) -> None:
         """Take the session to its end.
 
         Args:
             adopt: look for an earlier launch of the present attempt instead of launching. One
                 that never happened is put back into the queue.
+            row: the session, if it has just been read.
         """
-        session = await db.read(ledger.load, self.session_id)
+        session = row or await db.read(ledger.load, self.session_id)
         if session is None:
             return
         try:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 PERIOD, SHORTEST_PERIOD = 5.0, 0.25
 #: Looking takes at most one part in so many of one processor, however many runs there are; more
 #: where something is about to be due.
-COST, COST_WHEN_DUE = 200.0, 20.0
+COST, COST_WHEN_DUE = 300.0, 20.0
 #: Less use of the processor than this part of the time, and this many seconds, is none: a
 #: program that only waits still has timers.
 IDLE_SHARE, IDLE_SECONDS = 0.005, 0.1
@@ -110,16 +110,15 @@ class Watchdog:
 
     async def _rest(self, seconds: float) -> None:
         """Wait for the next look; a new run with something due soon does not wait so long."""
+        known = set(self._vitals)
         while seconds > 0:
             await asyncio.sleep(min(seconds, 1.0))
             seconds -= 1.0
-            if any(
-                s.watched is not None
-                and s.session_id not in self._vitals
-                and _first_due(s.watched[0], self._conf.stall_after) < PERIOD
-                for s in self._supervisors()
-            ):
-                return
+            for supervisor in self._supervisors():
+                if supervisor.watched is not None and supervisor.session_id not in known:
+                    known.add(supervisor.session_id)
+                    if _first_due(supervisor.watched[0], self._conf.stall_after) < PERIOD:
+                        return
 
     async def _look(self) -> float:
         """Look at every run once; returns when (s) to look again."""
