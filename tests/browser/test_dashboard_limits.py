@@ -178,13 +178,12 @@ def test_a_hold_is_lifted_without_scripts(open_page: OpenPage, shared_server: Se
     assert shared_server.request("GET", "/api/v1/queue")[1]["holds"] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_small_phone_needs_no_sideways_scrolling(
-    scheme: str, open_page: OpenPage, shared_server: Server
+    open_page: OpenPage, shared_server: Server
 ) -> None:
     limited(shared_server)
     waiting = create(shared_server, "W" * 200, profile="metered", metadata={"k": "W" * 500})
-    phone = open_page(viewport=SMALL_PHONE, has_touch=True, is_mobile=True, color_scheme=scheme)
+    phone = open_page(viewport=SMALL_PHONE, has_touch=True, is_mobile=True)
 
     open_list(phone, shared_server)
     expect(phone.locator("[data-strip]")).to_be_visible()
@@ -249,17 +248,3 @@ def test_limits_are_taken_as_typed_and_mistakes_are_said_beside_them(
     expect(facts).to_contain_text("memory 2 GB")
     expect(facts).not_to_contain_text("run time 2 h")
     expect(facts).to_contain_text("fail, and try again after the reset")
-
-
-def test_what_the_machine_lacks_is_shown_above_the_list(page: Page, site: Installation) -> None:
-    site.env["HIVE_MIN_FREE_MEMORY"] = "1000TB"
-    server = site.up()
-    waiting = create(server, "never starts")
-
-    open_list(page, server)
-
-    expect(page.locator("[data-strip]")).to_contain_text(
-        "Nothing new is started now: memory is low"
-    )
-    row = page.locator(f'tr[data-id="{waiting}"]')
-    expect(row).to_contain_text("place 1 in the queue: memory is low")

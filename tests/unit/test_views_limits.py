@@ -48,11 +48,14 @@ def test_what_the_machine_lacks_is_shown(
     client: Client, conf: Conf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "HIVE", replace(conf, min_free_memory=2**60))
+    services.start(services.create("t").id)
 
     page = text_of(client.get("/"))
 
-    assert "Nothing new is started now:" in page
-    assert "memory is low" in page
+    assert re.search(
+        r"data-brake><strong>Nothing new is started now:</strong>.*memory is low", page
+    )
+    assert "place 1 in the queue: memory is low" in page
 
 
 LIMITS = {"task": "t", "priority": "medium", "profile": "sample"}
