@@ -97,7 +97,7 @@ class SessionsConsumer(Viewer):
         if update.obstacles is not None and update.obstacles != self._obstacles:
             if queue is None:
                 try:
-                    queue = await db.call(live.queue)
+                    queue = await db.read(live.queue)
                 except DatabaseError:  # not told yet, so it is looked at again
                     return
             await self.tell({"type": "queue", **update.obstacles})

@@ -196,13 +196,13 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """What the list was read for, instead of reading it."""
     seen: list[int | None] = []
 
-    async def call(function: Any, since: int | None) -> Update:
+    async def read(function: Any, since: int | None) -> Update:
         seen.append(since)
         number = len(seen)
         await asyncio.sleep(0.01)
         return Update(number)
 
-    monkeypatch.setattr(db, "call", call)
+    monkeypatch.setattr(db, "read", read)
     return seen
 
 
