@@ -15,6 +15,7 @@ __all__ = ["Examination", "Finding", "examine", "mend"]
 _WITHOUT_ROWS: tuple[Check, ...] = (settings.check, places.check, database.check)
 _WITH_ROWS: tuple[Check, ...] = (
     places.interrupted_creates,
+    files.aside,
     rows.check,
     files.check,
     times.check,

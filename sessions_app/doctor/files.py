@@ -4,11 +4,13 @@ import json
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
-from sessions_app import stored, workspace
+from sessions_app import removal, stored, workspace
+from sessions_app.cleanup import leftovers, trash
 from sessions_app.conf import Conf
 from sessions_app.doctor import logs
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
@@ -48,6 +50,32 @@ def check(examination: Examination) -> Iterator[Finding]:
             yield from _session(examination.conf, session)
 
 
+def aside(examination: Examination) -> Iterator[Finding]:
+    """What a cleanup that was killed had set aside, though its row stays."""
+    conf = examination.conf
+    for place, rows in (
+        (removal.sessions_place(conf), AgentSession.objects.all()),
+        (removal.outputs_place(conf), AgentSession.objects.filter(outputs_removed=False)),
+    ):
+        for session_id in trash.entries(place):
+            with workspace.locked(conf, session_id):  # a cleanup that lives holds it for a moment
+                stays = rows.filter(id=session_id).exists()
+                stays = stays and session_id in trash.entries(place)
+            if stays:
+                yield Finding(
+                    "set_aside",
+                    f"session {session_id}",
+                    f"an interrupted cleanup has set aside what was to stay in {place.path}",
+                    "put it back",
+                    partial(_put_back, conf),
+                )
+
+
+def _put_back(conf: Conf) -> str:
+    leftovers.put_back(conf)
+    return ""
+
+
 def _session(conf: Conf, session: AgentSession) -> Iterator[Finding]:
     """What is wrong now: a row that was read a while ago may have been cleaned up since."""
     if next(_findings(conf, session), None) is not None:
@@ -84,6 +112,8 @@ def _output(conf: Conf, session: AgentSession) -> Iterator[Finding]:
         with workspace.open_directory(session.output_dir):
             return
     except FileNotFoundError:
+        if session.id in trash.entries(removal.outputs_place(conf)):
+            return  # see aside()
         what, todo = "its output directory is gone", "make an empty one"
     except OSError:
         what, todo = "its output directory is a link or a file", "move it away"
@@ -106,7 +136,8 @@ def _directory(conf: Conf, session: AgentSession) -> Finding | None:
         with workspace.open_directory(session.working_dir):
             return None
     except FileNotFoundError:
-        pass
+        if session.id in trash.entries(removal.sessions_place(conf)):
+            return None  # see aside()
     except OSError:
         what = "its directory is a link or a file"
         return Finding("directory_replaced", where, what, "move it away, then look again")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from sessions_app import services, stored, workspace
+from sessions_app import removal, services, stored, workspace
+from sessions_app.cleanup import trash
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding
 from sessions_app.doctor.runs import LastRun, last_attempt
@@ -23,7 +24,7 @@ from sessions_app.stored import Stored
 def check(examination: Examination) -> Iterator[Finding]:
     """Each directory without a row."""
     conf = examination.conf
-    for session_id in _without_row(conf.sessions_dir):
+    for session_id in _without_row(conf, conf.sessions_dir):
         found = _look(conf, session_id)
         if found is not None:
             if found.code == "row_missing":
@@ -34,7 +35,7 @@ def check(examination: Examination) -> Iterator[Finding]:
 def records(examination: Examination) -> Iterator[Finding]:
     """Each run record without a row and without a directory."""
     conf = examination.conf
-    for session_id in _without_row(conf.runs_dir):
+    for session_id in _without_row(conf, conf.runs_dir):
         if _read(conf, session_id) is not None:
             continue
         run, where = LastRun.of(conf, session_id), f"session {session_id}"
@@ -47,13 +48,14 @@ def records(examination: Examination) -> Iterator[Finding]:
             yield Finding("records_without_row", where, what, "remove the records", remove)
 
 
-def _without_row(directory: Path) -> list[uuid.UUID]:
-    """Ids that a directory in here is named after, and that no row has."""
+def _without_row(conf: Conf, directory: Path) -> list[uuid.UUID]:
+    """Ids that a directory in here is named after, that no row has and no cleanup removes."""
     if not directory.is_dir():
         return []
     with os.scandir(directory) as entries:
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     ids = {session_id for name in names if (session_id := stored.canonical_id(name))}
+    ids.difference_update(trash.entries(removal.sessions_place(conf)))
     return sorted(ids.difference(AgentSession.objects.values_list("id", flat=True).iterator()))
 
 
