@@ -21,6 +21,9 @@ ELEVEN = [
 ]  # fmt: skip
 WITH_ID = ["start", "stop", "get", "output-dir", "log", "update-status"]
 
+#: An id that no session has.
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
 
 def test_create_prints_the_id_alone_and_the_session_on_stderr(conf: Conf) -> None:
     # when a session is created
@@ -82,7 +85,7 @@ def test_create_can_start_at_once() -> None:
     assert hive("status", result.out.decode().strip()).out == b"starting\n"
 
 
-@pytest.mark.parametrize("word", ["", "nope", "../..", "-x", str(uuid.uuid4()), "\udcff", "{x}"])
+@pytest.mark.parametrize("word", ["", "nope", "../..", "-x", NOBODY, "\udcff", "{x}"])
 def test_an_unknown_or_malformed_id_is_not_found(word: str) -> None:
     # then status says so in its word, and the others keep stdout empty and say why
     result = hive("status", word)

@@ -16,6 +16,9 @@ from tests.unit.pages import text_of
 
 pytestmark = pytest.mark.usefixtures("conf")
 
+#: An id that no session has.
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
 
 @pytest.fixture(autouse=True)
 def _rows(db: None) -> None:
@@ -120,7 +123,7 @@ def test_output_files_are_listed_with_links_that_hold_any_name(client: Client, c
     assert "passwd" not in page
 
 
-@pytest.mark.parametrize("unknown", [str(uuid4()), "x", "{" + str(uuid4()) + "}", "<b>"])
+@pytest.mark.parametrize("unknown", [NOBODY, "x", "{" + NOBODY + "}", "<b>"])
 @pytest.mark.parametrize("verb", ["", "start", "stop"])
 def test_an_unknown_session_is_answered_with_404(client: Client, unknown: str, verb: str) -> None:
     url = f"/sessions/{unknown}/{verb}"
