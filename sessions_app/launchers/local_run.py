@@ -32,7 +32,7 @@ class LocalRun:
         self._run_dir = run_dir
         self._table = table
         self.pid = _number(launch, "pid")
-        self.launched_at = float(str(launch.get("at") or 0))
+        self.launched_at = _seconds(launch, time.time())
         self._here = (
             launch.get("boot_id") == records.boot_id()
             and launch.get("pid_ns") == records.pid_namespace()
@@ -61,7 +61,7 @@ class LocalRun:
             code if isinstance(code, int) else None,
             number if isinstance(number, int) else None,
             str(error) if error else None,
-            float(str(record.get("at") or time.time())),
+            _seconds(record, time.time()),
             record.get("tree_ended") is True,
         )
 
@@ -185,6 +185,14 @@ def open_directory(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _seconds(record: dict[str, object], otherwise: float) -> float:
+    """The time of a record, in seconds since the epoch; one edited by hand has none."""
+    value = record.get("at")
+    if isinstance(value, int | float) and 0 < value < 2**33:  # NaN is not
+        return float(value)
+    return otherwise
 
 
 def _number(record: dict[str, object], key: str) -> int:

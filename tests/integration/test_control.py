@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -103,30 +102,6 @@ def test_a_pause_asked_for_while_nobody_serves_holds_once_somebody_does(
 
     paused(server, session_id)
     assert states(acting_site, session_id) == ["T"]
-
-
-@pytest.mark.timeout(300)
-def test_the_server_killed_in_the_middle_of_pauses_leaves_them_true(
-    acting_site: Installation, rounds: int, tell: Callable[[str], None]
-) -> None:
-    session_ids: list[str] = []
-    for number in range(max(3, rounds // 2)):
-        server = acting_site.up()
-        session_ids = session_ids or [begin(server, *TREE) for _ in range(3)]
-        for session_id in session_ids:
-            running(server, session_id)
-            post(server, session_id, "resume" if number % 2 else "pause")
-        server.kill()
-    tell(f"{number + 1} rounds")
-    server = acting_site.up()
-
-    for session_id in session_ids:
-        wanted = number % 2 == 0
-        eventually(
-            lambda s=session_id, w=wanted: get(server, s)["paused"] is w,  # type: ignore[misc]
-            "the last wish to come true",
-        )
-        assert (set(states(acting_site, session_id)) == {"T"}) is wanted
 
 
 def test_a_retry_is_a_new_session_like_the_old_one(acting_site: Installation) -> None:

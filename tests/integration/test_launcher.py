@@ -157,7 +157,9 @@ async def test_a_record_of_another_version_is_adopted(
 ) -> None:
     run = await start("exec sleep 1000")
     path = tmp_path / "runs" / str(run.session_id) / "launch-1"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "of_a_newer_version": 1}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "of_a_newer_version": 1, "at": "yesterday"})
+    )
 
     found = await launcher.find(run.session_id, 1)
 
