@@ -110,13 +110,13 @@ class Watchdog:
 
     async def _rest(self, seconds: float) -> None:
         """Wait for the next look; a new run with something due soon does not wait so long."""
-        known = set(self._vitals)
+        known = {s for s in self._supervisors() if s.session_id in self._vitals}
         while seconds > 0:
             await asyncio.sleep(min(seconds, 1.0))
             seconds -= 1.0
             for supervisor in self._supervisors():
-                if supervisor.watched is not None and supervisor.session_id not in known:
-                    known.add(supervisor.session_id)
+                if supervisor not in known and supervisor.watched is not None:
+                    known.add(supervisor)
                     if _first_due(supervisor.watched[0], self._conf.stall_after) < PERIOD:
                         return
 

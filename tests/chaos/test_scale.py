@@ -20,7 +20,7 @@ IDLE_SHARE, ADOPTION = 1.0, 5.0
 #: Only to catch what hangs (s): a passing test never waits for it.
 PATIENCE = 300.0
 #: First what is still on its way may end, then idleness is measured for as long (s).
-SETTLE, IDLE = 15.0, 30.0
+SETTLE, IDLE = 30.0, 30.0
 
 
 def _create(server: Server, number: int) -> str:
