@@ -12,10 +12,12 @@ class Complaint:
         self._what = what
         self._said = ""
 
-    def say(self, error: object) -> None:
-        """It failed; say so, unless it was said of this very error already."""
-        if str(error) != self._said:
-            self._said = str(error)
+    def say(self, error: Exception) -> None:
+        """It failed; say so, unless it was said of such an error already."""
+        # two errors of a system call may differ in the name of a draft, and be the same
+        known = str(error.errno) if isinstance(error, OSError) else str(error)
+        if known != self._said:
+            self._said = known
             self._logger.warning("%s, trying again: %s", self._what, error)
 
     def over(self) -> None:

@@ -111,6 +111,24 @@ def test_a_request_that_is_under_way_is_answered(site: Installation) -> None:
     assert len(listed) == len(answers)
 
 
+def test_a_request_that_takes_its_time_is_answered_too(site: Installation) -> None:
+    server = site.up()
+    session_id = create(server, "x", start=False)
+    answers: list[int] = []
+    path = f"/api/v1/sessions/{session_id}/wait?until=end&timeout=0.4"
+    caller = threading.Thread(target=lambda: answers.append(server.request("GET", path)[0]))
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as idle:
+        idle.request("GET", "/healthz")  # a connection that is only open holds nobody up
+        idle.getresponse().read()
+        caller.start()
+        time.sleep(0.1)  # so that it is under way
+
+        assert server.stop() == 0
+
+    caller.join()
+    assert answers == [200]
+
+
 def test_sessions_are_stopped_first_if_that_is_asked_for(site: Installation) -> None:
     # given sessions that run, one of which takes its time, and one that waits
     server = site.up("--stop-sessions", HIVE_SLOTS="3")
