@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from sessions_app.launchers import records
 from tests.chaos.support import alive, fork_servers, kill, launched, open_gate, soon_agree
 from tests.integration.test_spawner import create, ended, running
@@ -154,27 +152,28 @@ def test_a_container_restart(gated: Installation, gate: Path) -> None:
     assert "Traceback" not in server.output
 
 
-@pytest.mark.parametrize("kind", ["leader", "group"])
-@pytest.mark.parametrize("asked", [True, False], ids=["stopped", "lost"])
-def test_a_pid_that_is_used_again_is_never_signalled(
-    gated: Installation, gate: Path, asked: bool, kind: str
-) -> None:
-    # given the record of a run that has gone
+def test_a_pid_that_is_used_again_is_never_signalled(gated: Installation, gate: Path) -> None:
+    # given the records of runs that have gone, two of which were to be stopped
     site = gated
     site.env["HIVE_AUTOSPAWN"] = "0"
     server = site.up()
-    session_id = create(server, str(gate))
-    running(server, session_id)
+    kinds = [(how, kind) for how in ("stopped", "lost") for kind in ("leader", "group")]
+    sessions = {key: create(server, str(gate)) for key in kinds}
+    for session_id in sessions.values():
+        running(server, session_id)
     kill_all(site, server)
-    if asked:
-        ask = f"from sessions_app import services; services.stop('{session_id}')"
-        assert site.manage("shell", "-c", ask).returncode == 0
+    to_stop = [sessions[key] for key in kinds if key[0] == "stopped"]
+    ask = f"from sessions_app import services; [services.stop(s) for s in {to_stop}]"
+    assert site.manage("shell", "-c", ask).returncode == 0
 
-    # when its pid and its recorder's are a stranger's, and the next server settles it
-    with stranger(kind) as pid:
-        edit_record(site, session_id, pid=pid, recorder_pid=pid)
+    # when their pids and their recorders' are strangers', and the next server settles them
+    with contextlib.ExitStack() as strangers:
+        for key in kinds:
+            pid = strangers.enter_context(stranger(key[1]))
+            edit_record(site, sessions[key], pid=pid, recorder_pid=pid)
         server = site.up()
-        session = ended(server, session_id)
+        ends = {key: ended(server, sessions[key]) for key in kinds}
 
-    # then it is lost, or stopped if that was asked for, and the stranger lives
-    assert (session["status"], session["reason"]) == ("failed", "stopped" if asked else "lost")
+    # then they are lost, or stopped if that was asked for, and every stranger lives
+    for (how, _), session in ends.items():
+        assert (session["status"], session["reason"]) == ("failed", how)
