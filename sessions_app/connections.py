@@ -5,7 +5,7 @@ from typing import Any
 
 #: How long (s) what is let go may take to notice.
 NOTICE = 1.0
-#: Within this time (s) the last answers leave the process.
+#: Within this time (s) answers leave the process, and a request that has arrived is begun.
 FLUSH = 0.05
 
 
@@ -21,9 +21,13 @@ async def let_go(server: Any, grace: float) -> None:
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + grace
-    while (requests := _under_way(server, "WebRequest")) and loop.time() < deadline:
-        await asyncio.wait(requests, timeout=deadline - loop.time())
-    await asyncio.sleep(FLUSH)
+    quiet = False
+    while loop.time() < deadline and not quiet:
+        if requests := _under_way(server, "WebRequest"):
+            await asyncio.wait(requests, timeout=deadline - loop.time())
+        # their answers leave, and requests of those who have just got in begin
+        await asyncio.sleep(FLUSH)
+        quiet = not _under_way(server, "WebRequest")
     if rest := _under_way(server):
         for application in rest:
             application.cancel()

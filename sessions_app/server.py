@@ -166,6 +166,7 @@ class _Server:
 
         def stop() -> Any:
             for port in ports:
+                port.doRead()  # who has connected already is let in: a closed port would reset them
                 port.stopListening()
             return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop(server)))
 

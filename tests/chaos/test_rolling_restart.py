@@ -13,7 +13,7 @@ from tests.integration.viewers import Viewer, view
 from tests.support import PYTHON, Installation, Server, eventually
 
 VIEWERS = 20
-#: Prints numbered lines of every length up to 300 until the gate opens: some 0.4 MB a second.
+#: Prints numbered lines of every length up to 300 until the gate opens: some 0.1 MB a second.
 PRINTER = json.dumps(
     [
         PYTHON,
@@ -21,7 +21,7 @@ PRINTER = json.dumps(
         "import os, sys, time\n"
         "n = 0\n"
         "while not os.path.exists(sys.argv[1]):\n"
-        "    for _ in range(100):\n"
+        "    for _ in range(40):\n"
         "        n += 1\n"
         "        os.write(1, b'%08d %s\\n' % (n, b'\\xf0\\x9f\\x90\\x9d' * (n % 73)))\n"
         "    time.sleep(0.05)\n",
@@ -74,7 +74,7 @@ async def test_twenty_pages_follow_a_log_through_restarts(site: Installation, ro
     following = [asyncio.create_task(page.follow(server, session_id)) for page in pages]
     try:
         for _ in range(restarts):
-            goal = log.stat().st_size + 200_000
+            goal = log.stat().st_size + 80_000
 
             def caught_up(goal: int = goal) -> bool:
                 return all(len(page.log) >= goal for page in pages)

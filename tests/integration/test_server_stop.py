@@ -8,8 +8,6 @@ import threading
 import time
 from contextlib import ExitStack, closing
 
-import pytest
-
 from tests.integration.test_spawner import create, get, running
 from tests.integration.viewers import view
 from tests.support import Installation, Server, eventually
@@ -44,8 +42,7 @@ class Crowd:
         half.sendall(b"POST /api/v1/sessions HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_exits_at_once_whoever_is_connected(site: Installation, number: int) -> None:
+async def test_it_exits_at_once_whoever_is_connected(site: Installation) -> None:
     # given a running session, and all kinds of callers that wait for it
     server = await asyncio.to_thread(site.up)
     session_id = await asyncio.to_thread(create, server, "x", "--hang", "--lines", "5")
@@ -61,7 +58,7 @@ async def test_it_exits_at_once_whoever_is_connected(site: Installation, number:
 
             # when it is told to stop
             begun = time.monotonic()
-            server.process.send_signal(number)
+            server.process.send_signal(signal.SIGTERM)
 
             # then nobody new gets in, and it is gone in time, without a complaint
             await asyncio.to_thread(
@@ -88,9 +85,9 @@ def test_a_request_that_is_under_way_is_answered(site: Installation) -> None:
         while server.process.poll() is None:
             try:
                 answers.append(server.request("POST", "/api/v1/sessions", {"task": "x"})[0])
-            except ConnectionRefusedError:
-                return
             except Exception as error:  # noqa: BLE001 - whatever a caller would see
+                if "refused" in str(error) or "reset by peer" in str(error):
+                    return  # it came too late, and was not looked at: see below
                 broken.append(error)
 
     callers = [threading.Thread(target=call) for _ in range(4)]
@@ -106,9 +103,9 @@ def test_a_request_that_is_under_way_is_answered(site: Installation) -> None:
         caller.join()
     assert code == 0
     assert set(answers) == {201}
-    assert [error for error in broken if "refused" not in str(error)] == []
+    assert broken == []
     listed = site.up().request("GET", "/api/v1/registry")[1]["sessions"]
-    assert len(listed) == len(answers)
+    assert len(listed) == len(answers), "what was not answered was not done"
 
 
 def test_a_request_that_takes_its_time_is_answered_too(site: Installation) -> None:
