@@ -157,8 +157,9 @@ async def test_the_kernel_says_who_it_is(
 ) -> None:
     # given a socket that everybody may write to
     directory = tmp_path_factory.mktemp("open")
-    for parent in (directory, directory.parent, directory.parent.parent):
-        parent.chmod(0o755)  # pytest makes them for their owner only
+    for parent in (directory, *directory.parents):
+        if parent.stat().st_mode & 0o7777 == 0o700:  # pytest makes them for their owner only
+            parent.chmod(0o755)
     conf = replace(conf, socket=directory / "hive.sock")
     async with serving(conf):
         conf.socket.chmod(0o666)
