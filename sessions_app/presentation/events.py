@@ -32,6 +32,7 @@ _LABELS = {
     EventKind.FAILED: "Failed",
     EventKind.RETRIED: "Tried again",
     EventKind.IMPORTED: "Taken over from an older registry",
+    EventKind.RESTORED: "Row restored by the doctor",
     EventKind.PINNED: "Pinned: kept by every cleanup",
     EventKind.UNPINNED: "No longer pinned",
     EventKind.LOG_REMOVED: "Log removed by cleanup",

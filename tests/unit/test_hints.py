@@ -34,7 +34,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[Status]:
             await asyncio.sleep(0)
         return AgentSession(id=SESSION, status=status)
 
-    monkeypatch.setattr(db, "call", call)
+    monkeypatch.setattr(db, "read", call)
     monkeypatch.setattr(publish, "ensure_watching", lambda: None)
     return found
 
