@@ -54,7 +54,8 @@ def from_json(rule: UsageJsonRule, message: dict[str, Any], end: int) -> UsageNo
     if status != "rejected":
         return None
     kind = info.get("rateLimitType")
-    words = f"usage limit reached ({kind})" if isinstance(kind, str) else "usage limit reached"
+    which = f"the {kind} limit" if isinstance(kind, str) else "the limit"
+    words = f"{which} is used up"
     resets = info.get("resetsAt")
     moment = _from_epoch(resets) if isinstance(resets, int | float) else None
     return UsageNotice(True, words[:200], moment, end)

@@ -98,7 +98,7 @@ def test_a_usage_limit_ends_a_session_and_holds_its_profile(acting_site: Install
     other = begin(server, "--exit", "--seconds", "0", profile="sample")
 
     assert (limited["status"], limited["reason"]) == ("failed", "usage_limited")
-    assert limited["detail"] == "usage limit reached (five_hour)"
+    assert limited["detail"] == "the five_hour limit is used up"
     assert moment(limited["usage_limit"]["resets"]).timestamp() == resets
     assert ended(server, other)["status"] == "completed"
     waiting = get(server, waits)["waiting"]

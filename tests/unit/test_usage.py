@@ -105,7 +105,7 @@ def test_the_structured_line_tells_the_second() -> None:
     [notice] = notices(event)
 
     assert notice == UsageNotice(
-        True, "usage limit reached", datetime(2026, 5, 12, 6, 0, tzinfo=UTC), len(event) + 1
+        True, "the limit is used up", datetime(2026, 5, 12, 6, 0, tzinfo=UTC), len(event) + 1
     )
 
 
