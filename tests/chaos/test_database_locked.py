@@ -3,7 +3,7 @@
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def locked(database: Path) -> Iterator[None]:
         assert locker.wait(timeout=10) == 0
 
 
-def test_a_server_that_serves(gated: Installation, gate: Path) -> None:
+def test_a_server_that_serves(gated: Installation, gate: Path, tell: Callable[[str], None]) -> None:
     site = gated
     server = site.up()
     ends = create(server, str(gate))
@@ -71,7 +71,7 @@ def test_a_server_that_serves(gated: Installation, gate: Path) -> None:
             assert site.script("status", goes_on).stdout == b"running\n"
             slowest = max(slowest, time.monotonic() - asked)
             time.sleep(0.1)
-        print(f"slowest answers: {slowest:.2f} s")
+        tell(f"slowest answers to readers meanwhile: {slowest:.2f} s")
         assert slowest < 2
 
     # and as soon as the lock is gone, all that was asked for is done, or was refused in words

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -61,9 +62,11 @@ class Page(Viewer):
 
 
 @pytest.mark.timeout(900)
-async def test_twenty_pages_follow_a_log_through_restarts(site: Installation, rounds: int) -> None:
+async def test_twenty_pages_follow_a_log_through_restarts(
+    site: Installation, rounds: int, tell: Callable[[str], None]
+) -> None:
     # given twenty pages that follow a log that grows all the time
-    restarts = max(2, rounds // 3)
+    restarts = max(2, rounds // 5)
     gate = site.base / "gate"
     site.env["HIVE_COMMAND"] = PRINTER
     server = await asyncio.to_thread(site.up)
@@ -99,6 +102,6 @@ async def test_twenty_pages_follow_a_log_through_restarts(site: Installation, ro
     session = await asyncio.to_thread(ended, server, session_id)
     assert (session["status"], session["reason"]) == ("completed", "exited")
     content = log.read_bytes()
-    print(f"{len(content):,} bytes, {restarts} restarts, {VIEWERS} pages")
+    tell(f"{restarts} restarts, {VIEWERS} pages, {len(content):,} bytes")
     assert [page.log == content for page in pages] == [True] * VIEWERS
     assert min(page.connections for page in pages) > restarts
