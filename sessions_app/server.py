@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import resource
+import signal
 import socket
 import sys
 import time
@@ -55,11 +56,16 @@ def up(
         socket=Path(path).absolute() if path else conf.socket,
     )
     settings.HIVE = conf
+    signal.signal(signal.SIGTERM, _leave)  # until the reactor has its own handler
     try:
         return _serve(conf, sample=sample, stop_sessions=stop_sessions)
     except HiveError as error:
         sys.stderr.write(f"hive up: {error.detail}\n")
         return error.exit_code
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
