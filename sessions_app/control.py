@@ -4,6 +4,7 @@ As in sessions_app.services, a change is one guarded UPDATE with its event row, 
 does the rest.
 """
 
+import uuid
 from typing import Any
 
 from sessions_app import claims, validation, workspace
@@ -75,7 +76,23 @@ def retry(session_id: object, *, start_now: bool = True) -> AgentSession:
     old = get(session_id)
     if not old.finished:
         raise Conflict(f"session {old.id} is {old.status}; it can be retried once it has ended")
-    new = create(
+    new = another(old)
+    AgentSession.objects.note(old.id, EventKind.RETRIED, session=str(new.id))
+    return start(new.id) if start_now else new
+
+
+def another(old: AgentSession, session_id: uuid.UUID | None = None) -> AgentSession:
+    """Create a session like one that has ended, which is its parent. It is not started.
+
+    Args:
+        old: the session to be tried again.
+        session_id: the id of the new one; a random one if None.
+
+    Raises:
+        Invalid: its profile is not in the settings any more.
+        Unavailable: the directories cannot be made.
+    """
+    return create(
         old.task,
         priority=old.priority_word,
         metadata=old.metadata,
@@ -84,9 +101,8 @@ def retry(session_id: object, *, start_now: bool = True) -> AgentSession:
         limits=old.limits,
         on_usage_limit=old.on_usage_limit,
         retry_of=old,
+        session_id=session_id,
     )
-    AgentSession.objects.note(old.id, EventKind.RETRIED, session=str(new.id))
-    return start(new.id) if start_now else new
 
 
 def update(

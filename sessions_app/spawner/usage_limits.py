@@ -5,7 +5,7 @@ import random
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from sessions_app import admission, services
+from sessions_app import admission, control, services
 from sessions_app.errors import HiveError, Invalid
 from sessions_app.lifecycle import EventKind, OnUsageLimit, Reason, Status
 from sessions_app.models import AgentSession
@@ -77,17 +77,7 @@ def _retry(session: AgentSession) -> None:
     # The same id each time: a retry that was made before an interruption is found again.
     new_id = uuid.uuid5(session.id, "usage-limit-retry")
     if not AgentSession.objects.filter(id=new_id).exists():
-        services.create(
-            session.task,
-            priority=session.priority_word,
-            metadata=session.metadata,
-            args=session.args,
-            profile=session.profile,
-            limits=session.limits,
-            on_usage_limit=session.on_usage_limit,
-            retry_of=session,
-            session_id=new_id,
-        )
+        control.another(session, new_id)
         _note(session, str(new_id), kind="session")
     waiting = AgentSession.objects.filter(id=new_id, status=Status.CREATED)
     if waiting.update(usage_retries=session.usage_retries + 1):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sessions_app.launchers import records
 from tests.chaos.support import alive, fork_servers, kill, launched, open_gate, soon_agree
-from tests.integration.test_spawner import create, ended, running
+from tests.integration.looking import ended, running
+from tests.integration.test_spawner import create
 from tests.support import Installation, Server, eventually
 
 #: Runs what follows in a mount namespace that has another boot id.

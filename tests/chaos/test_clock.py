@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.support import open_gate, soon_agree
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.integration.viewers import view
 from tests.support import PYTHON, ROOT, Installation, Server, eventually
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.support import AGREEMENT, open_gate, soon_agree
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.support import PYTHON, Installation, Server, eventually
 
 LOCKED_FOR = 10.0

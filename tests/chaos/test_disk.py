@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.support import AGREEMENT, Filler, Mounts, gated_command, open_gate, soon_agree
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.support import Installation, Server, eventually
 
 

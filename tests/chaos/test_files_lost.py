@@ -18,7 +18,8 @@ from tests.chaos.support import (
     open_gate,
     soon_agree,
 )
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.support import SCRIPT, Installation, Server, eventually, installation
 
 Touch = Callable[[Path], object]

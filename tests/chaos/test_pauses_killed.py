@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.acting import acting, begin, get, post, running, states
+from tests.integration.acting import acting, begin, post, states
+from tests.integration.looking import get, running
 from tests.support import Installation, eventually
 
 TREE = ("child", '["count", "9999", "0.05"]', "orphan", '["sleep", "100"]', "count", "9999", "0.05")

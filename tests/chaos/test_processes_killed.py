@@ -16,7 +16,8 @@ from tests.chaos.support import (
     open_gate,
     soon_agree,
 )
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.support import Installation, Server, eventually, installation
 
 #: Leaves a grandchild in a session of its own.

@@ -9,7 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.chaos.support import open_gate
-from tests.integration.test_spawner import create, ended, running
+from tests.integration.looking import ended, running
+from tests.integration.test_spawner import create
 from tests.integration.viewers import Viewer, view
 from tests.support import PYTHON, Installation, Server, eventually
 

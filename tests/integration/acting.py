@@ -23,28 +23,6 @@ def begin(server: Server, *acts: str, **fields: Any) -> str:
     return str(session["session_id"])
 
 
-def get(server: Server, session_id: str) -> dict[str, Any]:
-    """A session as the API gives it."""
-    status, session = server.request("GET", f"/api/v1/sessions/{session_id}")
-    assert status == 200, session
-    return dict(session)
-
-
-def ended(server: Server, session_id: str) -> dict[str, Any]:
-    """A session once it has ended."""
-    return eventually(
-        lambda: (s := get(server, session_id))["status"] in ("completed", "failed") and s,
-        "the session to end",
-    )
-
-
-def running(server: Server, session_id: str) -> dict[str, Any]:
-    """A session once it runs."""
-    return eventually(
-        lambda: (s := get(server, session_id))["status"] == "running" and s, "the session to run"
-    )
-
-
 def post(server: Server, session_id: str, action: str, body: object = None) -> tuple[int, Any]:
     """``POST /sessions/ID/ACTION``."""
     return server.request("POST", f"/api/v1/sessions/{session_id}/{action}", body)

@@ -10,7 +10,8 @@ import pytest
 from sessions_app import admission, claims, services
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
-from tests.integration.acting import acting, begin, ended, get, post, running
+from tests.integration.acting import acting, begin, post
+from tests.integration.looking import ended, get, running
 from tests.support import Installation, Server, eventually
 
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tests.integration.acting import acting, begin, ended, get, post, running, said, states
+from tests.integration.acting import acting, begin, post, said, states
+from tests.integration.looking import ended, get, running
 from tests.support import Installation, Server, eventually
 
 TREE = ("child", '["count", "9999", "0.05"]', "orphan", '["sleep", "100"]', "count", "9999", "0.05")

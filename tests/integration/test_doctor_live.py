@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.support import Installation, Server, eventually
 
 LONG = ("--seconds", "600", "--lines", "3000")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.acting import acting, begin, ended, get, post, running, said
+from tests.integration.acting import acting, begin, post, said
+from tests.integration.looking import ended, get, running
 from tests.support import Installation, Server, eventually
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_spawner import create, ended
+from tests.integration.looking import ended
+from tests.integration.test_spawner import create
 from tests.support import PYTHON, Installation, Server, eventually, installation
 
 #: Runs the shell script or the Python that is its task.

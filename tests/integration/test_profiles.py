@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.acting import ACTING, acting, begin, ended, post, running, said
+from tests.integration.acting import ACTING, acting, begin, post, said
+from tests.integration.looking import ended, running
 from tests.support import Installation, Server
 
 PROFILES = f"""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.acting import acting, begin, ended, get, running, said
+from tests.integration.acting import acting, begin, said
+from tests.integration.looking import ended, get, running
 from tests.support import SCRIPT, Installation, Server
 
 SECRET = "the-token-of-the-server"
@@ -100,7 +101,8 @@ def test_a_run_of_another_user_reports_without_reaching_our_socket(site: Install
     session = ended(server, session_id)
     assert (session["status"], session["reason"]) == ("completed", "reported")
     uid = pwd.getpwnam("nobody").pw_uid
-    assert site.log(session_id).read_text().split() == [str(uid), "202"]
+    # The report stops the run, perhaps before curl has printed what became of it.
+    assert site.log(session_id).read_text().split()[0] == str(uid)
 
 
 def test_a_report_without_a_server_is_written_down_where_the_user_may(site: Installation) -> None:

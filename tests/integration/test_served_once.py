@@ -9,7 +9,8 @@ import pytest
 
 from sessions_app.launchers import records
 from sessions_app.spawner import locks
-from tests.integration.test_spawner import create, ended
+from tests.integration.looking import ended
+from tests.integration.test_spawner import create
 from tests.support import Installation, Server, eventually, installation
 
 

@@ -8,7 +8,8 @@ import threading
 import time
 from contextlib import ExitStack, closing
 
-from tests.integration.test_spawner import create, get, running
+from tests.integration.looking import get, running
+from tests.integration.test_spawner import create
 from tests.integration.viewers import view
 from tests.support import Installation, Server, eventually
 

@@ -3,7 +3,8 @@
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.integration.test_spawner import create, ended, get, running
+from tests.integration.looking import ended, get, running
+from tests.integration.test_spawner import create
 from tests.support import Installation, Server, eventually
 
 

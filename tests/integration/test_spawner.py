@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.looking import ended, get, running
 from tests.support import Installation, Server, eventually
 
 
@@ -19,28 +20,6 @@ def create(server: Server, task: str = "a task", *args: str, **fields: Any) -> s
     status, session = server.request("POST", "/api/v1/sessions", body)
     assert status == 201, session
     return str(session["session_id"])
-
-
-def get(server: Server, session_id: str) -> dict[str, Any]:
-    """A session as the API gives it."""
-    status, session = server.request("GET", f"/api/v1/sessions/{session_id}")
-    assert status == 200, session
-    return dict(session)
-
-
-def ended(server: Server, session_id: str) -> dict[str, Any]:
-    """A session once it has ended."""
-    return eventually(
-        lambda: (s := get(server, session_id))["status"] in ("completed", "failed") and s,
-        "the session to end",
-    )
-
-
-def running(server: Server, session_id: str) -> dict[str, Any]:
-    """A session once it runs."""
-    return eventually(
-        lambda: (s := get(server, session_id))["status"] == "running" and s, "the session to run"
-    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_spawner import create, ended
+from tests.integration.looking import ended
+from tests.integration.test_spawner import create
 from tests.support import Installation, eventually, installation
 
 USER = "nobody"
