@@ -35,7 +35,7 @@ def check(examination: Examination) -> Iterator[Finding]:
                 "command_missing",
                 f"profile {name}",
                 f"{program!r} {where}",
-                "install it, or set HIVE_COMMAND or the profile's argv to what is to be run",
+                "install it, or set HIVE_COMMAND or the profile's command to what is to be run",
             )
 
 
