@@ -186,8 +186,8 @@ class AgentSession(models.Model):
 
     @property
     def priority_word(self) -> str:
-        """The priority as callers write it."""
-        return Priority(self.priority).word
+        """The priority as callers write it; the nearest one to a number that is none."""
+        return Priority(min(max(self.priority, Priority.HIGH), Priority.LOW)).word
 
 
 class SessionEvent(models.Model):

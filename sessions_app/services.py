@@ -175,6 +175,7 @@ def stop(session_id: object) -> AgentSession:
             verdict=Reason.STOPPED,
             verdict_status=Status.FAILED,
             verdict_detail="stopped on request",
+            verdict_code=None,
         )
         announce(work=True)
     return get(session.id)
@@ -204,6 +205,7 @@ def report(session_id: object, word: str) -> AgentSession:
         verdict=Reason.REPORTED,
         verdict_status=wanted,
         verdict_detail=f"the run reported {wanted}",
+        verdict_code=None,
     )
     if not reported:
         raise Conflict(

@@ -88,6 +88,9 @@ class Run(Protocol):
         left. Takes milliseconds for a large process: for those that matter, not for all at once.
         """
 
+    async def stopped(self) -> bool:
+        """Whether the run has processes and every one of them stands still (state T)."""
+
     async def pause(self) -> bool:
         """Make every process of the run stand still (SIGSTOP); False when none is left."""
 

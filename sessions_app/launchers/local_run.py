@@ -138,6 +138,11 @@ class LocalRun:
         table = self._table.known.snapshot(afresh=False)
         return sum(processes.memory_of(process) for process in self._in(table))
 
+    async def stopped(self) -> bool:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        usage = self.usage_in(await self._table.fresh())
+        return usage is not None and usage.stopped
+
     async def pause(self) -> bool:
         """See :class:`sessions_app.launchers.base.Run`."""
         known: dict[int, int] = {}
@@ -206,7 +211,7 @@ async def _process_ended(pid: int, started: int) -> bool:
         return False
     try:
         fd = os.pidfd_open(pid)
-    except OSError:
+    except ProcessLookupError:  # anything else, such as no descriptors left, is no end
         return False
     try:
         if records.start_time(pid) != started:

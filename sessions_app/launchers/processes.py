@@ -23,6 +23,8 @@ REST = 2.0
 #: has executed its program, a new process still shows the environment of the one that forked it.
 SETTLED = 10.0
 _ID_LENGTH = 36
+#: How the recorder's processes are called (sessions_app.launchers.recorder).
+_OURS = (b"hive-recorder", b"hive-forkserver")
 TICKS: int = os.sysconf("SC_CLK_TCK")
 PAGE: int = os.sysconf("SC_PAGE_SIZE")
 
@@ -38,6 +40,7 @@ class Process:
             children it has waited for.
         rss_pages: resident pages, each counted for every process that has it.
         session: the id in its environment, or empty.
+        ours: it is a recorder or a fork server.
     """
 
     pid: int
@@ -48,6 +51,7 @@ class Process:
     cpu_ticks: int
     rss_pages: int
     session: str
+    ours: bool = False
 
 
 class Table:
@@ -94,10 +98,16 @@ class Table:
         pending = list(found | roots)
         while pending:
             for child in self._children.get(pending.pop(), ()):
-                if child not in found:
+                if child not in found and (child == leader or not self._ours(child)):
                     found.add(child)
                     pending.append(child)
         return found - roots - {os.getpid()}
+
+    def _ours(self, pid: int) -> bool:
+        """Whether it works for us: what a run called may have hired a spawner, whose sessions
+        then descend from the run and are none of it.
+        """
+        return pid == os.getpid() or self.by_pid[pid].ours
 
     def of_session(self, session: str) -> list[Process]:
         """The processes that carry a session's id in their environment."""
@@ -126,7 +136,8 @@ class Known:
         for entry in os.scandir("/proc"):
             if not entry.name.isdecimal():
                 continue
-            stat = _read(f"/proc/{entry.name}/stat").rpartition(b")")[2].split()
+            name, _, rest = _read(f"/proc/{entry.name}/stat").rpartition(b")")
+            stat = rest.split()
             if not stat or stat[0] in (b"Z", b"X"):
                 continue
             pid, started = int(entry.name), int(stat[19])
@@ -145,6 +156,7 @@ class Known:
                     cpu_ticks=sum(map(int, stat[11:15])),
                     rss_pages=int(stat[21]),
                     session=session,
+                    ours=name.partition(b"(")[2] in _OURS,
                 )
             )
         self._sessions = sessions  # of the living; another thread may replace it as well

@@ -136,6 +136,7 @@ def stop_all() -> int:
             verdict=Reason.STOPPED,
             verdict_status=Status.FAILED,
             verdict_detail="stopped with the server (--stop-sessions)",
+            verdict_code=None,
         )
     return claimed.count()
 

@@ -15,7 +15,6 @@ from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
-from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession
 from sessions_app.spawner import housekeeping, ledger, rows
 from sessions_app.spawner.projecting import Projector
@@ -122,9 +121,7 @@ class Spawner:
             bell.close()
 
     async def _idle(self) -> bool:
-        return not self._supervised and not await db.read(
-            AgentSession.objects.filter(status__in=ACTIVE).exists
-        )
+        return not self._supervised and not await db.read(rows.work_left)
 
     async def _adopt_all(self) -> None:
         for session in await db.read(lambda: list(rows.claimed())):
@@ -139,6 +136,10 @@ class Spawner:
         except DatabaseError as error:
             self._news.forget()
             self._trouble.say(error)
+            return
+        except Exception:  # no descriptors left, say: what runs must not pay for it
+            self._news.forget()
+            logger.exception("the rows cannot be looked at, trying again")
             return
         self._trouble.over()
         for session_id in asked.decided:

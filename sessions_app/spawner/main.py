@@ -8,9 +8,7 @@ import sys
 from sessions_app import db, workspace
 from sessions_app.conf import Conf, current
 from sessions_app.launchers.local import LocalLauncher
-from sessions_app.lifecycle import ACTIVE
-from sessions_app.models import AgentSession
-from sessions_app.spawner import locks
+from sessions_app.spawner import locks, rows
 from sessions_app.spawner.loop import Spawner
 
 logger = logging.getLogger(__name__)
@@ -39,15 +37,11 @@ def run(*, until_idle: bool = False) -> int:
         db.drain()
         taken.release()
         # Who started a session just before the release saw the lock held and hired nobody.
-        if not (finished and until_idle and _work_left()):
+        if not (finished and until_idle and rows.work_left()):
             return 0
         if taken.blocked_by() is not None:
             taken.release()
             return 0
-
-
-def _work_left() -> bool:
-    return AgentSession.objects.filter(status__in=ACTIVE).exists()
 
 
 async def _until_told(conf: Conf, *, until_idle: bool) -> bool:

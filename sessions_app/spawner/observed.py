@@ -26,6 +26,24 @@ def looked_until(session_id: UUID, offset: int) -> None:
     AgentSession.objects.filter(id=session_id, status__in=ACTIVE).update(rule_offset=offset)
 
 
+def noted(session_id: UUID, match: Match) -> None:
+    """A line of output tells the outcome of a run that goes on to its own end.
+
+    It is no verdict yet: a stop, a limit or a report may still come before it. The first counts.
+    """
+    AgentSession.objects.advance(
+        session_id,
+        EventKind.OUTCOME,
+        when=[Status.RUNNING],
+        guard={"verdict": "", "verdict_status": ""},
+        data={"status": match.outcome, "line": match.detail[:500], "offset": match.end},
+        verdict_status=match.outcome,
+        verdict_detail=match.detail[:2000],
+        verdict_code=match.code,
+        rule_offset=match.end,
+    )
+
+
 def matched(session_id: UUID, match: Match) -> None:
     """A line of output decides the outcome, unless something has decided it before.
 
@@ -117,6 +135,7 @@ def limit_reached(session_id: UUID, reason: Reason, evidence: str) -> bool:
         verdict=reason,
         verdict_status=Status.FAILED,
         verdict_detail=evidence,
+        verdict_code=None,
     )
 
 

@@ -35,6 +35,15 @@ class Match:
 Finding = Match | UsageNotice
 
 
+def _exit_code(text: str | None) -> int | None:
+    """The exit code in a line; None where a pattern has caught something else."""
+    try:
+        code = int(text or "")
+    except ValueError:
+        return None
+    return code if abs(code) < 2**31 else None
+
+
 class OutcomeScanner:
     """Finds the lines that rules match in a log that is fed to it piece by piece.
 
@@ -113,9 +122,8 @@ class OutcomeScanner:
             return
         for rule in self._lines:
             if found := rule.pattern.fullmatch(line):
-                code = found.groupdict().get("code")
                 detail = line[:_DETAIL_CHARACTERS]
-                yield Match(rule.outcome, detail, int(code) if code else None, end)
+                yield Match(rule.outcome, detail, _exit_code(found.groupdict().get("code")), end)
                 return
         if line.startswith("{"):
             yield from self._look_at_json(line, end)
@@ -156,7 +164,7 @@ class OutcomeScanner:
         detail = f"the {rule.type} line says {rule.error_key}: {str(failed).lower()}"
         said = message.get("result")
         if failed and isinstance(said, str) and said.strip():
-            said = said.strip()[:500]
+            said = usage.whole(said.strip()[:500])
             yield from self._usage_in(said, end)  # it may be all that tells of it
             detail = f"{detail}: {said}"
         yield Match(Status.FAILED if failed else Status.COMPLETED, detail, None, end)

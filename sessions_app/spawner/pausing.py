@@ -18,13 +18,20 @@ class Pauser:
         self._changed = changed
         self.look = asyncio.Event()
 
-    async def follow(self, run: Run) -> None:
+    async def follow(self, run: Run, *, undo: bool) -> None:
         """Keep the run as it is wanted, until cancelled. The spawner rings for wishes that were
         there before us, too: it asks for all that have not come true.
 
         A fact is written after it has come true, so one that an interruption kept from being
         written comes true again, which does no harm.
+
+        Args:
+            run: the run.
+            undo: it was adopted, and is neither paused nor wished to be. Stands it still all the
+                same, then a pause was interrupted and its wish taken back: it goes on.
         """
+        if undo and await run.stopped():
+            await run.resume()
         while True:
             await self.look.wait()
             self.look.clear()

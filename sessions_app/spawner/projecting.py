@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 PAUSE, SMALL, SHARE = 0.5, 1000, 100.0
 #: At most so many of the session.json that could not be written are tried again in one round.
 REWRITE = 20
+#: After what should not happen, the next round comes this much later (s).
+AFTER_MISTAKE = 10.0
 #: So many session.json of active sessions are looked at in one round, in turns.
 LOOK_AT = 50
 
@@ -55,6 +57,9 @@ class Projector:
                 await self._round()
             except (DatabaseError, OSError) as error:
                 trouble.say(error)
+            except Exception:  # a row that was edited into nonsense
+                logger.exception("session.json and index.json cannot be kept up to date")
+                await asyncio.sleep(AFTER_MISTAKE)
             else:
                 trouble.over()
             await asyncio.sleep(PAUSE)
@@ -99,7 +104,10 @@ class Projector:
         changes = queries.changes_after(mark)
         sessions = changes.sessions if changes.complete else AgentSession.objects.iterator()
         for session in sessions:
-            workspace.project(session.id)
+            try:
+                workspace.project(session.id)
+            except ValueError as error:
+                logger.error("session %s: its row cannot be read: %s", session.id, error)
         return changes.cursor
 
     async def _look(self, seen: _Index) -> _Index:

@@ -11,7 +11,7 @@ from sessions_app.limits import Limits
 from sessions_app.models import AgentSession
 from sessions_app.profiles import CommandProfile
 from sessions_app.spawner import log_cap, observed
-from sessions_app.spawner.outcome import Match, OutcomeScanner
+from sessions_app.spawner.outcome import Finding, Match, OutcomeScanner
 
 logger = logging.getLogger(__name__)
 #: A log is compared with its limit each time so many bytes were read.
@@ -41,7 +41,8 @@ class LogReader:
         self._ended = ended
         self._changed = changed
         self._scanner: OutcomeScanner | None = None
-        if profile.rules:
+        self._told = observed.matched if profile.ends_on_output else observed.noted
+        if profile.rules and not session.verdict_status:  # else a line has told it already
             echoes = [session.task, *session.args]
             self._scanner = OutcomeScanner(profile, echoes, session.rule_offset)
         self._offset = self._stored = session.rule_offset
@@ -84,12 +85,13 @@ class LogReader:
             self._scanner.skip_to(chunk.offset)
         found = self._scanner.feed(chunk.data, last=last and chunk.end >= chunk.size)
         for finding in found:
+            try:
+                await self._write_down(finding)
+            except (ValueError, OverflowError):  # one line must not hold a session for ever
+                logger.exception("session %s: a line cannot be written down", self._session.id)
             if isinstance(finding, Match):
-                await db.call(observed.matched, self._session.id, finding)
                 self._scanner = None
                 self.settled.set()
-            else:
-                await db.call(observed.usage_noticed, self._session.id, finding)
             self._changed()
         self._offset = self._scanner.offset if self._scanner else chunk.end
         await self._cap(self._offset)
@@ -97,6 +99,12 @@ class LogReader:
             self._stored = self._offset
             await db.call(observed.looked_until, self._session.id, self._stored)
         return bool(chunk.data)
+
+    async def _write_down(self, finding: Finding) -> None:
+        if isinstance(finding, Match):
+            await db.call(self._told, self._session.id, finding)
+        else:
+            await db.call(observed.usage_noticed, self._session.id, finding)
 
     async def _cap(self, read_up_to: int) -> None:
         if self._limit is None or read_up_to - self._capped_at < self._limit // CAP_EVERY:

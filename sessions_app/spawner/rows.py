@@ -45,6 +45,14 @@ def claimed() -> QuerySet[AgentSession]:
     return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
 
 
+def work_left() -> bool:
+    """Whether a session waits, runs, or is to be tried again."""
+    return (
+        AgentSession.objects.filter(status__in=ACTIVE).exists()
+        or AgentSession.objects.filter(retry_wanted=True).exists()
+    )
+
+
 def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | None = None) -> Asked:
     """Look at the rows, and claim what may start.
 

@@ -33,7 +33,8 @@ class Supervisor:
     """Supervises one session.
 
     ``decided`` is set when its row got a verdict (stop, report, limit), ``pauser.look`` when its
-    wish to be paused may have changed. ``watched`` is the run it watches, while it does.
+    wish to be paused may have changed. ``watched`` is the run it watches, while it does, and
+    ``log`` that run's log.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Supervisor:
         self.decided = asyncio.Event()
         self.pauser = Pauser(session_id, changed)
         self.watched: tuple[AgentSession, Run] | None = None
+        self.log: log_tail.Log = ""
 
     async def run(self, *, adopt: bool, row: AgentSession | None = None) -> None:
         """Take the session to its end.
@@ -75,9 +77,10 @@ class Supervisor:
             if session.status == Status.STARTING:
                 await db.call(ledger.launched, session, run.pid, run.launched_at)
                 self._changed()
+            self.log = log
             self.watched = (session, run)
             try:
-                await self._watch(session, run, profile, log)
+                await self._watch(session, run, profile, log, adopted=adopt)
             finally:
                 self.watched = None
         exited = await run.command_ended()
@@ -125,15 +128,22 @@ class Supervisor:
             os.close(log_fd)
 
     async def _watch(
-        self, session: AgentSession, run: Run, profile: CommandProfile, log: log_tail.Log
+        self,
+        session: AgentSession,
+        run: Run,
+        profile: CommandProfile,
+        log: log_tail.Log,
+        *,
+        adopted: bool,
     ) -> None:
         """Wait until the run is over and its whole tree has gone, whatever it takes."""
+        undo = adopted and not session.pause_wanted and session.paused_mark is None
         ended = asyncio.create_task(run.command_ended(), name="command_ended")
         reader = LogReader(session, log, profile, ended, self._changed)
         reading = asyncio.create_task(reader.run(), name="read_log")
         settled = asyncio.create_task(reader.settled.wait(), name="settled")
         decided = asyncio.create_task(self.decided.wait(), name="decided")
-        pausing = asyncio.create_task(self.pauser.follow(run), name="pausing")
+        pausing = asyncio.create_task(self.pauser.follow(run, undo=undo), name="pausing")
         if session.verdict:
             self.decided.set()
         tasks: set[asyncio.Task[object]] = {ended, reading, settled, decided, pausing}

@@ -58,7 +58,12 @@ def from_json(rule: UsageJsonRule, message: dict[str, Any], end: int) -> UsageNo
     words = f"{which} is used up"
     resets = info.get("resetsAt")
     moment = _from_epoch(resets) if isinstance(resets, int | float) else None
-    return UsageNotice(True, words[:200], moment, end)
+    return UsageNotice(True, whole(words[:200]), moment, end)
+
+
+def whole(text: str) -> str:
+    """Text out of JSON that can be stored: it may have halves of characters, and NUL."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def reset_time(line: str, now: datetime | None = None) -> datetime | None:
@@ -106,6 +111,7 @@ def _zone(name: str | None) -> tzinfo | None:
 
 def _from_epoch(seconds: float) -> datetime | None:
     try:
-        return datetime.fromtimestamp(seconds, UTC)
+        moment = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return None
+    return moment if moment - datetime.now(UTC) < FURTHEST else None

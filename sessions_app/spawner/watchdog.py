@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,7 +21,7 @@ from sessions_app.spawner.supervise import Supervisor
 
 logger = logging.getLogger(__name__)
 #: Runs are looked at this often (s): seldom by default, often where a limit is near or short.
-PERIOD, SHORTEST_PERIOD = 5.0, 0.25
+PERIOD, SHORTEST_PERIOD, LONGEST_PERIOD = 5.0, 0.25, 60.0
 #: Looking takes at most one part in so many of one processor, however many runs there are; more
 #: where something is about to be due.
 COST, COST_WHEN_DUE = 300.0, 20.0
@@ -92,12 +93,11 @@ class Watchdog:
         self._supervisors = supervisors
         self._changed = changed
         self._vitals: dict[UUID, Vitals] = {}
+        self._took = 0.0
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            begun = loop.time()
             period = PERIOD
             try:
                 period = await self._look()
@@ -106,7 +106,7 @@ class Watchdog:
             except Exception:
                 logger.exception("runs cannot be looked at, trying again")
             cost = COST if period >= PERIOD else COST_WHEN_DUE
-            await self._rest(max(period, (loop.time() - begun) * cost))
+            await self._rest(max(period, min(self._took * cost, LONGEST_PERIOD)))
 
     async def _rest(self, seconds: float) -> None:
         """Wait for the next look; a new run with something due soon does not wait so long."""
@@ -128,8 +128,10 @@ class Watchdog:
             return PERIOD
         pauses = await db.read(_pauses)
         runs = {key: s.watched for key, s in supervisors.items() if s.watched and key in pauses}
+        begun = time.monotonic()
         usages = await self._launcher.usage([run for _, run in runs.values()])
-        sizes = await asyncio.to_thread(_sizes, [session for session, _ in runs.values()])
+        sizes = await asyncio.to_thread(_sizes, {key: supervisors[key].log for key in runs})
+        self._took = time.monotonic() - begun  # waiting for the database is no work of ours
         now = boot_clock()
         due = PERIOD
         for key, (session, run) in runs.items():
@@ -149,6 +151,7 @@ class Watchdog:
             stalled = patient.session.stalled_since is not None
             vitals = Vitals(now, log_size, patient.usage.cpu_seconds, stalled)
             self._vitals[key] = vitals
+            return patient.next_look(vitals, now, self._conf.stall_after)
         if patient.pause.mark is not None:
             vitals.restart(now, log_size)
             return PERIOD
@@ -234,5 +237,5 @@ def _pauses() -> dict[UUID, _Pause]:
     return {session_id: _Pause(mark, seconds) for session_id, mark, seconds in fields}
 
 
-def _sizes(sessions: list[AgentSession]) -> dict[UUID, int]:
-    return {session.id: log_tail.size(session.log_file) for session in sessions}
+def _sizes(logs: dict[UUID, log_tail.Log]) -> dict[UUID, int]:
+    return {key: log_tail.size(log) for key, log in logs.items()}

@@ -1,5 +1,7 @@
 """SIGKILL of the server in the middle of pauses: the last wish comes true, and stays true."""
 
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -34,3 +36,17 @@ def test_the_server_killed_in_the_middle_of_pauses_leaves_them_true(
             "the last wish to come true",
         )
         assert (set(states(site, session_id)) == {"T"}) is wanted
+
+
+def test_a_pause_that_was_interrupted_and_taken_back_is_undone(site: Installation) -> None:
+    server = acting(site).up()
+    session_id = begin(server, *TREE)
+    running(server, session_id)
+    server.kill()
+    for pid in site.processes(session_id):  # as a pause does before it writes down that it did
+        os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: set(states(site, session_id)) == {"T"}, "the tree to stand still")
+
+    site.up()
+
+    eventually(lambda: "T" not in states(site, session_id), "the tree to go on")

@@ -248,3 +248,22 @@ def test_the_command_line_shows_and_lifts_holds(acting_site: Installation) -> No
     assert acting_site.script("unhold", "claude-flow").returncode == 0
     assert acting_site.script("unhold", "claude-flow").returncode == 4
     assert json.loads(acting_site.script("queue").stdout)["holds"] == []
+
+
+def test_a_hired_spawner_stays_for_a_retry(acting_site: Installation) -> None:
+    made = acting_site.script("create", "--on-usage-limit", "retry", "act")
+    session_id = made.stdout.decode().strip()
+    resets = str(int(time.time()) - 10)
+
+    done = acting_site.script("start", session_id, "limited", resets, "exit", "1")
+
+    assert done.returncode == 1
+    found = eventually(
+        lambda: [
+            entry
+            for key, entry in json.loads(acting_site.script("list").stdout)["sessions"].items()
+            if key != session_id and entry["status"] == "starting"
+        ],
+        "the retry to wait",
+    )
+    assert len(found) == 1

@@ -165,3 +165,17 @@ async def test_a_record_of_another_version_is_adopted(
 
     assert found is not None
     assert (await launcher.usage([found]))[run.session_id].processes == 1
+
+
+def test_what_descends_from_our_processes_is_no_part_of_a_run() -> None:
+    """A run called the command line, which hired a spawner, whose sessions then descend from it."""
+
+    def row(pid: int, parent: int, ours: bool = False) -> processes.Process:
+        return processes.Process(pid, parent, pid, 1, "S", 0, 0, "", ours)
+
+    recorder, command, child = row(100, 1, ours=True), row(101, 100), row(102, 101)
+    forkserver, other, foreign = row(103, 100, ours=True), row(104, 103, ours=True), row(105, 104)
+    table = processes.Table([recorder, command, child, forkserver, other, foreign], 0.0)
+
+    assert table.members("", 101, 1, 1, {100}) == {101, 102}
+    assert table.members("", 105, 1, 1, {104}) == {105}

@@ -260,3 +260,28 @@ def test_a_setting_that_cannot_be_understood_keeps_the_server_from_starting(
     assert done.stderr.decode().startswith("hive")
     assert f"HIVE_LIMIT_{name}: the limit {name.lower()} must be" in done.stderr.decode()
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_is_written_to_a_deleted_log_is_output(
+    lively: Server, shared_site: Installation
+) -> None:
+    session_id = begin(lively, "count", "60", "0.1", limits={"idle_time": 2})
+    running(lively, session_id)
+
+    shared_site.log(session_id).unlink()
+
+    assert ended(lively, session_id)["status"] == "completed"
+
+
+def test_a_stall_outlives_the_server(site: Installation) -> None:
+    server = acting(site, HIVE_STALL_AFTER="1s").up()
+    session_id = begin(server, "sleep", "100")
+    since = eventually(lambda: get(server, session_id)["stalled_since"], "the stall")
+    server.kill()
+    server = site.up()
+    begun = time.monotonic()
+
+    eventually(lambda: time.monotonic() - begun > 3, "some looks at it")
+
+    assert get(server, session_id)["stalled_since"] == since
+    assert "progressed" not in events(server, site, session_id)

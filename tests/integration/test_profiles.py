@@ -1,6 +1,8 @@
 """Command profiles from a file, run for real; mistakes in it keep the server from starting."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,41 @@ def test_a_file_that_is_named_and_missing_is_a_mistake(site: Installation) -> No
 
     assert done.returncode != 0
     assert b"nowhere.toml cannot be read: No such file or directory" in done.stderr
+
+
+def test_a_run_that_goes_on_after_its_line_outlives_the_server_and_can_be_stopped(
+    site: Installation,
+) -> None:
+    file = site.base / "profiles.toml"
+    file.write_text(PROFILES)
+    server = acting(site, HIVE_PROFILES=str(file)).up()
+    acts = ("run", '["echo", "fine"]', "count", "9999", "0.05")
+    goes_on, stops, limited = (
+        begin(server, *acts, profile="patient", limits=limits)
+        for limits in ({}, {}, {"run_time": "6s"})
+    )
+    for session_id in (goes_on, stops, limited):
+        said(site, session_id, "line 000002")
+
+    server.kill()
+    server = site.up()
+    post(server, stops, "stop?wait=10")
+
+    assert (ended(server, stops)["reason"], ended(server, stops)["exit_signal"]) == ("stopped", 15)
+    assert ended(server, limited)["reason"] == "timed_out"
+    assert running(server, goes_on)["reason"] is None
+    assert post(server, goes_on, "pause?wait=10")[1]["paused"] is True
+    assert post(server, goes_on, "resume?wait=10")[1]["paused"] is False
+    for pid in site.processes(goes_on):
+        os.kill(pid, signal.SIGKILL)
+    session = ended(server, goes_on)
+    assert (session["status"], session["reason"]) == ("completed", "outcome_rule")
+
+
+def test_half_a_character_in_a_result_does_not_hold_a_session(talking: Server) -> None:
+    line = '{"type":"result","is_error":true,"result":"cut \\ud83d"}'
+
+    session = ended(talking, begin(talking, "run", json.dumps(["echo", line]), "sleep", "99"))
+
+    assert (session["status"], session["reason"]) == ("failed", "outcome_rule")
+    assert session["detail"].endswith("cut ?")

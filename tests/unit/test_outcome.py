@@ -1,11 +1,13 @@
 """Reading the outcome from output: whole lines, whatever pieces they arrive in."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions_app.lifecycle import Status
-from sessions_app.profiles import CommandProfile, claude_flow
+from sessions_app.profiles import CommandProfile, LineRule, claude_flow
 from sessions_app.spawner.outcome import Finding, Match, OutcomeScanner
 
 PROFILE: CommandProfile = claude_flow("claude-flow", ("x",))
@@ -102,3 +104,13 @@ def test_scanning_on_from_the_stored_offset_finds_the_same(
 
     assert match is not None
     assert match.end == len(data)
+
+
+@pytest.mark.parametrize("text", ["abc", "9" * 20, ""])
+def test_what_is_no_exit_code_is_none(text: str) -> None:
+    rule = LineRule(re.compile("ended with (?P<code>.*)"), Status.FAILED)
+    scanner = OutcomeScanner(CommandProfile("x", ("x",), (rule,)), ())
+
+    match = first(scanner.feed(f"ended with {text}\n".encode()))
+
+    assert match is None if not text else (match is not None and match.code is None)

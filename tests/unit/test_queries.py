@@ -8,6 +8,7 @@ from sessions_app import admission, claims, cleanup, queries, services
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
+from sessions_app.models import AgentSession
 
 pytestmark = pytest.mark.django_db
 
@@ -122,3 +123,12 @@ def test_counts_name_all_five_states(conf: Conf) -> None:
         "failed": 1,
     }
     assert set(queries.counts()) == {s.value for s in Status}
+
+
+def test_a_priority_edited_by_hand_reads_as_the_nearest(conf: Conf) -> None:
+    session = services.create("x")
+    AgentSession.objects.filter(id=session.id).update(priority=7)
+
+    [found] = queries.many_json(queries.find().sessions)
+
+    assert found["priority"] == "low"

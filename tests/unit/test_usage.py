@@ -123,5 +123,9 @@ def test_a_failed_result_may_be_all_that_tells() -> None:
 
 
 def test_times_far_away_are_misreadings() -> None:
+    assert reset_time("usage limit reached|99999999999") is None
+    info = '{"status":"rejected","resetsAt":99999999999}'
+    [notice] = notices(f'{{"type":"rate_limit_event","rate_limit_info":{info}}}')
+    assert notice.resets is None
     moment = reset_time("resets Mar 3, 9am (UTC)", NOW)
     assert moment is None or abs(moment - NOW) < timedelta(days=32)
