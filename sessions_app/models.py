@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models, transaction
 from django.utils import timezone
 
-from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Status
+from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
 
 
 class AgentSessionManager(models.Manager["AgentSession"]):
@@ -55,6 +55,42 @@ class AgentSessionManager(models.Manager["AgentSession"]):
                     session_id=session_id, kind=event, at=moment, data=data or {}
                 )
         return bool(changed)
+
+    def decide(
+        self,
+        session_id: uuid.UUID,
+        event: EventKind,
+        reason: Reason,
+        status: Status,
+        detail: str,
+        *,
+        when: Collection[Status] = (Status.RUNNING,),
+        code: int | None = None,
+        data: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Write down what decides a session's outcome, unless something has decided it before.
+
+        Args:
+            session_id, event, when, data, changes: as for :meth:`advance`.
+            reason, status, detail: the verdict.
+            code: the exit code that it reports, if it does.
+
+        Returns:
+            False when it does not count: another verdict is there, or the session is elsewhere.
+        """
+        return self.advance(
+            session_id,
+            event,
+            when=when,
+            guard={"verdict": ""},
+            data=data,
+            verdict=reason,
+            verdict_status=status,
+            verdict_detail=detail,
+            verdict_code=code,
+            **changes,
+        )
 
     def note(self, session_id: uuid.UUID, event: EventKind, **data: Any) -> None:
         """Record an event that leaves the session's row as it is."""

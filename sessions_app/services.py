@@ -167,18 +167,21 @@ def stop(session_id: object) -> AgentSession:
         workspace.project(session.id)
         announce()
     else:
-        AgentSession.objects.advance(
-            session.id,
-            EventKind.STOP_REQUESTED,
-            when=ACTIVE,
-            guard={"verdict": ""},
-            verdict=Reason.STOPPED,
-            verdict_status=Status.FAILED,
-            verdict_detail="stopped on request",
-            verdict_code=None,
-        )
+        ask_to_stop(session.id, "stopped on request")
         announce(work=True)
     return get(session.id)
+
+
+def ask_to_stop(session_id: uuid.UUID, detail: str) -> None:
+    """Write down that what a spawner has taken on is to be stopped; ``detail`` says by whom."""
+    AgentSession.objects.decide(
+        session_id,
+        EventKind.STOP_REQUESTED,
+        Reason.STOPPED,
+        Status.FAILED,
+        detail,
+        when=ACTIVE,
+    )
 
 
 def report(session_id: object, word: str) -> AgentSession:
@@ -196,16 +199,13 @@ def report(session_id: object, word: str) -> AgentSession:
     if session.status == wanted or (session.verdict and session.verdict_status == wanted):
         return session
     validation.reportable_status(word)
-    reported = AgentSession.objects.advance(
+    reported = AgentSession.objects.decide(
         session.id,
         EventKind.REPORTED,
-        when=[Status.RUNNING],
-        guard={"verdict": ""},
+        Reason.REPORTED,
+        wanted,
+        f"the run reported {wanted}",
         data={"status": wanted},
-        verdict=Reason.REPORTED,
-        verdict_status=wanted,
-        verdict_detail=f"the run reported {wanted}",
-        verdict_code=None,
     )
     if not reported:
         raise Conflict(

@@ -9,7 +9,7 @@ from collections.abc import Container
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sessions_app import claims, workspace
+from sessions_app import claims, services, workspace
 from sessions_app.collect import Collection
 from sessions_app.launchers.base import Exit
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
@@ -128,16 +128,7 @@ def stop_all() -> int:
     """Ask for the end of every session that a spawner has taken on; how many there still are."""
     claimed = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
     for session_id in claimed.filter(verdict="").values_list("id", flat=True):
-        AgentSession.objects.advance(
-            session_id,
-            EventKind.STOP_REQUESTED,
-            when=ACTIVE,
-            guard={"verdict": ""},
-            verdict=Reason.STOPPED,
-            verdict_status=Status.FAILED,
-            verdict_detail="stopped with the server (--stop-sessions)",
-            verdict_code=None,
-        )
+        services.ask_to_stop(session_id, "stopped with the server (--stop-sessions)")
     return claimed.count()
 
 

@@ -52,16 +52,14 @@ def matched(session_id: UUID, match: Match) -> None:
     session = AgentSession.objects.filter(id=session_id).first()
     limited = session is not None and session.usage_detail and match.outcome is Status.FAILED
     detail = session.usage_detail if session is not None and limited else match.detail
-    AgentSession.objects.advance(
+    AgentSession.objects.decide(
         session_id,
         EventKind.OUTCOME,
-        when=[Status.RUNNING],
-        guard={"verdict": ""},
+        Reason.USAGE_LIMITED if limited else Reason.OUTCOME_RULE,
+        match.outcome,
+        detail[:2000],
+        code=match.code,
         data={"status": match.outcome, "line": match.detail[:500], "offset": match.end},
-        verdict=Reason.USAGE_LIMITED if limited else Reason.OUTCOME_RULE,
-        verdict_status=match.outcome,
-        verdict_detail=detail[:2000],
-        verdict_code=match.code,
         rule_offset=match.end,
     )
 
@@ -126,16 +124,13 @@ def cap_impossible(session_id: UUID) -> None:
 
 def limit_reached(session_id: UUID, reason: Reason, evidence: str) -> bool:
     """A limit ends the run: its verdict, unless something has decided before."""
-    return AgentSession.objects.advance(
+    return AgentSession.objects.decide(
         session_id,
         EventKind.LIMIT_REACHED,
-        when=[Status.RUNNING],
-        guard={"verdict": ""},
+        reason,
+        Status.FAILED,
+        evidence,
         data={"reason": reason, "evidence": evidence},
-        verdict=reason,
-        verdict_status=Status.FAILED,
-        verdict_detail=evidence,
-        verdict_code=None,
     )
 
 

@@ -21,15 +21,12 @@ def outcome(
     if session.verdict:
         return Status(session.verdict_status), Reason(session.verdict), session.verdict_detail
     if session.verdict_status:  # told by a line of a run that went on to its own end
-        limited = session.verdict_status == Status.FAILED and session.usage_detail
-        reason = Reason.USAGE_LIMITED if limited else Reason.OUTCOME_RULE
-        return (
-            Status(session.verdict_status),
-            reason,
-            session.usage_detail if limited else (session.verdict_detail),
-        )
-    status, reason, detail = _by_exit(ended, success_codes)
-    if status is Status.FAILED and reason is Reason.EXITED and session.usage_detail:
+        status, reason = Status(session.verdict_status), Reason.OUTCOME_RULE
+        detail = session.verdict_detail
+    else:
+        status, reason, detail = _by_exit(ended, success_codes)
+    told = reason in (Reason.OUTCOME_RULE, Reason.EXITED)  # not lost, and not never launched
+    if status is Status.FAILED and told and session.usage_detail:
         return status, Reason.USAGE_LIMITED, session.usage_detail
     return status, reason, detail
 
