@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -43,9 +44,14 @@ def test_a_pause_that_was_interrupted_and_taken_back_is_undone(site: Installatio
     session_id = begin(server, *TREE)
     running(server, session_id)
     server.kill()
-    for pid in site.processes(session_id):  # as a pause does before it writes down that it did
-        os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: set(states(site, session_id)) == {"T"}, "the tree to stand still")
+
+    def stand_still() -> bool:  # as a pause does before it writes down that it did
+        for pid in site.processes(session_id):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        return set(states(site, session_id)) == {"T"}
+
+    eventually(stand_still, "the tree to stand still")
 
     site.up()
 
