@@ -55,7 +55,7 @@ class Usage:
         rss_bytes: resident memory; what processes share counts once for each of them, see
             :meth:`Run.memory`.
         processes: how many there are.
-        stopped: every one of them is stopped by a signal (state T).
+        stopped: they stand still: stopped by a signal (state T), or waiting for one that is.
     """
 
     cpu_seconds: float

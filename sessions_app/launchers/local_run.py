@@ -127,7 +127,7 @@ class LocalRun:
             cpu_seconds=(ticks + (recorder.cpu_ticks if recorder else 0)) / processes.TICKS,
             rss_bytes=sum(process.rss_pages for process in members) * processes.PAGE,
             processes=len(members),
-            stopped=all(process.state == "T" for process in members),
+            stopped=_stands_still({process.state for process in members}),
         )
 
     async def memory(self) -> int:
@@ -180,6 +180,12 @@ class LocalRun:
     def _send(self, members: dict[int, int], number: int) -> None:
         for pid, started in members.items():
             processes.send(pid, started, number)
+
+
+def _stands_still(states: set[str]) -> bool:
+    """Whether a tree is stopped. A process that waits for its child to execute a program is in
+    state D; with the child stopped, it waits for as long (vfork(2))."""
+    return "T" in states and states <= {"T", "D"}
 
 
 @contextlib.contextmanager

@@ -3,15 +3,15 @@
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
-from tests.integration.acting import acting, begin, post, states
+from tests.integration.acting import acting, begin, post, said, states
 from tests.integration.looking import get, running
 from tests.support import Installation, eventually
 
-TREE = ("child", '["count", "9999", "0.05"]', "orphan", '["sleep", "100"]', "count", "9999", "0.05")
+TREE = ("child", '["count", "9999", "0.05"]', "orphan", '["sleep", "100"]')
+COUNT = ("say", "all are there", "count", "9999", "0.05")
 
 
 @pytest.mark.timeout(900)
@@ -22,7 +22,7 @@ def test_the_server_killed_in_the_middle_of_pauses_leaves_them_true(
     session_ids: list[str] = []
     for number in range(max(3, rounds // 2)):
         server = site.up()
-        session_ids = session_ids or [begin(server, *TREE) for _ in range(3)]
+        session_ids = session_ids or [begin(server, *TREE, *COUNT) for _ in range(3)]
         for session_id in session_ids:
             running(server, session_id)
             post(server, session_id, "resume" if number % 2 else "pause")
@@ -41,17 +41,12 @@ def test_the_server_killed_in_the_middle_of_pauses_leaves_them_true(
 
 def test_a_pause_that_was_interrupted_and_taken_back_is_undone(site: Installation) -> None:
     server = acting(site).up()
-    session_id = begin(server, *TREE)
-    running(server, session_id)
+    session_id = begin(server, *TREE, *COUNT)
+    said(site, session_id, "all are there")
     server.kill()
-
-    def stand_still() -> bool:  # as a pause does before it writes down that it did
-        for pid in site.processes(session_id):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-        return set(states(site, session_id)) == {"T"}
-
-    eventually(stand_still, "the tree to stand still")
+    for pid in site.processes(session_id):  # as a pause does before it writes down that it did
+        os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: set(states(site, session_id)) == {"T"}, "the tree to stand still")
 
     site.up()
 
