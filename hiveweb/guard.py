@@ -1,33 +1,34 @@
-"""The gate before everything, HTTP and websocket: host, origin, size, identity. No queries.
+"""The gate before everything, HTTP and websocket: host, origin, size, identity.
 
 Refusals are problem documents; a page's reader without identity is sent to ``/login``, and a
 websocket is denied before it opens.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.http import parse_cookie
 
 from hiveweb.hosts import Authority, Hosts, parse
+from hiveweb.identify import identify, is_open
+from hiveweb.request import Request, Scope
+from hiveweb.revocation import Watch
 from hiveweb.sending import Message, Send, Sender
-from sessions_app import access, problems, run_token
-from sessions_app.conf import Conf, current, is_loopback
-from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge, Unauthorized
+from sessions_app import callers, problems
+from sessions_app.conf import Conf, current
+from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge
+from sessions_app.identification import Identities
 
 logger = logging.getLogger(__name__)
 
-Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SAFE = frozenset({"GET", "HEAD"})
-#: What needs no identity: whether we live, how a page looks, and the way in.
-_OPEN = ("/healthz", "/login")
-_OPEN_BELOW = "/static/"
 
 
 class BadHost(Invalid):
@@ -50,6 +51,9 @@ class Guard:
         self._application = application
         self._conf: Conf | None = None
         self._hosts: Hosts | None = None
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Identities] = (
+            WeakKeyDictionary()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -59,18 +63,29 @@ class Guard:
         # Daphne takes a root path from a client's header, and Django would cut it off the path
         # after we looked at it.
         scope = {**scope, "root_path": ""}
-        request = _Request(scope)
+        request = Request(scope)
         try:
             self._check(request)
+            caller = None if is_open(request) else await identify(request, self._identities())
         except HiveError as refusal:
             await _deny(request, refusal, send)
             return
-        if scope["type"] == "http":
-            await _serve(self._application, request, receive, send)
-        else:
+        scope["caller"] = caller
+        callers.become(caller)
+        # HIVE_TOKEN counts as long as we run; other proofs may be revoked meanwhile.
+        watch = Watch(self._identities(), caller) if caller and caller.proof[0] else None
+        if request.is_http:
+            await _serve(self._application, request, receive, send, watch)
+        elif watch is None:
             await self._application(scope, receive, send)
+        else:
+            async with watch.watching():
+                await self._application(scope, watch.ending(receive, send), send)
 
-    def _check(self, request: "_Request") -> None:
+    def _identities(self) -> Identities:
+        return self._by_loop.setdefault(asyncio.get_running_loop(), Identities())
+
+    def _check(self, request: Request) -> None:
         conf = current()
         if self._hosts is None or conf is not self._conf:
             self._conf, self._hosts = conf, Hosts(conf)
@@ -78,37 +93,9 @@ class Guard:
         _check_origin(request, host)
         if request.content_length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise TooLarge
-        _check_identity(request, conf)
 
 
-class _Request:
-    """What the rules look at."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self.path: str = scope["path"]
-        self.is_http = scope["type"] == "http"
-        self.method: str = scope["method"].upper() if self.is_http else "GET"
-        self.is_api = self.path == "/api" or self.path.startswith("/api/")
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
-
-    def all(self, name: bytes) -> list[str]:
-        """Every value of a header."""
-        return [value.decode("latin-1") for key, value in self._headers if key == name]
-
-    def one(self, name: bytes) -> str | None:
-        """A header's value; None when it is missing or there are several."""
-        values = self.all(name)
-        return values[0] if len(values) == 1 else None
-
-    @property
-    def content_length(self) -> int:
-        """The announced size of the body; 0 when none is announced."""
-        text = self.one(b"content-length") or "0"
-        return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 2**63
-
-
-def _check_host(request: _Request, hosts: Hosts) -> Authority:
+def _check_host(request: Request, hosts: Hosts) -> Authority:
     text = request.one(b"host")
     host = parse(text) if text else None
     if host is None or not hosts.answer_to(host.host):
@@ -116,7 +103,7 @@ def _check_host(request: _Request, hosts: Hosts) -> Authority:
     return host
 
 
-def _check_origin(request: _Request, host: Authority) -> None:
+def _check_origin(request: Request, host: Authority) -> None:
     """Refuse what another site's page makes a browser do. Programs send none of these headers."""
     origins = request.all(b"origin")
     if (not request.is_http or request.method not in _SAFE) and not all(
@@ -128,7 +115,7 @@ def _check_origin(request: _Request, host: Authority) -> None:
         raise CrossOrigin
 
 
-def _is_link(request: _Request) -> bool:
+def _is_link(request: Request) -> bool:
     """Whether somebody followed a link to one of our pages."""
     return (
         request.is_http
@@ -139,47 +126,22 @@ def _is_link(request: _Request) -> bool:
     )
 
 
-def _check_identity(request: _Request, conf: Conf) -> None:
-    scheme, _, token = (request.one(b"authorization") or "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
-    if run_token.looks_like(bearer):
-        _check_run(request, bearer)
-        return
-    if not access.required():
-        server = request.scope.get("server")
-        if server and server[1] is not None and not is_loopback(server[0]):
-            raise Forbidden(
-                f"set HIVE_TOKEN before serving beyond {conf.host}: without one anybody who "
-                "reaches this address could start processes here",
-            )
-        return
-    if request.is_http and (request.path in _OPEN or request.path.startswith(_OPEN_BELOW)):
-        return
-    if bearer and access.is_token(bearer):
-        return
-    for cookies in request.all(b"cookie"):
-        cookie = parse_cookie(cookies).get(access.cookie_name())
-        if cookie and access.is_signed_in(cookie):
-            return
-    raise Unauthorized
-
-
-def _check_run(request: _Request, token: str) -> None:
-    """A run may report its own outcome, whoever else may come in."""
-    session_id = run_token.session_of(token)
-    if session_id is None:
-        raise Unauthorized
-    if not (request.method == "POST" and request.path == f"/api/v1/sessions/{session_id}/report"):
-        raise Forbidden("a run's token is good for reporting the outcome of that run only")
-
-
-async def _deny(request: _Request, refusal: HiveError, send: Send) -> None:
+async def _deny(request: Request, refusal: HiveError, send: Send) -> None:
     if not request.is_http:
         await send({"type": "websocket.close", "code": 4000 + refusal.http_status})
     elif refusal.http_status == HTTPStatus.UNAUTHORIZED and not request.is_api:
-        await _answer(send, HTTPStatus.FOUND, {"Location": "/login", "Cache-Control": "no-store"})
+        headers = {"Location": _way_in(request), "Cache-Control": "no-store"}
+        await _answer(send, HTTPStatus.FOUND, headers)
     else:
         await _problem(send, refusal.http_status, refusal.code, refusal.detail)
+
+
+def _way_in(request: Request) -> str:
+    """The sign-in page, which then leads to where the reader wanted to go."""
+    wanted = request.path if request.method == "GET" else "/"
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    wanted = f"{wanted}?{query}" if query else wanted
+    return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
 
 
 async def _problem(send: Send, status: int, code: str, detail: str) -> None:
@@ -195,14 +157,27 @@ async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes 
     await send({"type": "http.response.body", "body": body})
 
 
-async def _serve(application: Application, request: _Request, receive: Receive, send: Send) -> None:
-    """Run the application, with a limit on bodies of unannounced size and a word on failures."""
+async def _serve(
+    application: Application,
+    request: Request,
+    receive: Receive,
+    send: Send,
+    watch: Watch | None = None,
+) -> None:
+    """Run the application, with a limit on bodies of unannounced size and a word on failures.
+
+    A request that lasts is broken off when its caller counts no more.
+    """
     sender = Sender(send)
     limited = receive if request.one(b"content-length") else _limited(receive)
+    work = application(request.scope, limited, sender)
     try:
-        await application(request.scope, limited, sender)
+        await (work if watch is None else watch.until_revoked(work))
     except HiveError as refusal:
-        await _problem(send, refusal.http_status, refusal.code, refusal.detail)
+        if sender.started:
+            sender.abort()
+        else:
+            await _problem(send, refusal.http_status, refusal.code, refusal.detail)
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         if sender.started:

@@ -1,5 +1,6 @@
 """From environment values to the checked settings of one installation."""
 
+import grp
 import json
 import os
 import secrets
@@ -56,6 +57,8 @@ def build_conf(env: Env, root: Path) -> Conf:
         port=env.integer("HIVE_PORT", 8765, 1, 65535),
         token=_token(env),
         allowed_hosts=env.items("HIVE_ALLOWED_HOSTS"),
+        socket_group=_socket_group(env),
+        private_sessions=env.switch("HIVE_PRIVATE_SESSIONS", False),
         profiles=_profiles(env, root, on_usage_limit),
         run_as=env.text("HIVE_RUN_AS"),
         slots=env.integer("HIVE_SLOTS", default_slots(), 1, 100_000),
@@ -203,6 +206,24 @@ def _token(env: Env) -> str:
     if token and (len(token) < 16 or not token.isascii() or not token.isprintable()):
         raise EnvError("HIVE_TOKEN must have at least 16 printable ASCII characters")
     return token
+
+
+def _socket_group(env: Env) -> str:
+    """The group that may use the local socket; it then needs a directory of its own to lie in."""
+    group = env.text("HIVE_SOCKET_GROUP")
+    if not group:
+        return ""
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        raise EnvError(f"HIVE_SOCKET_GROUP: there is no group {group!r} here") from None
+    state = Path(state_dir(env)).resolve()
+    if Path(socket_path(env)).resolve().is_relative_to(state):
+        raise EnvError(
+            f"HIVE_SOCKET_GROUP: its members must not reach into {state}; set HIVE_SOCKET to a "
+            "path in a directory of its own, such as /run/hiveweb/hive.sock"
+        )
+    return group
 
 
 def _command(env: Env) -> tuple[str, ...]:

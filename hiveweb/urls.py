@@ -4,12 +4,10 @@ from django.urls import include, path, re_path
 
 from sessions_app.api import app as api
 from sessions_app.health import healthz
-from sessions_app.login import login
 
 urlpatterns = [
     path("api/v1/", api.urls),
     re_path(r"^api(?:/|\Z)", api.not_found),
     path("healthz", healthz),
-    path("login", login),
     path("", include("sessions_app.web_urls")),
 ]

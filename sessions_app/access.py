@@ -1,74 +1,101 @@
-"""Who is asking: the token of programs, one-time links, and the browsers signed in by them."""
+"""Who is asking: bearer tokens, browsers that are signed in, and the links that sign them in."""
 
 import hashlib
 import hmac
 import secrets
-from functools import lru_cache
+from importlib import import_module
 
-from django.core.signing import BadSignature, TimestampSigner
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
+from sessions_app import accounts, callers, run_token, tokens
+from sessions_app.callers import Caller, Role, Via
 from sessions_app.conf import current
-from sessions_app.models import OneTimeLink
+from sessions_app.models import AuditEvent, OneTimeLink
 
-#: A browser stays signed in this long (seconds).
-SIGNED_IN_FOR = 30 * 24 * 3600
-_SIGNED_IN = "browser"
-
-
-def required() -> bool:
-    """Whether callers have to say who they are. Without a token, only this machine reaches us."""
-    return bool(current().token)
+#: What a proof of identity is: a digest of a bearer token, or the key of a browser's session.
+TOKEN, SESSION = "token", "session"
+#: The principal of HIVE_TOKEN.
+BOOTSTRAP = "HIVE_TOKEN"
 
 
-def is_token(text: str) -> bool:
-    """Whether ``text`` is the installation's token; takes the same time whatever it is."""
+def proof_of_bearer(text: str) -> tuple[str, str]:
+    """A bearer token as a proof: it is not kept in memory as it is."""
+    return TOKEN, tokens.digest(text)
+
+
+def caller_by(proof: tuple[str, str]) -> Caller | None:
+    """Who has this proof; None when it proves nothing (any more)."""
+    kind, value = proof
+    return _by_session(value) if kind == SESSION else tokens.caller_of(value)
+
+
+def by_bearer_alone(text: str) -> Caller | None:
+    """Who shows a bearer token that needs no query: HIVE_TOKEN, or a run's own."""
+    if run_token.looks_like(text):
+        session_id = run_token.session_of(text)
+        if session_id is None:
+            return None
+        return Caller(run_token.principal(session_id), Role.VIEWER, Via.RUN)
+    if is_bootstrap(text):
+        return Caller(f"token:{BOOTSTRAP}", Role.ADMINISTRATOR, Via.TOKEN, token=BOOTSTRAP)
+    return None
+
+
+def is_bootstrap(text: str) -> bool:
+    """Whether ``text`` is HIVE_TOKEN; takes the same time whatever it is."""
+    token = current().token
     given = hashlib.sha256(text.encode("utf-8", "replace")).digest()
-    return hmac.compare_digest(given, hashlib.sha256(current().token.encode()).digest())
+    return hmac.compare_digest(given, hashlib.sha256(token.encode()).digest()) and bool(token)
 
 
-def make_link() -> str:
-    """A key that signs one browser in, once, within 24 hours: ``/login?key=KEY``."""
+def _by_session(key: str) -> Caller | None:
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    user = auth.get_user(request)  # checks that the password is still the one they signed in with
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    role = accounts.role_of(user)
+    if role is None:
+        return None
+    others = accounts.manages_others(user)
+    return Caller(user.username, role, Via.SESSION, manages_others=others)
+
+
+def make_link(user: User | None = None) -> str:
+    """A key that signs one browser in, once, within 24 hours: ``/login?key=KEY``.
+
+    Args:
+        user: as whom; None for the administrator ``admin``.
+
+    Raises:
+        Forbidden: the caller is no administrator.
+    """
+    callers.require(Role.ADMINISTRATOR, "make links that sign in")
     now = timezone.now()
-    OneTimeLink.objects.filter(created__lte=now - OneTimeLink.LIFETIME).delete()
+    user = user or accounts.administrator()
     key = secrets.token_urlsafe(32)
-    OneTimeLink.objects.create(digest=_digest(key), created=now)
+    with transaction.atomic():
+        OneTimeLink.objects.filter(created__lte=now - OneTimeLink.LIFETIME).delete()
+        OneTimeLink.objects.create(digest=tokens.digest(key), user=user, created=now)
+        AuditEvent.objects.record("link_made", user=user.username)
     return key
 
 
-def redeem(key: str) -> bool:
-    """Use up a key; False when it is wrong, used or too old. Of two callers at once one gets it."""
+def redeem(key: str) -> User | None:
+    """Use up a key: as whom it signs in. None when it is wrong, used or too old.
+
+    Of two callers at once one gets it.
+    """
     now = timezone.now()
-    changed = OneTimeLink.objects.filter(
-        digest=_digest(key), used_at__isnull=True, created__gt=now - OneTimeLink.LIFETIME
-    ).update(used_at=now)
-    return changed == 1
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def cookie_name() -> str:
-    """The cookie of signed-in browsers. Ports share one cookie jar: each installation its own."""
-    return "hive_" + salted_hmac("hiveweb.cookie-name", "").hexdigest()[:8]
-
-
-def new_cookie() -> str:
-    """What a browser keeps to stay signed in."""
-    return _signer().sign(_SIGNED_IN)
-
-
-def is_signed_in(cookie: str) -> bool:
-    """Whether a cookie is one of ours, young enough, and made under the present token."""
-    try:
-        return _signer().unsign(cookie, max_age=SIGNED_IN_FOR) == _SIGNED_IN
-    except BadSignature:
-        return False
-
-
-def _signer() -> TimestampSigner:
-    token = hashlib.sha256(current().token.encode()).hexdigest()
-    return TimestampSigner(salt=f"hiveweb.signed-in.{token}")
+    link = OneTimeLink.objects.filter(
+        digest=tokens.digest(key), used_at__isnull=True, created__gt=now - OneTimeLink.LIFETIME
+    )
+    row = link.select_related("user").first()
+    if row is None or row.user is None or not row.user.is_active or link.update(used_at=now) != 1:
+        return None
+    return row.user

@@ -46,6 +46,8 @@ class Conf:
     port: int
     token: str = field(repr=False)
     allowed_hosts: tuple[str, ...]
+    socket_group: str
+    private_sessions: bool
     profiles: dict[str, CommandProfile]
     run_as: str
     slots: int

@@ -1,4 +1,4 @@
-"""What callers may ask of a session that exists: pause, resume, retry, update, pin.
+"""What callers may ask of a session that exists: pause, resume, retry, update, pin; and of holds.
 
 As in sessions_app.services, a change is one guarded UPDATE with its event row, and the spawner
 does the rest.
@@ -7,10 +7,12 @@ does the rest.
 import uuid
 from typing import Any
 
-from sessions_app import claims, validation, workspace
+from django.db import transaction
+
+from sessions_app import admission, callers, claims, validation, workspace
 from sessions_app.errors import Conflict, Invalid
 from sessions_app.lifecycle import EventKind, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, AuditEvent
 from sessions_app.services import announce, create, get, start
 
 #: For arguments that are left as they are, where None has a meaning of its own.
@@ -41,6 +43,7 @@ def resume(session_id: object) -> AgentSession:
 
 def _want_pause(session_id: object, event: EventKind, *, wanted: bool) -> AgentSession:
     session = get(session_id)
+    callers.require_over(session.owner, "pause and resume sessions")
     changed = AgentSession.objects.advance(
         session.id,
         event,
@@ -74,6 +77,7 @@ def retry(session_id: object, *, start_now: bool = True) -> AgentSession:
         Unavailable: the directories cannot be made.
     """
     old = get(session_id)
+    callers.require_over(old.owner, "try sessions again")
     if not old.finished:
         raise Conflict(f"session {old.id} is {old.status}; it can be retried once it has ended")
     new = another(old)
@@ -121,6 +125,7 @@ def update(
         Conflict: it runs, or has ended.
     """
     session = get(session_id)
+    callers.require_over(session.owner, "change sessions")
     changes: dict[str, Any] = {}
     if priority is not UNCHANGED:
         changes.update(claims.reorder(session, validation.priority(priority)))
@@ -156,6 +161,7 @@ def pin(session_id: object, *, pinned: bool = True) -> AgentSession:
         NotFound: there is no such session.
     """
     session = get(session_id)
+    callers.require_over(session.owner, "pin sessions")
     AgentSession.objects.advance(
         session.id,
         EventKind.PINNED if pinned else EventKind.UNPINNED,
@@ -165,3 +171,23 @@ def pin(session_id: object, *, pinned: bool = True) -> AgentSession:
     )
     announce()
     return workspace.project(session.id) or get(session.id)
+
+
+def unhold(profile: str) -> bool:
+    """Let a profile's sessions start before its usage limit is said to be reset.
+
+    Returns:
+        False when none was held.
+
+    Raises:
+        Forbidden: the caller may not act on the sessions of others.
+        Unavailable: no spawner can be started.
+    """
+    callers.require_all("lift a hold")
+    with transaction.atomic():
+        lifted = admission.lift_hold(profile)
+        if lifted:
+            AuditEvent.objects.record("hold_lifted", profile=profile)
+    if lifted:
+        announce(work=True)
+    return lifted

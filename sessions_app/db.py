@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from enum import Enum
 from typing import Any, ParamSpec, TypeVar
 
@@ -101,7 +102,7 @@ async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 async def _submit(lane: Lane, work: Callable[[], T]) -> T:
-    future = _POOLS[lane].submit(work)
+    future = _POOLS[lane].submit(copy_context().run, work)  # who asks is known in the thread, too
     _under_way.add(future)
     future.add_done_callback(_under_way.discard)
     # Once it has begun, this does nothing.

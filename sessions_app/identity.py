@@ -1,9 +1,11 @@
-"""Which user and group hives run as (docs/decisions/two-users.md)."""
+"""Users and groups of this machine: whom hives run as, who asks at our local doors."""
 
 import os
 import pwd
 from dataclasses import dataclass
 from functools import lru_cache
+
+from sessions_app.callers import Caller, Role, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,23 @@ def run_user(run_as: str) -> RunUser:
                 switch=entry.pw_uid != 0,
             )
     return _ourselves()
+
+
+def local_caller(uid: int, via: Via, *, member: bool = False) -> Caller:
+    """Who asks from this machine.
+
+    Args:
+        uid: their user.
+        via: the door.
+        member: they come in as a member of HIVE_SOCKET_GROUP: an operator, for all sessions.
+            Root and our own user are administrators.
+    """
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    role = Role.OPERATOR if member else Role.ADMINISTRATOR
+    return Caller(f"local:{name}", role, via, manages_others=member)
 
 
 def _ourselves() -> RunUser:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sessions_app import claims, db, presentation, queries, services
+from sessions_app import callers, claims, db, presentation, queries, services
 from sessions_app.clock import wire_time
+from sessions_app.conf import current
 from sessions_app.lifecycle import EventKind, Reason
 from sessions_app.models import AgentSession, SessionEvent
 
@@ -170,7 +171,9 @@ def page_json(session: AgentSession) -> dict[str, Any]:
         **_words(session, full),
         "ending": presentation.ending(session) if finished else "",
         "evidence": presentation.evidence(session) if finished else "",
-        "actions": presentation.actions(session, waits=full["waiting"] is not None),
+        "actions": presentation.actions(session, waits=full["waiting"] is not None)
+        if callers.current().may_change(session.owner)
+        else [],
         "usage_note": session.usage_detail if session.reason != Reason.USAGE_LIMITED else "",
         "log_note": presentation.log_note(session),
         "metadata_text": presentation.metadata_text(session.metadata),
@@ -189,7 +192,7 @@ class Feed:
     """Readings of the list, shared by all its viewers on one event loop."""
 
     def __init__(self) -> None:
-        self._readings: dict[int | None, tuple[float, asyncio.Task[Update]]] = {}
+        self._readings: dict[tuple[int | None, str], tuple[float, asyncio.Task[Update]]] = {}
 
     async def after(self, since: int | None) -> Update:
         """:func:`list_update`, of this moment or of one just passed.
@@ -204,11 +207,19 @@ class Feed:
             for key, (begun, task) in self._readings.items()
             if not task.done() or begun >= fresh_from
         }
-        if since not in self._readings:
+        key = (since, _sees())
+        if key not in self._readings:
             task = loop.create_task(db.read(list_update, since))
             task.add_done_callback(_retrieve)
-            self._readings[since] = (loop.time(), task)
-        return await asyncio.shield(self._readings[since][1])
+            self._readings[key] = (loop.time(), task)
+        return await asyncio.shield(self._readings[key][1])
+
+
+def _sees() -> str:
+    """Viewers who see the same sessions share their readings."""
+    caller = callers.current()
+    everything = caller.rules_all or not current().private_sessions
+    return "" if everything else caller.principal
 
 
 def _retrieve(task: asyncio.Task[Update]) -> None:

@@ -1,11 +1,13 @@
 """The operator's door: a unix socket where the drop-in client has its verbs carried out.
 
-Only root and our own user come in (SO_PEERCRED). sessions_app.client describes the protocol.
+Only root, our own user and members of HIVE_SOCKET_GROUP come in, as the kernel tells
+(SO_PEERCRED, SO_PEERGROUPS). sessions_app.client describes the protocol.
 """
 
 import asyncio
 import contextlib
 import errno
+import grp
 import logging
 import os
 import socket
@@ -15,9 +17,10 @@ from pathlib import Path
 
 from django.db import DatabaseError
 
-from sessions_app import client, db, doorbell, verbs
+from sessions_app import callers, client, db, doorbell, identity, verbs
+from sessions_app.callers import Caller, Via
 from sessions_app.conf import Conf
-from sessions_app.errors import Forbidden, Invalid, TooLarge, Unavailable
+from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge, Unavailable
 from sessions_app.verb_steps import Exit, Follow, Pause, Print, Step, error_line
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,10 @@ MAX_FRAME = 64 * 1024
 LONG_VERBS = ("cleanup", "doctor", "import", "list")
 #: struct ucred: pid, uid, gid (unix(7)).
 _UCRED = struct.Struct("3i")
+#: The peer's further groups (socket(7)); Python has no name for it.
+_SO_PEERGROUPS = 59
+#: The most that Python asks the kernel for in one option: 256 groups.
+_GROUPS_BYTES = 1024
 
 
 class LocalServer:
@@ -39,6 +46,7 @@ class LocalServer:
 
     def __init__(self, conf: Conf) -> None:
         self._path = conf.socket
+        self._group = grp.getgrnam(conf.socket_group).gr_gid if conf.socket_group else None
         self._server: asyncio.Server | None = None
         self._inode: tuple[int, int] | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -51,7 +59,7 @@ class LocalServer:
             Unavailable: another server answers there, or no socket can be made there.
         """
         try:
-            listener = _bind(self._path)
+            listener = _bind(self._path, self._group)
         except OSError as error:
             raise Unavailable(
                 f"cannot listen on the local socket {self._path}: {error.strerror or error}"
@@ -94,11 +102,13 @@ class LocalServer:
 
     async def _serve(self, reader: asyncio.StreamReader, frames: "_Frames") -> None:
         try:
-            self._admit(frames.peer_uid())
+            callers.become(self._admit(*frames.peer()))
             words = await _request(reader)
         except (Forbidden, Invalid, TooLarge, Unavailable) as refusal:
             await frames.step(error_line(refusal.detail))
             await frames.step(Exit(refusal.exit_code))
+            with contextlib.suppress(HiveError):  # what is not taken in would cut the answer off
+                await _request(reader)
             return
         if words is None:
             return
@@ -120,11 +130,14 @@ class LocalServer:
                 await frames.step(error_line(detail))
                 await frames.step(Exit(1))
 
-    def _admit(self, uid: int) -> None:
-        if uid not in (0, os.geteuid()):
-            raise Forbidden(f"this socket is for root and the user {os.geteuid()} only")
+    def _admit(self, uid: int, groups: set[int]) -> Caller:
+        ours = uid in (0, os.geteuid())
+        if not ours and (self._group is None or self._group not in groups):
+            group = f", and the group {self._group}," if self._group is not None else ""
+            raise Forbidden(f"this socket is for root and the user {os.geteuid()}{group} only")
         if len(self._connections) > MAX_CONNECTIONS:
             raise Unavailable(f"{MAX_CONNECTIONS} requests are under way already; try again")
+        return identity.local_caller(uid, Via.SOCKET, member=not ours)
 
 
 class _Frames:
@@ -133,13 +146,16 @@ class _Frames:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
 
-    def peer_uid(self) -> int:
-        """Who is at the other end, as the kernel says."""
+    def peer(self) -> tuple[int, set[int]]:
+        """The user at the other end and its groups, as the kernel says."""
         peer = self._writer.get_extra_info("socket")
-        _, uid, _ = _UCRED.unpack(
+        _, uid, gid = _UCRED.unpack(
             peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         )
-        return int(uid)
+        packed = b""
+        with contextlib.suppress(OSError):  # more groups than that: its first one has to do
+            packed = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BYTES)
+        return int(uid), {int(gid), *(group for (group,) in struct.iter_unpack("I", packed))}
 
     async def send(self, kind: bytes, payload: bytes) -> None:
         """Send one frame and wait until it is on its way.
@@ -210,13 +226,16 @@ def _inode(path: Path) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def _bind(path: Path) -> socket.socket:
-    """A listening socket's descriptor at ``path``, for our user only.
+def _bind(path: Path, group: int | None) -> socket.socket:
+    """A listening socket's descriptor at ``path``, in a directory for our user and ``group``.
 
     Raises:
         OSError: another server answers there, or the directory does not allow it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if group is not None:
+        os.chown(path.parent, -1, group)
+        path.parent.chmod(0o750)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
@@ -227,6 +246,9 @@ def _bind(path: Path) -> socket.socket:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
             listener.bind(address)
+        if group is not None:
+            os.chown(path, -1, group)
+        path.chmod(0o660)  # whatever the umask; who may not enter the directory does not reach it
     except BaseException:
         listener.close()
         raise

@@ -24,6 +24,7 @@ def session_json(session: AgentSession) -> dict[str, Any]:
         "database": session.database,
         "log_file": session.log_file,
         "metadata": session.metadata,
+        "owner": session.owner,
         "profile": session.profile,
         "args": session.args,
         "reason": session.reason or None,

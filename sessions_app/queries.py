@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from sessions_app import admission, claims, validation
+from sessions_app import admission, callers, claims, validation
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
@@ -68,15 +68,17 @@ def find(
     status: str = "",
     priority: str = "",
     text: str = "",
+    owner: str = "",
     cursor: str = "",
     limit: int = 100,
 ) -> Page:
-    """A page of sessions, newest first; stable while others are created.
+    """A page of the sessions the caller may see, newest first; stable while others are created.
 
     Args:
         status, priority: only these, unless empty.
         text: only sessions whose task contains it (ASCII letters in either case), or whose id
             starts with it.
+        owner: only those of this principal; ``me`` for the caller's own.
         cursor: ``next_cursor`` of the page before.
         limit: 1 to 500 sessions.
 
@@ -85,13 +87,15 @@ def find(
     """
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid(f"the limit must be from 1 to {MAX_PAGE}")
-    rows = AgentSession.objects.order_by("-created", "-id")
+    rows = AgentSession.objects.visible().order_by("-created", "-id")
     if status:
         rows = rows.filter(status=validation.status(status))
     if priority:
         rows = rows.filter(priority=validation.priority(priority))
     if text:
         rows = rows.filter(_text_filter(validation.search_text(text)))
+    if owner:
+        rows = rows.filter(owner=callers.current().principal if owner == "me" else owner)
     if cursor:
         created, session_id = _read_cursor(cursor)
         rows = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=session_id))
@@ -129,8 +133,8 @@ def _read_cursor(cursor: str) -> tuple[datetime, uuid.UUID]:
 
 
 def counts() -> dict[str, int]:
-    """How many sessions are in each of the five states."""
-    rows = AgentSession.objects.order_by().values_list("status").annotate(n=Count("id"))
+    """How many of the sessions the caller may see are in each of the five states."""
+    rows = AgentSession.objects.visible().order_by().values_list("status").annotate(n=Count("id"))
     found = dict(rows)
     return {status.value: int(found.get(status.value, 0)) for status in Status}
 
@@ -184,7 +188,10 @@ def events_after(event_id: int) -> list[tuple[int, uuid.UUID]]:
 
 
 def changes_after(event_id: int) -> Changes:
-    """The sessions that changed after an event, each once, with the row it has now."""
+    """The sessions that changed after an event, each once, with the row it has now.
+
+    Those that the caller may not see are left out.
+    """
     newest = latest_event()
     if event_id > newest:  # another database, or one that was put back
         return Changes(newest, [], [], complete=False)
@@ -192,7 +199,8 @@ def changes_after(event_id: int) -> Changes:
     if len(events) > MAX_CHANGES:
         return Changes(newest, [], [], complete=False)
     ids = {session_id for _, session_id in events}
-    sessions = list(AgentSession.objects.filter(id__in=ids))
-    gone = ids - {session.id for session in sessions}
+    found = AgentSession.objects.filter(id__in=ids)
+    gone = ids - set(found.values_list("id", flat=True))
+    sessions = list(AgentSession.objects.visible().filter(id__in=ids))
     cursor = events[-1][0] if events else event_id
     return Changes(cursor, sessions, sorted(gone))

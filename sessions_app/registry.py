@@ -4,6 +4,8 @@ import json
 import logging
 from typing import Any
 
+from django.db.models import QuerySet
+
 from sessions_app import file_lock, importing
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
@@ -14,9 +16,14 @@ logger = logging.getLogger(__name__)
 _FIELDS = ("id", "task", "status", "created", "updated", "working_dir")
 
 
-def registry() -> dict[str, Any]:
-    """Every session in the shape of ``list``: ``{"sessions": {id: entry}, "created": time}``."""
-    rows = AgentSession.objects.order_by("created", "id").values_list(*_FIELDS)
+def registry(sessions: QuerySet[AgentSession] | None = None) -> dict[str, Any]:
+    """Sessions in the shape of ``list``: ``{"sessions": {id: entry}, "created": time}``.
+
+    Args:
+        sessions: which ones; None: those that whoever asks may see.
+    """
+    found = AgentSession.objects.visible() if sessions is None else sessions
+    rows = found.order_by("created", "id").values_list(*_FIELDS)
     return {
         "sessions": {
             str(session_id): {
@@ -44,7 +51,9 @@ def write_index(conf: Conf) -> Stamp:
     if said := importing.first_start(conf):
         logger.info("%s", said)
     with file_lock.hold(conf.state_dir / "locks" / "index"):
-        content = json.dumps(registry(), ensure_ascii=False, indent=1).encode()
+        content = json.dumps(
+            registry(AgentSession.objects.all()), ensure_ascii=False, indent=1
+        ).encode()
         conf.sessions_dir.mkdir(parents=True, exist_ok=True)
         with open_directory(conf.sessions_dir) as fd:
             return write_atomically(fd, conf.index_file.name, content)

@@ -36,5 +36,10 @@ def session_of(token: str) -> uuid.UUID | None:
     return session_id if good else None
 
 
+def principal(session_id: uuid.UUID) -> str:
+    """Who a run is (callers.Caller.principal)."""
+    return f"run:{session_id}"
+
+
 def _digest(session_id: uuid.UUID) -> str:
     return salted_hmac(_SALT, str(session_id), algorithm="sha256").hexdigest()

@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from sessions_app import connections, db, importing, publish, schema, welcome, workspace
-from sessions_app.conf import Conf, current, is_loopback
-from sessions_app.errors import HiveError, Invalid, Unavailable
+from sessions_app.conf import Conf, current
+from sessions_app.errors import HiveError, Unavailable
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.local_socket import LocalServer
 from sessions_app.spawner import locks
@@ -69,11 +69,6 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
-    if not is_loopback(conf.host) and not conf.token:
-        raise Invalid(
-            f"binding to {conf.host} lets others start processes here: set HIVE_TOKEN to a secret "
-            "of at least 16 characters first, or bind to 127.0.0.1"
-        )
     try:
         bound = _bind(conf)
     except Unavailable:

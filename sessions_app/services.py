@@ -12,11 +12,12 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from sessions_app import claims, doorbell, registry, validation, workspace
+from sessions_app import callers, claims, doorbell, registry, run_token, validation, workspace
+from sessions_app.callers import Role, Via
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, NotFound, Unavailable
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
-from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.models import AgentSession
 
 logger = logging.getLogger(__name__)
 _UNCLAIMED = {"claimed_by": ""}
@@ -49,9 +50,11 @@ def create(
         session_id: its id; a new one if None.
 
     Raises:
+        Forbidden: the caller's role does not allow it.
         Invalid: a value cannot be taken; the message says which and why.
         Unavailable: the directories cannot be made; nothing was left behind.
     """
+    caller = callers.require(Role.OPERATOR, "create sessions")
     conf = current()
     session_id = session_id or uuid.uuid4()
     place = workspace.paths(conf, session_id)
@@ -59,6 +62,7 @@ def create(
     now = timezone.now()
     session = AgentSession(
         id=session_id,
+        owner=retry_of.owner if retry_of and caller.via is Via.SYSTEM else caller.principal,
         task=validation.task(task),
         priority=validation.priority(priority),
         metadata=validation.metadata(metadata),
@@ -77,7 +81,7 @@ def create(
     )
     with workspace.creating(conf, session), transaction.atomic():
         session.save(force_insert=True)
-        SessionEvent.objects.create(session_id=session_id, kind=EventKind.CREATED, at=now)
+        AgentSession.objects.note(session_id, EventKind.CREATED, at=now)
     announce()
     return session
 
@@ -86,11 +90,11 @@ def get(session_id: object) -> AgentSession:
     """One session's row.
 
     Raises:
-        NotFound: there is none, or the id is malformed.
+        NotFound: there is none, or the id is malformed, or the caller may not see it.
     """
     parsed = validation.session_id(session_id)
     try:
-        return AgentSession.objects.get(id=parsed)
+        return AgentSession.objects.visible().get(id=parsed)
     except AgentSession.DoesNotExist:
         raise NotFound(f"no session has the id {parsed}") from None
 
@@ -107,10 +111,12 @@ def start(
 
     Raises:
         NotFound: there is no such session.
+        Forbidden: it is not the caller's to start.
         Invalid: an argument cannot be passed on.
         Conflict: it has ended; a session runs once.
     """
     session = get(session_id)
+    callers.require_over(session.owner, "start sessions")
     extra = validation.args(args)
     if session.status == Status.CREATED:
         now = timezone.now()
@@ -145,8 +151,10 @@ def stop(session_id: object) -> AgentSession:
 
     Raises:
         NotFound: there is no such session.
+        Forbidden: it is not the caller's to stop.
     """
     session = get(session_id)
+    callers.require_over(session.owner, "stop sessions")
     if session.finished:
         return session
     now = timezone.now()
@@ -191,10 +199,13 @@ def report(session_id: object, word: str) -> AgentSession:
 
     Raises:
         NotFound: there is no such session.
+        Forbidden: it is another run's, or not the caller's.
         Invalid: the word is neither a state nor reportable.
         Conflict: the session is not running, or its outcome is decided.
     """
     session = get(session_id)
+    if callers.current().principal != run_token.principal(session.id):
+        callers.require_over(session.owner, "report the outcome of sessions")
     wanted = validation.status(word)
     if session.status == wanted or (session.verdict and session.verdict_status == wanted):
         return session

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sessions_app.views import actions, new_session, session, sessions_list
+from sessions_app.views import account, actions, new_session, session, sessions_list, sign_in
 
 urlpatterns = [
     path("", sessions_list.sessions, name="sessions"),
@@ -21,5 +21,11 @@ urlpatterns = [
             actions.unpin,
         )
     ),
+    path("login", sign_in.SignIn.as_view(), name="login"),
+    path("logout", sign_in.sign_out, name="logout"),
+    path("account", account.account, name="account"),
+    path("account/password", account.password, name="password"),
+    path("account/tokens", account.create_token, name="create_token"),
+    path("account/tokens/revoke", account.revoke_token, name="revoke_token"),
     path("holds/lift", actions.lift_hold, name="lift_hold"),
 ]

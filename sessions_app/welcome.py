@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError
 
-from sessions_app import access, db, log_tail, services
+from sessions_app import access, accounts, db, log_tail, services
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.models import AgentSession, SessionEvent
@@ -55,13 +55,15 @@ async def show(conf: Conf, *, sample: bool) -> None:
 
 
 async def _dashboard_link(conf: Conf) -> str:
-    if not conf.token:
-        return f"{conf.base_url}/"
+    """The way in. A log that keeps what we print is no place for further links: they are printed
+    at the first start, and where somebody looks on."""
     try:
-        key = await db.call(access.make_link)
-    except DatabaseError:  # full or locked: no reason not to serve
-        return f"{conf.base_url}/ (to sign in: hive link)"
-    return f"{conf.base_url}/login?key={key} (good for one sign-in)"
+        if sys.stdout.isatty() or not await db.read(accounts.anybody_has_signed_in):
+            key = await db.call(access.make_link)
+            return f"{conf.base_url}/login?key={key} (good for one sign-in)"
+    except (DatabaseError, ValueError):  # full, locked, or no terminal: no reason not to serve
+        pass
+    return f"{conf.base_url}/ (to sign in: hive link)"
 
 
 def _shown(path: Path) -> str:

@@ -1,15 +1,26 @@
 """Fixtures for all tests: installations and servers of their own."""
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
-from sessions_app import workspace
+from sessions_app import callers, workspace
+from sessions_app.callers import Caller
 from sessions_app.conf import Conf
-from tests.support import SAMPLE, Installation, Server, installation
+from tests.support import SAMPLE, TOKEN, Installation, Server, installation
+
+
+@pytest.fixture(autouse=True)
+def _we_ask_ourselves() -> Iterator[None]:
+    """In this very process nobody has said who asks: it is we, unless a test says otherwise."""
+    unsaid: ContextVar[Caller | None] = ContextVar("unsaid", default=callers.SYSTEM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callers, "_caller", unsaid)
+        yield
 
 
 @pytest.fixture
@@ -48,6 +59,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conf:
         log_dir=tmp_path / "log",
         state_dir=tmp_path / "state",
         socket=tmp_path / "state" / "hive.sock",
+        token=TOKEN,
         profiles={**base.profiles, "claude-flow": replace(base.profile(""), argv=tuple(SAMPLE))},
         autospawn=False,
     )

@@ -19,6 +19,9 @@ SAMPLE = [str(Path(PYTHON).resolve()), "-I", "-S", str(ROOT / "scripts/sample_hi
 SCRIPT = ROOT / "scripts" / "hive-session-manager.sh"
 #: Long enough for a loaded machine; a passing test never waits for it.
 PATIENCE = 20.0
+#: What tests show unless they are about identity.
+TOKEN = "the-token-of-the-tests"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 T = TypeVar("T")
 
 
@@ -75,7 +78,7 @@ class Server:
             self.url + path,
             data=data,
             method=method,
-            headers={"Content-Type": "application/json", **(headers or {})},
+            headers={"Content-Type": "application/json", **BEARER, **(headers or {})},
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
@@ -112,6 +115,7 @@ class Installation:
             "HIVE_LOG_DIR": str(self.log_dir),
             "HIVE_STATE_DIR": str(self.state_dir),
             "HIVE_PORT": str(self.port),
+            "HIVE_TOKEN": TOKEN,
             "HIVE_COMMAND": json.dumps(SAMPLE),
             "HIVE_STOP_GRACE": "2",
             "HIVE_MIN_FREE_DISK": "off",

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from sessions_app import admission, control, db, hints, problems, queries, services, validation
+from sessions_app import control, db, hints, problems, queries, services, validation
 from sessions_app.api import requests, schemas
 from sessions_app.api.answers import answer, responses, show
 from sessions_app.errors import NotFound
@@ -121,7 +121,6 @@ async def lift_hold(request: HttpRequest, profile: str) -> HttpResponse:
 
 
 def _lift_hold(profile: str) -> dict[str, Any]:
-    if not admission.lift_hold(profile):
+    if not control.unhold(profile):
         raise NotFound(f"sessions of the profile {validation.shorten(profile, 60)!r} are not held")
-    services.announce(work=True)
     return {"profile": profile}

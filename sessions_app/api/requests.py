@@ -5,7 +5,7 @@ from typing import Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field, JsonValue
 
-from sessions_app import validation
+from sessions_app import trail, validation
 from sessions_app.queries import MAX_PAGE
 
 _STATUS: dict[str, JsonValue] = {"enum": ["created", "starting", "running", "completed", "failed"]}
@@ -108,8 +108,17 @@ class Find(Schema):
     status: str = Field("", json_schema_extra=_STATUS)
     priority: str = Field("", json_schema_extra=_PRIORITY)
     q: str = Field("", description="Text in the task, or the beginning of an id.")
+    owner: str = Field("", max_length=200, description="Only theirs; `me` for your own.")
     cursor: str = Field("", description="``next_cursor`` of the page before.")
     limit: int = Field(100, ge=1, le=MAX_PAGE)
+
+
+class Audit(Schema):
+    """Which audit events."""
+
+    limit: int = Field(100, ge=1, le=trail.MAX_PAGE)
+    before: int | None = Field(None, ge=1, le=2**63 - 1, description="Ids smaller than this.")
+    session: str = Field("", description="Only what was done to this session.")
 
 
 class Stop(Schema):

@@ -78,6 +78,7 @@ class Session(Schema):
     database: str
     log_file: str
     metadata: dict[str, Any] | None
+    owner: str = Field(description="who created it: `anna`, `token:rust`, `local:root`")
     profile: str
     args: list[str]
     reason: str | None = Field(description="why it ended: exited, reported, stopped, ...")
@@ -217,3 +218,33 @@ class Lifted(Schema):
     """A profile that is held no longer."""
 
     profile: str
+
+
+class Me(Schema):
+    """Who asks, and what they may do."""
+
+    principal: str = Field(examples=["token:rust"])
+    role: Literal["viewer", "operator", "administrator"]
+    manages_others: bool = Field(description="may act on sessions of others")
+    token: str | None = Field(description="the name of the token that was shown")
+
+
+class AuditEvent(Schema):
+    """Something that somebody did."""
+
+    id: int
+    at: str
+    action: str = Field(examples=["stop_requested"])
+    principal: str = Field(examples=["anna"])
+    role: str
+    via: str = Field(examples=["token"])
+    address: str
+    token: str
+    session_id: str | None
+    data: dict[str, Any]
+
+
+class AuditEvents(Schema):
+    """Audit events, newest first."""
+
+    events: list[AuditEvent]

@@ -87,6 +87,7 @@ def _find(find: requests.Find) -> dict[str, Any]:
         status=find.status,
         priority=find.priority,
         text=find.q,
+        owner=find.owner,
         cursor=find.cursor,
         limit=find.limit,
     )

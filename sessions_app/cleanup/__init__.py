@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from sessions_app import services, validation, workspace
+from sessions_app import callers, services, validation, workspace
 from sessions_app.cleanup import leftovers, orphans, retention, sessions
 from sessions_app.cleanup.told import Kind, Removal, Run, Work
 from sessions_app.conf import current
@@ -46,8 +46,10 @@ def cleanup(
         early has removed what was told, and perhaps a part of the next.
 
     Raises:
+        Forbidden: the caller may not act on the sessions of others.
         Invalid: the age is not a number from 0 up; or both ages are asked for.
     """
+    callers.require_all("clean up")
     if hours is not None and by_settings:
         raise Invalid("give an age in hours or ask for the settings' retention, not for both")
     age = None if hours is None else timedelta(hours=validation.hours(hours))

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from sessions_app import removal, workspace
 from sessions_app.cleanup import leftovers
@@ -97,9 +96,7 @@ def _remove(run: Run, session: AgentSession) -> Work:
             taken, _ = row.delete()
             if taken:
                 SessionEvent.objects.filter(session_id=session.id).delete()
-                SessionEvent.objects.create(
-                    session_id=session.id, kind=EventKind.REMOVED, at=timezone.now()
-                )
+                AgentSession.objects.note(session.id, EventKind.REMOVED)
                 aside.take()
             return bool(taken)
 

@@ -1,6 +1,6 @@
 """What ``hive --help`` and ``hive VERB --help`` print."""
 
-from sessions_app.manual import sessions, upkeep
+from sessions_app.manual import people, sessions, upkeep
 
 _CODES = """\
 Exit codes: 0 done; 1 failed; 2 arguments that cannot be understood; 3 the session's state does
@@ -31,11 +31,14 @@ SUMMARIES = {
     "init": "make the directories and the registry",
     "import": "take over the sessions of the old shell script",
     "doctor": "find what is broken, and mend it if asked",
-    "link": "print a new one-time link to the dashboard",
+    "link": "print a one-time link that signs a browser in",
+    "user": "people who may sign in: create, list, role, disable, enable",
+    "token": "tokens of programs: create, list, revoke",
+    "audit": "print who did what, from where",
     "up": "run the server: dashboard, API, local socket and spawner",
     "spawner": "run sessions without a web server",
 }
-_PAGES = {**sessions.PAGES, **upkeep.PAGES}
+_PAGES = {**sessions.PAGES, **upkeep.PAGES, **people.PAGES}
 
 
 def overview() -> str:

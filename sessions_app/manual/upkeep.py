@@ -103,18 +103,13 @@ Exit code 0 when nothing is wrong, or all of it was mended; 1 when something is 
   hive doctor
   hive doctor --repair
 """,
-    "link": """\
-usage: hive link
-
-Prints a link that signs one browser in to the dashboard, once, within 24 hours.
-""",
     "up": """\
 usage: hive up [--host HOST] [--port PORT] [--socket PATH] [--no-sample]
 
 Runs everything in one process until it is interrupted; sessions go on without it.
 
-  --host, --port  where to listen (HIVE_HOST, HIVE_PORT; default 127.0.0.1:8765). Beyond this
-                  machine only with HIVE_TOKEN set
+  --host, --port  where to listen (HIVE_HOST, HIVE_PORT; default 127.0.0.1:8765). Everybody
+                  who can reach it has to say who they are
   --socket PATH   the local socket of the command line (HIVE_SOCKET)
   --no-sample     do not run the sample session on an empty database
 

@@ -78,11 +78,11 @@ def _retry(session: AgentSession) -> None:
     new_id = uuid.uuid5(session.id, "usage-limit-retry")
     if not AgentSession.objects.filter(id=new_id).exists():
         control.another(session, new_id)
-        _note(session, str(new_id), kind="session")
+        AgentSession.objects.note(session.id, EventKind.RETRIED, session=str(new_id))
     waiting = AgentSession.objects.filter(id=new_id, status=Status.CREATED)
     if waiting.update(usage_retries=session.usage_retries + 1):
         services.start(new_id, not_before=retry_time(session))
 
 
-def _note(session: AgentSession, text: str, *, kind: str = "why") -> None:
-    AgentSession.objects.note(session.id, EventKind.RETRIED, **{kind: text})
+def _note(session: AgentSession, why: str) -> None:
+    AgentSession.objects.note(session.id, EventKind.RETRIED, why=why)

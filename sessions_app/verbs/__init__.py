@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from sessions_app import arguments, manual, schema, validation
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line, line
-from sessions_app.verbs import cleaning, control, reading, repair, upkeep
+from sessions_app.verbs import cleaning, control, people, reading, repair, upkeep
 
 #: These only read rows.
 READING = frozenset(reading.VERBS)
@@ -21,6 +21,7 @@ _VERBS: VerbTable = {
     **reading.VERBS,
     **cleaning.VERBS,
     **upkeep.VERBS,
+    **people.VERBS,
     **repair.VERBS,
 }
 

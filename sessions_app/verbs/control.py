@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from sessions_app import admission, arguments, control, queries, services, validation
+from sessions_app import arguments, control, queries, services, validation
 from sessions_app.errors import Invalid, NotFound, Unavailable
 from sessions_app.models import AgentSession
 from sessions_app.verb_steps import Pause, Print, Verb, VerbTable, follow, json_object, line
@@ -127,9 +127,8 @@ def _unhold(words: list[str]) -> Verb:
     arguments.nothing_else("unhold takes the name of a profile", words[1:])
     if not words:
         raise Invalid("unhold needs the name of a profile; `hive queue` lists the holds")
-    if not admission.lift_hold(words[0]):
+    if not control.unhold(words[0]):
         raise NotFound(f"sessions of the profile {validation.shorten(words[0], 60)!r} are not held")
-    services.announce(work=True)
     yield line(f"sessions of {words[0]} may start again")
     return 0
 

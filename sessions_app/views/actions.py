@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from sessions_app import admission, control, services
+from sessions_app import control, services
 from sessions_app.errors import HiveError, NotFound
 from sessions_app.models import AgentSession
 from sessions_app.views.answers import attempt, done, leads_to, not_found, problem, wants_json
@@ -89,9 +89,8 @@ def lift_hold(request: HttpRequest) -> HttpResponse:
     """
     profile = request.POST.get("profile", "")
     try:
-        if admission.lift_hold(profile):
-            services.announce(work=True)
-    except HiveError as error:  # no spawner can be started
+        control.unhold(profile)
+    except HiveError as error:  # not theirs to lift, or no spawner can be started
         if wants_json(request):
             return problem(error)
         messages.error(request, error.detail)

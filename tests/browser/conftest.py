@@ -14,6 +14,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.support import BEARER
+
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -61,7 +63,9 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             errors.append(message.text)
 
     def make(**options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        context = browser.new_context(
+            **{"viewport": DESKTOP, "extra_http_headers": BEARER, **options}
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)

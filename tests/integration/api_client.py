@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import ROOT, Installation, Server, eventually
+from tests.support import BEARER, ROOT, Installation, Server, eventually
 
 API = "/api/v1"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: status, headers (names in lower case), body."""
+    """An answer: status, headers (names in lower case), body, Set-Cookie lines."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def json(self) -> Any:
@@ -55,11 +56,14 @@ def fetch(
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection = http.client.HTTPConnection(host, server.port, timeout=60)
     try:
-        connection.request(method, path, body=data, headers=dict(headers or {}))
+        given = dict(headers or {})
+        known = {name.lower() for name in given} & {"authorization", "cookie"}
+        connection.request(method, path, body=data, headers=given if known else {**BEARER, **given})
         answer = connection.getresponse()
         content = answer.read()
         names = {name.lower(): value for name, value in answer.getheaders()}
-        return Reply(answer.status, names, content)
+        cookies = tuple(answer.headers.get_all("Set-Cookie") or ())
+        return Reply(answer.status, names, content, cookies)
     finally:
         connection.close()
 

@@ -1,12 +1,14 @@
 """The operator's door: who comes in, and what is taken for a request."""
 
 import asyncio
+import grp
 import os
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from sessions_app.errors import Unavailable
 from sessions_app.local_socket import LocalServer
 from sessions_app.verb_steps import Exit, Follow, Print
 from tests.integration.door import Steps, ask, connect, frames_of, request, serve_verb, serving
+from tests.support import Installation, eventually
 
 
 async def test_a_verb_is_carried_out_and_its_exit_code_comes_last(conf: Conf) -> None:
@@ -64,8 +67,8 @@ async def test_the_socket_is_for_its_owner_and_goes_with_the_server(
 
     # when a server listens there
     async with serving(conf):
-        # then both are for our user only, whatever the umask
-        assert stat.S_IMODE(conf.socket.stat().st_mode) == 0o600
+        # then it is in a directory for our user only, whatever the umask
+        assert stat.S_IMODE(conf.socket.stat().st_mode) == 0o660
         assert stat.S_IMODE(conf.socket.parent.stat().st_mode) == 0o700
         assert (await ask(conf, "--help"))[-1] == (b"x", b"0")
     assert not conf.socket.exists()
@@ -143,7 +146,7 @@ async def test_a_client_that_sends_nothing_is_let_go(
 
 
 async def test_another_user_is_refused(conf: Conf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_socket._Frames, "peer_uid", lambda _: os.geteuid() + 1)
+    monkeypatch.setattr(local_socket._Frames, "peer", lambda _: (os.geteuid() + 1, {0}))
     async with serving(conf):
         frames = await ask(conf, "--help")
 
@@ -151,31 +154,66 @@ async def test_another_user_is_refused(conf: Conf, monkeypatch: pytest.MonkeyPat
     assert frames[1:] == [(b"x", b"5")]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_the_kernel_says_who_it_is(
-    conf: Conf, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that everybody may enter."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+async def as_nobody(socket: Path, *words: str, groups: tuple[int, ...] = ()) -> bytes:
+    """What the user nobody (65534), a member of further groups, hears on the socket."""
+    code = (
+        "import os, socket, sys; os.setgroups([int(g) for g in sys.argv[3].split()]);"
+        "os.setgid(65534); os.setuid(65534);"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+        "s.sendall(bytes.fromhex(sys.argv[2])); s.shutdown(1); print(s.makefile('rb').read())"
+    )
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *(sys.executable, "-I", "-S", "-c", code, str(socket), request(*words).hex()),
+            " ".join(map(str, groups)),
+        ],
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+async def test_the_kernel_says_who_it_is(conf: Conf, open_directory: Path) -> None:
     # given a socket that everybody may write to
-    directory = tmp_path_factory.mktemp("open")
-    for parent in (directory, *directory.parents):
-        if parent.stat().st_mode & 0o7777 == 0o700:  # pytest makes them for their owner only
-            parent.chmod(0o755)
-    conf = replace(conf, socket=directory / "hive.sock")
+    conf = replace(conf, socket=open_directory / "hive.sock")
     async with serving(conf):
         conf.socket.chmod(0o666)
-        # when nobody (65534) asks
-        code = (
-            "import os, socket, sys; os.setgid(65534); os.setuid(65534);"
-            "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-            "print(s.makefile('rb').read())"
-        )
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-I", "-S", "-c", code, str(conf.socket)],
-            capture_output=True,
-            timeout=20,
-            check=False,
-        )
+        # when nobody asks, then the answer is a refusal
+        assert b"for root and the user 0 only" in await as_nobody(conf.socket, "--help")
 
-    # then the answer is a refusal
-    assert b"for root and the user 0 only" in done.stdout, done
+
+async def test_a_configured_group_comes_in_as_operators(
+    site: Installation, open_directory: Path
+) -> None:
+    # given a server whose socket is for the group games as well
+    door, games = open_directory / "door" / "hive.sock", grp.getgrnam("games").gr_gid
+    site.up(ready=False, HIVE_SOCKET=str(door), HIVE_SOCKET_GROUP="games")
+    await asyncio.to_thread(eventually, door.exists, "the socket")
+    info, parent = door.stat(), door.parent.stat()
+    assert (stat.S_IMODE(info.st_mode), info.st_gid) == (0o660, games)
+    assert (stat.S_IMODE(parent.st_mode), parent.st_gid) == (0o750, games)
+    # when others ask, they do not reach it
+    assert b"Permission denied" in await as_nobody(door, "--help", groups=(games + 1,))
+    # when members ask, they are operators, and no administrators
+    assert b'"owner": "local:nobody"' in await as_nobody(door, "create", "t", groups=(1, games))
+    assert b"Cleaned up" in await as_nobody(door, "cleanup", groups=(games,))
+    for words in (("link",), ("token", "create", "--name", "x"), ("user", "list"), ("audit",)):
+        answer = await as_nobody(door, *words, groups=(games,))
+        assert b"administrator" in answer, answer
+
+
+def test_the_group_must_not_reach_the_state_directory(site: Installation) -> None:
+    for group, said in (("games", b"HIVE_SOCKET"), ("nonesuch", b"there is no group 'nonesuch'")):
+        done = site.hive("list", env={**site.env, "HIVE_SOCKET_GROUP": group})
+        assert (done.returncode, done.stdout) == (2, b""), done
+        assert said in done.stderr

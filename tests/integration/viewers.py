@@ -9,7 +9,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support import Server
+from tests.support import BEARER, Server
 
 
 def create(server: Server, task: str = "a task", **fields: Any) -> str:
@@ -77,7 +77,9 @@ class Viewer:
 @contextlib.asynccontextmanager
 async def view(server: Server, path: str) -> AsyncIterator[Viewer]:
     """A connection for a block."""
-    async with connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None) as socket:
+    async with connect(
+        f"ws://127.0.0.1:{server.port}{path}", max_size=None, additional_headers=BEARER
+    ) as socket:
         yield Viewer(socket)
 
 

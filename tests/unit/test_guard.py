@@ -1,5 +1,6 @@
 """The guard's rules, one request at a time, without a server."""
 
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -8,18 +9,11 @@ from django.conf import settings
 
 from hiveweb.guard import Guard
 from hiveweb.sending import Message, Send
-from sessions_app import access
+from sessions_app import run_token
 from sessions_app.conf import Conf
+from tests.support import BEARER, TOKEN
 
-TOKEN = "a-token-of-twenty-one"
 Headers = list[tuple[str, str]]
-
-
-@pytest.fixture
-def token(conf: Conf, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An installation that has a token."""
-    monkeypatch.setattr(settings, "HIVE", replace(conf, token=TOKEN))
-    return TOKEN
 
 
 class Sent(list[Message]):
@@ -49,8 +43,12 @@ async def knock(
     kind: str = "http",
     server: tuple[str, int | None] | None = ("127.0.0.1", 8765),
     body: list[bytes] | None = None,
+    known: bool = True,
 ) -> Sent:
-    """Send one request to a guard; the application behind it reads the body and answers 200."""
+    """Send one request to a guard, with the installation's token if ``known``.
+
+    The application behind it reads the body and answers 200.
+    """
 
     async def application(scope: dict[str, Any], receive: Any, send: Send) -> None:
         assert scope["root_path"] == ""
@@ -73,6 +71,8 @@ async def knock(
         sent.append(message)
 
     lines = [*([("Host", host)] if host is not None else []), *(headers or [])]
+    if known:
+        lines += BEARER.items()
     scope = {
         "type": kind,
         "method": method,
@@ -133,13 +133,12 @@ async def test_further_hosts_are_a_setting(conf: Conf, monkeypatch: pytest.Monke
 
 
 async def test_beyond_loopback_every_address_is_ours_but_no_name(
-    token: str, monkeypatch: pytest.MonkeyPatch
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "HIVE", replace(settings.HIVE, host="0.0.0.0"))
-    headers = [("Authorization", f"Bearer {token}")]
-    assert (await knock(host="192.0.2.1:8765", headers=headers)).status == 200
-    assert (await knock(host="[2001:db8::1]", headers=headers)).status == 200
-    assert (await knock(host="evil.example", headers=headers)).status == 400
+    assert (await knock(host="192.0.2.1:8765")).status == 200
+    assert (await knock(host="[2001:db8::1]")).status == 200
+    assert (await knock(host="evil.example")).status == 400
 
 
 FOREIGN = ["http://evil.example", "null", "http://localhost:1", "", "file://", "localhost:8765"]
@@ -208,12 +207,10 @@ async def test_a_body_of_unannounced_size_is_cut_off(conf: Conf) -> None:
     assert (await knock("POST", body=[half, half, b"x"])).status == 413
 
 
-async def test_a_token_opens_the_door(token: str) -> None:
-    for given in (f"Bearer {token}", f"bearer {token}", f"BEARER  {token} "):
-        assert (await knock(headers=[("Authorization", given)])).status == 200
-    opened = await knock(
-        headers=[("Authorization", f"Bearer {token}")], path="/ws/sessions", kind="websocket"
-    )
+async def test_a_token_opens_the_door(conf: Conf) -> None:
+    for given in (f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER  {TOKEN} "):
+        assert (await knock(headers=[("Authorization", given)], known=False)).status == 200
+    opened = await knock(path="/ws/sessions", kind="websocket")
     assert opened[0]["type"] == "websocket.accept"
 
 
@@ -221,21 +218,51 @@ async def test_a_token_opens_the_door(token: str) -> None:
     "given",
     ["", TOKEN, f"Basic {TOKEN}", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"],
 )
-async def test_anything_else_does_not(token: str, given: str) -> None:
+async def test_anything_else_does_not(conf: Conf, given: str) -> None:
     headers = [("Authorization", given)] if given else []
-    answer = await knock(headers=headers)
+    answer = await knock(headers=headers, known=False)
     assert answer.status == 401
     assert answer.header(b"www-authenticate") == "Bearer"
     assert b'"code":"unauthorized"' in answer.body
-    page = await knock(path="/", headers=headers)
+    page = await knock(path="/", headers=headers, known=False)
     assert (page.status, page.header(b"location")) == (302, "/login")
-    socket = await knock(path="/ws/sessions", headers=headers, kind="websocket")
+    socket = await knock(path="/ws/sessions", headers=headers, kind="websocket", known=False)
     assert socket == [{"type": "websocket.close", "code": 4401}]
 
 
-async def test_two_tokens_are_none(token: str) -> None:
-    lines = [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer other")]
-    assert (await knock(headers=lines)).status == 401
+async def test_two_tokens_are_none(conf: Conf) -> None:
+    assert (await knock(headers=[("Authorization", "Bearer other")])).status == 401
+
+
+async def test_without_hive_token_no_empty_one_is_it(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "HIVE", replace(conf, token=""))
+    for given in ("Bearer ", "Bearer", "bearer \t", "Bearer \0"):
+        assert (await knock(headers=[("Authorization", given)], known=False)).status == 401
+
+
+async def test_a_page_leads_on_to_where_its_reader_wanted_to_go(conf: Conf) -> None:
+    page = await knock(path="/sessions/x/", known=False)
+    assert page.header(b"location") == "/login?next=%2Fsessions%2Fx%2F"
+    assert (await knock("POST", path="/new", known=False)).header(b"location") == "/login"
+
+
+async def test_a_run_may_report_its_own_outcome_and_nothing_else(conf: Conf) -> None:
+    run, other = uuid.uuid4(), uuid.uuid4()
+    headers = [("Authorization", f"Bearer {run_token.make(run)}")]
+    report = f"/api/v1/sessions/{run}/report"
+    assert (await knock("POST", path=report, headers=headers, known=False)).status == 200
+    for method, path in (
+        ("GET", report),
+        ("POST", f"/api/v1/sessions/{other}/report"),
+        ("GET", f"/api/v1/sessions/{run}"),
+        ("POST", "/api/v1/sessions"),
+        ("GET", "/"),
+    ):
+        assert (await knock(method, path=path, headers=headers, known=False)).status == 403
+    forged = [("Authorization", f"Bearer {run_token.make(run)[:-1]}x")]
+    assert (await knock("POST", path=report, headers=forged, known=False)).status == 401
 
 
 @pytest.mark.parametrize(
@@ -254,43 +281,5 @@ async def test_two_tokens_are_none(token: str) -> None:
         ("/API/v1/sessions", False),
     ],
 )
-async def test_only_what_needs_no_identity_is_open(token: str, path: str, is_open: bool) -> None:
-    assert ((await knock(path=path)).status == 200) is is_open
-
-
-async def test_a_signed_in_browser_is_known_until_the_token_changes(
-    token: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cookie = ("Cookie", f"a=b; {access.cookie_name()}={access.new_cookie()}; c=d")
-    assert (await knock(headers=[cookie])).status == 200
-    assert (await knock(path="/", headers=[cookie])).status == 200
-    forged = ("Cookie", f"{access.cookie_name()}={access.new_cookie()[:-1]}x")
-    assert (await knock(headers=[forged])).status == 401
-    monkeypatch.setattr(settings, "HIVE", replace(settings.HIVE, token="another-token-here"))
-    assert (await knock(headers=[cookie])).status == 401
-
-
-async def test_a_signed_in_browser_is_forgotten_after_a_month(
-    token: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cookie = ("Cookie", f"{access.cookie_name()}={access.new_cookie()}")
-    monkeypatch.setattr(access, "SIGNED_IN_FOR", -1)
-    assert (await knock(headers=[cookie])).status == 401
-
-
-@pytest.mark.parametrize(
-    ("server", "status"),
-    [
-        (("127.0.0.1", 8765), 200),
-        (("::1", 8765), 200),
-        (("/run/hive.sock", None), 200),
-        (None, 200),
-        (("192.0.2.2", 8765), 403),
-        (("2001:db8::1", 8765), 403),
-    ],
-)
-async def test_without_a_token_nobody_is_served_from_afar(
-    conf: Conf, server: tuple[str, int | None] | None, status: int
-) -> None:
-    """Whatever server was bound to whatever address: a forged Host does not help."""
-    assert (await knock(server=server)).status == status
+async def test_only_what_needs_no_identity_is_open(conf: Conf, path: str, is_open: bool) -> None:
+    assert ((await knock(path=path, known=False)).status == 200) is is_open

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from sessions_app import arguments, backup, follower, manual, streams, verbs
+from sessions_app import arguments, backup, callers, follower, identity, manual, streams, verbs
+from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid
 from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line, line
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         streams.repair_streams()
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in sys.argv[2:]]
         process = _PROCESSES.get(words[0]) if words else None
+        callers.become(identity.local_caller(os.geteuid(), Via.SHELL))
         if process is None or words[1:2] in (["--help"], ["-h"]):
             streams.leave(lambda: _said(_carry_out, words))
         # With its threads' work done, unlike leave(), and with a traceback for its log.
@@ -104,6 +106,7 @@ def _up(words: list[str]) -> int:
         words, flags=["--no-sample", "--stop-sessions"], valued=["--host", "--port", "--socket"]
     )
     arguments.nothing_else("up takes options only", rest)
+    callers.become(callers.SYSTEM)
     from sessions_app import server  # noqa: PLC0415 - it loads Twisted, which the verbs do not need
 
     port = options.get("--port")
@@ -121,6 +124,7 @@ def _up(words: list[str]) -> int:
 def _spawner(words: list[str]) -> int:
     options, rest = arguments.split(words, flags=["--until-idle"])
     arguments.nothing_else("spawner takes --until-idle only", rest)
+    callers.become(callers.SYSTEM)
     from sessions_app.spawner import main  # noqa: PLC0415 - as above
 
     return main.run(until_idle="--until-idle" in options)

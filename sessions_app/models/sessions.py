@@ -1,18 +1,35 @@
-"""The truth: sessions, their events, holds, and two small facts about an installation."""
+"""Sessions, their events, holds, and since when the registry exists."""
 
 import uuid
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models, transaction
 from django.utils import timezone
 
+from sessions_app import callers
+from sessions_app.callers import Via
+from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
+from sessions_app.models.access import AuditEvent
 
 
 class AgentSessionManager(models.Manager["AgentSession"]):
-    """The only place that changes a session's row."""
+    """The only place that changes a session's row, and says whose rows somebody may see."""
+
+    def visible(self) -> "models.QuerySet[AgentSession]":
+        """The sessions that whoever asks may see (HIVE_PRIVATE_SESSIONS).
+
+        Raises:
+            Unauthorized: nobody has said who asks.
+        """
+        caller = callers.current()
+        if caller.via is Via.RUN:
+            return self.filter(id=caller.principal.partition(":")[2])
+        if caller.rules_all or not current().private_sessions:
+            return self.all()
+        return self.filter(owner=caller.principal)
 
     def advance(
         self,
@@ -51,9 +68,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
                 **changes, updated=moment
             )
             if changed:
-                SessionEvent.objects.create(
-                    session_id=session_id, kind=event, at=moment, data=data or {}
-                )
+                self.note(session_id, event, at=moment, **(data or {}))
         return bool(changed)
 
     def decide(
@@ -92,9 +107,16 @@ class AgentSessionManager(models.Manager["AgentSession"]):
             **changes,
         )
 
-    def note(self, session_id: uuid.UUID, event: EventKind, **data: Any) -> None:
-        """Record an event that leaves the session's row as it is."""
-        SessionEvent.objects.create(session_id=session_id, kind=event, at=timezone.now(), data=data)
+    def note(
+        self, session_id: uuid.UUID, event: EventKind, *, at: datetime | None = None, **data: Any
+    ) -> None:
+        """Record an event, and in the audit trail who caused it, if it was somebody."""
+        caller = callers.known()
+        by = {"by": caller.principal} if caller and caller.via is not Via.SYSTEM else {}
+        SessionEvent.objects.create(
+            session_id=session_id, kind=event, at=at or timezone.now(), data={**data, **by}
+        )
+        AuditEvent.objects.record(event, session_id, **data)
 
 
 class AgentSession(models.Model):
@@ -106,6 +128,8 @@ class AgentSession(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    #: Who created it (callers.Caller.principal); empty for sessions from before there were owners.
+    owner = models.CharField(max_length=200, blank=True, default="")
     task = models.TextField()
     priority = models.SmallIntegerField(
         choices=[(p.value, p.word) for p in Priority], default=Priority.MEDIUM
@@ -186,8 +210,10 @@ class AgentSession(models.Model):
     objects: ClassVar[AgentSessionManager] = AgentSessionManager()
 
     class Meta:
+        permissions: ClassVar = [("manage_others", "May act on sessions of others")]
         indexes: ClassVar = [
             models.Index(fields=["-created", "-id"], name="session_newest"),
+            models.Index(fields=["owner", "-created", "-id"], name="session_by_owner"),
             models.Index(fields=["status", "ended_at"], name="session_by_end"),
             models.Index(
                 fields=["queue_key", "id"],
@@ -269,16 +295,3 @@ class Installation(models.Model):
         """When the registry was made; never changes afterwards."""
         row, _ = cls.objects.get_or_create(id=1, defaults={"created": timezone.now()})
         return row.created
-
-
-class OneTimeLink(models.Model):
-    """A link that signs one browser in, once. Only its hash is stored."""
-
-    LIFETIME: ClassVar = timedelta(hours=24)
-
-    digest = models.CharField(max_length=64, primary_key=True)
-    created = models.DateTimeField()
-    used_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"link of {self.created.isoformat()}"

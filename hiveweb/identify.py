@@ -1,0 +1,70 @@
+"""Who a connection is from: a bearer token, a browser that is signed in, or nobody."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import parse_cookie
+
+from hiveweb.request import Request
+from sessions_app import access, tokens
+from sessions_app.callers import Caller, Via
+from sessions_app.errors import Forbidden, Unauthorized, Unavailable
+from sessions_app.identification import Identities
+
+#: What needs no identity: whether we live, how a page looks, and the way in.
+_OPEN = ("/healthz", "/login")
+_OPEN_BELOW = "/static/"
+_LONGEST_KEY = 64
+
+
+def is_open(request: Request) -> bool:
+    """Whether this is answered to whoever asks."""
+    return request.is_http and (request.path in _OPEN or request.path.startswith(_OPEN_BELOW))
+
+
+async def identify(request: Request, identities: Identities) -> Caller:
+    """Who asks. A bearer token counts alone: a wrong one is not made good by a cookie.
+
+    Raises:
+        Unauthorized: nobody we know.
+        Forbidden: a run's token, for anything but its report.
+    """
+    authorization = request.one(b"authorization")
+    if authorization is not None or request.all(b"authorization"):
+        scheme, _, text = (authorization or "").partition(" ")
+        bearer = text.strip() if scheme.lower() == "bearer" else ""
+        caller = access.by_bearer_alone(bearer)
+        if caller is None and tokens.looks_like(bearer):
+            caller = await _found(identities, access.proof_of_bearer(bearer))
+        if caller is not None and caller.via is Via.RUN:
+            _check_run(request, caller)
+    else:
+        caller = None
+        for key in _session_keys(request):
+            caller = caller or await _found(identities, (access.SESSION, key))
+    if caller is None:
+        raise Unauthorized
+    return replace(caller, address=request.address)
+
+
+async def _found(identities: Identities, proof: tuple[str, str]) -> Caller | None:
+    try:
+        caller = await identities.find(proof)
+    except DatabaseError as error:
+        raise Unavailable("the database cannot be used now; try again") from error
+    return replace(caller, proof=proof) if caller else None
+
+
+def _session_keys(request: Request) -> Iterator[str]:
+    for cookies in request.all(b"cookie"):
+        if key := parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, ""):
+            yield key[:_LONGEST_KEY]
+
+
+def _check_run(request: Request, caller: Caller) -> None:
+    """A run may report its own outcome, and nothing else."""
+    session_id = caller.principal.partition(":")[2]
+    if not (request.method == "POST" and request.path == f"/api/v1/sessions/{session_id}/report"):
+        raise Forbidden("a run's token is good for reporting the outcome of that run only")

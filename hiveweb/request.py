@@ -1,0 +1,38 @@
+"""What the guard's rules look at: one HTTP request or the opening of a websocket."""
+
+from typing import Any
+
+Scope = dict[str, Any]
+
+
+class Request:
+    """What the rules look at."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.path: str = scope["path"]
+        self.is_http = scope["type"] == "http"
+        self.method: str = scope["method"].upper() if self.is_http else "GET"
+        self.is_api = self.path == "/api" or self.path.startswith("/api/")
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+
+    def all(self, name: bytes) -> list[str]:
+        """Every value of a header."""
+        return [value.decode("latin-1") for key, value in self._headers if key == name]
+
+    def one(self, name: bytes) -> str | None:
+        """A header's value; None when it is missing or there are several."""
+        values = self.all(name)
+        return values[0] if len(values) == 1 else None
+
+    @property
+    def address(self) -> str:
+        """Where the other end is; empty where there is no network between us."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
+    def content_length(self) -> int:
+        """The announced size of the body; 0 when none is announced."""
+        text = self.one(b"content-length") or "0"
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 2**63

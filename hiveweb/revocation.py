@@ -1,0 +1,97 @@
+"""Connections that last: they end when what let them in counts no more."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+
+from django.db import DatabaseError
+
+from hiveweb.sending import Message, Send
+from sessions_app.callers import Caller
+from sessions_app.errors import Unauthorized
+from sessions_app.identification import Identities
+
+Receive = Callable[[], Awaitable[Message]]
+#: How often (s) it is asked whether an identity still counts.
+RECHECK = 1.0
+#: A websocket's close code: sign in again.
+CLOSE = 4000 + HTTPStatus.UNAUTHORIZED
+
+
+class Watch:
+    """Asks now and then whether a caller still is who they were, as long as a connection lasts."""
+
+    def __init__(self, identities: Identities, caller: Caller) -> None:
+        self._identities = identities
+        self._caller = caller
+        self.revoked = asyncio.Event()
+        self._timer: asyncio.TimerHandle
+        self._task: asyncio.Task[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def watching(self, then: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
+        """Watch for a block; ``then`` is called when the identity counts no more.
+
+        Most connections are over before the first look, so that no task is made for them.
+        """
+        self._timer = asyncio.get_running_loop().call_later(RECHECK, self._begin, then)
+        try:
+            yield
+        finally:
+            self._timer.cancel()
+            if self._task is not None:
+                self._task.cancel()
+
+    def _begin(self, then: Callable[[], object]) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._look(then), name="revocation")
+
+    async def until_revoked(self, work: Awaitable[None]) -> None:
+        """Do it, unless the identity counts no more before it is done.
+
+        Raises:
+            Unauthorized: that came first.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are a coroutine
+        async with self.watching(task.cancel):
+            try:
+                await work
+            except asyncio.CancelledError:
+                if not self.revoked.is_set():
+                    raise
+                task.uncancel()
+                raise Unauthorized from None
+
+    async def _look(self, then: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        if not await self._still_counts():
+            self.revoked.set()
+            then()
+            return
+        self._timer = loop.call_later(RECHECK, self._begin, then)
+
+    async def _still_counts(self) -> bool:
+        try:
+            found = await self._identities.find(self._caller.proof)
+        except DatabaseError:  # away for a while: nobody can be told anything now anyway
+            return True
+        return found is not None and found.role.covers(self._caller.role)
+
+    def ending(self, receive: Receive, send: Send) -> Receive:
+        """A websocket's ``receive`` that hears of its end when the identity counts no more."""
+
+        async def received() -> Message:
+            message = asyncio.ensure_future(receive())
+            gone = asyncio.ensure_future(self.revoked.wait())
+            try:
+                await asyncio.wait({message, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if message.done():
+                    return message.result()
+            finally:
+                gone.cancel()
+                message.cancel()
+            await send({"type": "websocket.close", "code": CLOSE})
+            return {"type": "websocket.disconnect", "code": CLOSE}
+
+        return received

@@ -1,0 +1,21 @@
+"""The truth: rows of sessions, their events, and of who may come in."""
+
+from sessions_app.models.access import ApiToken, AuditEvent, OneTimeLink
+from sessions_app.models.sessions import (
+    AgentSession,
+    AgentSessionManager,
+    Installation,
+    SessionEvent,
+    UsageHold,
+)
+
+__all__ = [
+    "AgentSession",
+    "AgentSessionManager",
+    "ApiToken",
+    "AuditEvent",
+    "Installation",
+    "OneTimeLink",
+    "SessionEvent",
+    "UsageHold",
+]

@@ -1,0 +1,91 @@
+"""Signing in, by name and password or by a one-time link, and out again."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import auth
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from sessions_app import access, accounts
+from sessions_app.callers import Caller, Role, Via
+from sessions_app.models import AuditEvent
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password; whoever has no role is told so."""
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Refuse who could do nothing here."""
+        super().confirm_login_allowed(user)
+        if accounts.role_of(user) is None:
+            raise forms.ValidationError(
+                "This account has no role here; ask an administrator for one.", code="no_role"
+            )
+
+
+@method_decorator(never_cache, name="dispatch")
+class SignIn(LoginView):
+    """``/login``: the form; ``?key=`` signs in by a one-time link, ``?next=`` leads on."""
+
+    template_name = "login.html"
+    form_class = SignInForm
+    redirect_authenticated_user = True
+    http_method_names = ["get", "head", "post"]  # noqa: RUF012 - as Django's View declares it
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form, or a link that is used up. A preview's HEAD uses up nothing."""
+        key = request.GET.get("key", "")
+        if not key:
+            return super().get(request, *args, **kwargs)
+        user = access.redeem(key) if request.method == "GET" else None
+        if user is None:
+            _audit_failure(request, "a one-time link")
+            context = self.get_context_data(link_failed=True)
+            return self.render_to_response(context, status=403)
+        auth.login(request, user, backend=_BACKEND)
+        _audit(request, user, "link")
+        return redirect("sessions" if user.has_usable_password() else "account")
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Name and password were right."""
+        answer = super().form_valid(form)
+        _audit(self.request, form.get_user(), "password")
+        return answer
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """They were not."""
+        _audit_failure(self.request, str(form.data.get("username", ""))[:150])
+        return self.render_to_response(self.get_context_data(form=form), status=403)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponseBase:
+    """Forget this browser."""
+    if request.user.is_authenticated:
+        AuditEvent.objects.record("signed_out")
+    auth.logout(request)
+    return redirect("login")
+
+
+def _audit(request: HttpRequest, user: Any, by: str) -> None:
+    role = accounts.role_of(user) or Role.VIEWER
+    caller = Caller(user.username, role, Via.SESSION, address=_address(request))
+    AuditEvent.objects.record("signed_in", caller=caller, by=by)
+
+
+def _audit_failure(request: HttpRequest, name: str) -> None:
+    nobody = Caller("nobody", Role.VIEWER, Via.SESSION, address=_address(request))
+    AuditEvent.objects.record("sign_in_failed", caller=nobody, name=name)
+
+
+def _address(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
