@@ -19,6 +19,10 @@ def main() -> int:
         )
         return 2
     from hiveweb.env import EnvError  # noqa: PLC0415 - after the version check
+    from sessions_app import callers, identity  # noqa: PLC0415 - as above
+
+    # Whoever may run this has our files anyway: they are an administrator.
+    callers.become(identity.local_caller(os.geteuid(), callers.Via.SHELL))
 
     # Django would take --settings and --pythonpath from a task or from a command's arguments.
     words = sys.argv[:2] if sys.argv[1:2] == ["hive"] else sys.argv

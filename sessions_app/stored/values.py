@@ -158,6 +158,7 @@ PARSERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "task": _one("task", validation.task),
     "priority": _one("priority", validation.priority),
     "metadata": _one("metadata", validation.metadata),
+    "owner": _one("owner", _text),
     "status": _one("status", Status),
     "profile": _one("profile", _profile),
     "args": _one("args", _args),

@@ -146,7 +146,7 @@ class Stream:
 
     def __init__(self, server: Server, path: str, headers: Mapping[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=40)
-        self._connection.request("GET", path, headers=dict(headers or {}))
+        self._connection.request("GET", path, headers={**BEARER, **(headers or {})})
         self._answer = self._connection.getresponse()
         assert self._answer.status == 200, self._answer.read()
         assert self._answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"

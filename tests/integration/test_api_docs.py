@@ -28,6 +28,8 @@ OPERATIONS = {
     "lift_hold": ("delete", "/holds/{profile}"),
     "get_registry": ("get", "/registry"),
     "cleanup_sessions": ("post", "/cleanup"),
+    "get_me": ("get", "/me"),
+    "list_audit_events": ("get", "/audit"),
 }
 
 TYPES: dict[str, tuple[type, ...]] = {

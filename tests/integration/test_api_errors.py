@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api_client import API, fetch, raw
-from tests.support import Installation, Server
+from tests.support import TOKEN, Installation, Server
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
@@ -51,6 +51,7 @@ def test_a_body_that_is_too_large_is_refused(shared_server: Server) -> None:
     fetch(shared_server, "POST", f"{API}/sessions", body).problem(413, "too_large")
     chunked = (
         b"POST /api/v1/sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     )
     head, _, content = raw(shared_server, chunked).partition(b"\r\n\r\n")

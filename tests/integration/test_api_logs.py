@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api_client import API, create, fetch
-from tests.support import Installation, Server, eventually
+from tests.support import TOKEN, Installation, Server, eventually
 
 #: Colours, an emoji, bytes that are not UTF-8, a last line without end.
 LOG = b"one\n\x1b[32mtwo\x1b[0m \xf0\x9f\x90\x9d\n\xff\xfe\x00 three\r\nfour"
@@ -148,7 +148,8 @@ def _request(server: Server, path: Path) -> socket.socket:
     connection.settimeout(30)
     connection.connect(("127.0.0.1", server.port))
     connection.sendall(
-        f"GET {API}/sessions/{session_id}/log HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        f"GET {API}/sessions/{session_id}/log HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {TOKEN}\r\n\r\n".encode()
     )
     return connection
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from tests.integration.looking import get, running
 from tests.integration.test_spawner import create
 from tests.integration.viewers import view
-from tests.support import Installation, Server, eventually
+from tests.support import BEARER, Installation, Server, eventually
 
 #: "Exits 0 within 5 s".
 PROMPT = 5.0
@@ -34,7 +34,8 @@ class Crowd:
         for path in ["", *paths]:
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
             stack.enter_context(closing(connection))
-            connection.request("GET", f"/api/v1/sessions/{session_id}/{path}".rstrip("/"))
+            url = f"/api/v1/sessions/{session_id}/{path}".rstrip("/")
+            connection.request("GET", url, headers=BEARER)
             self.connections.append(connection)
         self.connections[0].getresponse().read()  # stays open for the next request
         for connection in self.connections[4:]:

@@ -81,7 +81,6 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(site: Installation)
         ("HIVE_COMMAND", '["unfinished"', "HIVE_COMMAND cannot be read"),
         ("HIVE_TOKEN", "short", "HIVE_TOKEN must have at least 16"),
         ("DATABASE_URL", "nonsense://x", "DATABASE_URL cannot be read"),
-        ("HIVE_HOST", "0.0.0.0", "set HIVE_TOKEN"),
         ("HIVE_HOST", "no.such.host.invalid", "cannot listen on no.such.host.invalid"),
         ("HIVE_ENV_FILE", "/nonexistent/hive.env", "/nonexistent/hive.env cannot be read"),
     ],
@@ -89,9 +88,6 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(site: Installation)
 def test_a_setting_that_cannot_be_used_is_said_in_one_line(
     site: Installation, name: str, value: str, word: str
 ) -> None:
-    site.env.pop("HIVE_TOKEN", None)
-    if name == "HIVE_HOST" and "invalid" in value:
-        site.env["HIVE_TOKEN"] = "a-token-that-is-long-enough"
     done = site.hive("up", env={**site.env, name: value})
     lines = done.stderr.decode().splitlines()
     assert done.returncode != 0

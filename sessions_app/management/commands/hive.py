@@ -11,8 +11,7 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from sessions_app import arguments, backup, callers, follower, identity, manual, streams, verbs
-from sessions_app.callers import Via
+from sessions_app import arguments, backup, callers, follower, manual, streams, verbs
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid
 from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line, line
@@ -32,7 +31,6 @@ class Command(BaseCommand):
         streams.repair_streams()
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in sys.argv[2:]]
         process = _PROCESSES.get(words[0]) if words else None
-        callers.become(identity.local_caller(os.geteuid(), Via.SHELL))
         if process is None or words[1:2] in (["--help"], ["-h"]):
             streams.leave(lambda: _said(_carry_out, words))
         # With its threads' work done, unlike leave(), and with a traceback for its log.
