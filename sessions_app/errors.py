@@ -73,6 +73,19 @@ class Unauthorized(HiveError):
     exit_code = 5
 
 
+class TooManyRequests(HiveError):
+    """Too many requests; wait before the next."""
+
+    code = "too_many_requests"
+    http_status = 429
+    exit_code = 75
+
+    def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(detail)
+        #: Seconds after which the next one may pass.
+        self.retry_after = retry_after
+
+
 class Unavailable(HiveError):
     """This cannot be done now; try again."""
 

@@ -1,6 +1,7 @@
 """Problem documents (RFC 9457): how every error is told over HTTP."""
 
 import json
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -34,13 +35,16 @@ def document(
     return problem
 
 
-def headers(status: int) -> dict[str, str]:
-    """The headers that a problem of this status has beside its content type."""
+def headers(status: int, retry_after: float = RETRY_AFTER) -> dict[str, str]:
+    """The headers that a problem of this status has beside its content type.
+
+    ``retry_after``, in seconds, is told where the status says that it would help.
+    """
     found = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if status == HTTPStatus.UNAUTHORIZED:
         found["WWW-Authenticate"] = "Bearer"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        found["Retry-After"] = str(RETRY_AFTER)
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        found["Retry-After"] = str(max(1, math.ceil(retry_after)))
     return found
 
 

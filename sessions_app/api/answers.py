@@ -7,7 +7,7 @@ from django.http import HttpResponse
 
 from sessions_app import db, problems
 from sessions_app.api.schemas import Problem
-from sessions_app.errors import HiveError
+from sessions_app.errors import HiveError, TooManyRequests
 
 P = ParamSpec("P")
 
@@ -51,4 +51,8 @@ def problem(
 
 def problem_of(error: HiveError) -> HttpResponse:
     """An error of ours as a response."""
-    return problem(error.http_status, error.code, error.detail)
+    response = problem(error.http_status, error.code, error.detail)
+    if isinstance(error, TooManyRequests):
+        told = problems.headers(error.http_status, error.retry_after)
+        response["Retry-After"] = told["Retry-After"]
+    return response
