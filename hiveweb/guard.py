@@ -1,7 +1,7 @@
-"""The gate before everything, HTTP and websocket: host, origin, size, identity.
+"""The gate before everything, HTTP and websocket: client, host, origin, size, rate, identity.
 
 Refusals are problem documents; a page's reader without identity is sent to ``/login``, and a
-websocket is denied before it opens.
+websocket is denied before it opens. Every answer leaves with the headers of hiveweb.headers.
 """
 
 import asyncio
@@ -12,23 +12,26 @@ from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from django.http import parse_cookie
 
+from hiveweb import cross_site, headers
 from hiveweb.hosts import Authority, Hosts, parse
 from hiveweb.identify import identify, is_open
+from hiveweb.proxies import Proxies
+from hiveweb.rates import Rates, bucket_of
 from hiveweb.request import Request, Scope
 from hiveweb.revocation import Watch
 from hiveweb.sending import Message, Send, Sender
-from sessions_app import callers, problems
+from sessions_app import callers, problems, run_token, tokens
+from sessions_app.callers import Caller, Via
 from sessions_app.conf import Conf, current
-from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge
+from sessions_app.errors import HiveError, Invalid, TooLarge, TooManyRequests, Unauthorized
 from sessions_app.identification import Identities
 
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Message]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_SAFE = frozenset({"GET", "HEAD"})
 
 
 class BadHost(Invalid):
@@ -38,19 +41,12 @@ class BadHost(Invalid):
     http_status = 400
 
 
-class CrossOrigin(Forbidden):
-    """Requests from other sites' pages are not accepted."""
-
-    code = "cross_origin"
-
-
 class Guard:
     """Lets in what may come in; wraps the whole ASGI application."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._conf: Conf | None = None
-        self._hosts: Hosts | None = None
+        self._rules: _Rules | None = None
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Identities] = (
             WeakKeyDictionary()
         )
@@ -60,15 +56,19 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._application(scope, receive, send)
             return
-        # Daphne takes a root path from a client's header, and Django would cut it off the path
-        # after we looked at it.
-        scope = {**scope, "root_path": ""}
+        rules = self._rules_in_force()
+        # From here on the client's address and scheme are the true ones, and no header says else.
+        # A root path, which daphne takes from a header and Django would cut off the path after we
+        # looked at it, is gone too.
+        scope = rules.proxies.resolve(scope)
         request = Request(scope)
         try:
-            self._check(request)
-            caller = None if is_open(request) else await identify(request, self._identities())
+            host = rules.check(request)
+            caller = await self._identify(request, rules.rates)
+            if caller is not None and caller.via is Via.SESSION:
+                cross_site.check_cookie(request, host)
         except HiveError as refusal:
-            await _deny(request, refusal, send)
+            await _deny(request, refusal, _sealed(request, send))
             return
         scope["caller"] = caller
         callers.become(caller)
@@ -85,14 +85,49 @@ class Guard:
     def _identities(self) -> Identities:
         return self._by_loop.setdefault(asyncio.get_running_loop(), Identities())
 
-    def _check(self, request: Request) -> None:
+    def _rules_in_force(self) -> "_Rules":
         conf = current()
-        if self._hosts is None or conf is not self._conf:
-            self._conf, self._hosts = conf, Hosts(conf)
+        if self._rules is None or conf is not self._rules.conf:
+            self._rules = _Rules(conf)
+        return self._rules
+
+    async def _identify(self, request: Request, rates: Rates) -> Caller | None:
+        """Who asks, no more often than the rates allow; None where that does not matter."""
+        address = bucket_of(request.scope.get("client"))
+        if is_open(request):
+            _wait(rates.anonymous(address))
+            return None
+        credential, guessable = _credential(request)
+        if credential:
+            _wait(rates.attempt(address, credential, guessable=guessable))
+        try:
+            caller = await identify(request, self._identities())
+        except Unauthorized:
+            _wait(rates.wrong(address) if credential else rates.anonymous(address))
+            raise
+        rates.right(address, credential)
+        _wait(rates.identity(caller.principal))
+        return caller
+
+
+class _Rules:
+    """The rules under one set of settings, and what they remember of callers."""
+
+    def __init__(self, conf: Conf) -> None:
+        self.conf = conf
+        self.proxies = Proxies(conf.edge.trusted_proxies)
+        self.rates = Rates(conf.edge.rate_limit)
+        self._hosts = Hosts(conf)
+
+    def check(self, request: Request) -> Authority:
+        """The host that a request is for; raises what it is refused with, whoever asks."""
         host = _check_host(request, self._hosts)
-        _check_origin(request, host)
+        if self._hosts.is_secure(host):
+            request.scope["scheme"] = "https" if request.is_http else "wss"
+        cross_site.check(request, host)
         if request.content_length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise TooLarge
+        return host
 
 
 def _check_host(request: Request, hosts: Hosts) -> Authority:
@@ -103,37 +138,33 @@ def _check_host(request: Request, hosts: Hosts) -> Authority:
     return host
 
 
-def _check_origin(request: Request, host: Authority) -> None:
-    """Refuse what another site's page makes a browser do. Programs send none of these headers."""
-    origins = request.all(b"origin")
-    if (not request.is_http or request.method not in _SAFE) and not all(
-        host.matches(origin) for origin in origins
-    ):
-        raise CrossOrigin
-    sites = request.all(b"sec-fetch-site")
-    if any(site not in ("same-origin", "none") for site in sites) and not _is_link(request):
-        raise CrossOrigin
+def _credential(request: Request) -> tuple[str, bool]:
+    """What a caller shows to be known by, or nothing; and whether it could be guessed.
+
+    What we make ourselves is random and long; HIVE_TOKEN is what somebody thought of.
+    """
+    if authorization := ", ".join(request.all(b"authorization")):
+        bearer = authorization.partition(" ")[2].strip()
+        return authorization, not (tokens.looks_like(bearer) or run_token.looks_like(bearer))
+    for cookies in request.all(b"cookie"):
+        if key := parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME):
+            return key, False
+    return "", False
 
 
-def _is_link(request: Request) -> bool:
-    """Whether somebody followed a link to one of our pages."""
-    return (
-        request.is_http
-        and request.method == "GET"
-        and not request.is_api
-        and request.one(b"sec-fetch-mode") == "navigate"
-        and request.one(b"sec-fetch-dest") in (None, "document")
-    )
+def _wait(seconds: float) -> None:
+    if seconds > 0:
+        raise TooManyRequests(retry_after=seconds)
 
 
 async def _deny(request: Request, refusal: HiveError, send: Send) -> None:
     if not request.is_http:
         await send({"type": "websocket.close", "code": 4000 + refusal.http_status})
     elif refusal.http_status == HTTPStatus.UNAUTHORIZED and not request.is_api:
-        headers = {"Location": _way_in(request), "Cache-Control": "no-store"}
-        await _answer(send, HTTPStatus.FOUND, headers)
+        lines = {"Location": _way_in(request), "Cache-Control": "no-store"}
+        await _answer(send, HTTPStatus.FOUND, lines)
     else:
-        await _problem(send, refusal.http_status, refusal.code, refusal.detail)
+        await _refuse(send, refusal)
 
 
 def _way_in(request: Request) -> str:
@@ -144,17 +175,29 @@ def _way_in(request: Request) -> str:
     return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
 
 
-async def _problem(send: Send, status: int, code: str, detail: str) -> None:
+async def _refuse(send: Send, refusal: HiveError) -> None:
+    later = getattr(refusal, "retry_after", problems.RETRY_AFTER)
+    await _problem(send, refusal.http_status, refusal.code, refusal.detail, later)
+
+
+async def _problem(
+    send: Send, status: int, code: str, detail: str, retry_after: float = problems.RETRY_AFTER
+) -> None:
     body = problems.encode(problems.document(status, code, detail))
-    headers = {"Content-Type": problems.CONTENT_TYPE, **problems.headers(status)}
-    await _answer(send, status, headers, body)
+    lines = {"Content-Type": problems.CONTENT_TYPE, **problems.headers(status, retry_after)}
+    await _answer(send, status, lines, body)
 
 
-async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
-    lines.append((b"Content-Length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": int(status), "headers": lines})
+async def _answer(send: Send, status: int, lines: dict[str, str], body: bytes = b"") -> None:
+    encoded = [(name.encode(), value.encode()) for name, value in lines.items()]
+    encoded.append((b"Content-Length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": int(status), "headers": encoded})
     await send({"type": "http.response.body", "body": body})
+
+
+def _sealed(request: Request, send: Send) -> Send:
+    host = parse(request.one(b"host") or "")
+    return headers.seal(send, secure=request.is_secure, host=host.host if host else "")
 
 
 async def _serve(
@@ -169,15 +212,16 @@ async def _serve(
     A request that lasts is broken off when its caller counts no more.
     """
     sender = Sender(send)
+    send = _sealed(request, sender)
     limited = receive if request.one(b"content-length") else _limited(receive)
-    work = application(request.scope, limited, sender)
+    work = application(request.scope, limited, send)
     try:
         await (work if watch is None else watch.until_revoked(work))
     except HiveError as refusal:
         if sender.started:
             sender.abort()
         else:
-            await _problem(send, refusal.http_status, refusal.code, refusal.detail)
+            await _refuse(send, refusal)
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         if sender.started:

@@ -19,8 +19,12 @@ class Authority:
     host: str
     port: str
 
-    def matches(self, origin: str) -> bool:
-        """Whether an ``Origin`` header names this authority; ``null`` and the malformed do not."""
+    def matches(self, origin: str, *, secure: bool = False) -> bool:
+        """Whether an ``Origin`` header names this authority; ``null`` and the malformed do not.
+
+        ``secure``: we know that the connection began as TLS; then the origin must be one of TLS.
+        Otherwise it may be: a proxy in front that nobody told us of.
+        """
         try:
             url = urlsplit(origin)
         except ValueError:
@@ -28,6 +32,8 @@ class Authority:
         other = parse(url.netloc)
         default = _DEFAULT_PORTS.get(url.scheme)
         if other is None or default is None or url.path or url.query or url.fragment:
+            return False
+        if secure and url.scheme != "https":
             return False
         return other.host == self.host and (other.port or default) == (self.port or default)
 
@@ -44,9 +50,16 @@ class Hosts:
     def __init__(self, conf: Conf) -> None:
         names = {"localhost", "127.0.0.1", "[::1]", socket.gethostname().lower()}
         names.update(name.lower().rstrip(".") for name in conf.allowed_hosts)
+        scheme, _, public = conf.edge.public_url.partition("://")
+        names.update(found.host for found in [parse(public)] if found)
+        self._public = parse(public) if scheme == "https" else None
         names.add(_bracketed(conf.host.lower()))
         self._names = frozenset(names)
         self._any_address = not is_loopback(conf.host)
+
+    def is_secure(self, authority: Authority) -> bool:
+        """Whether only TLS leads to this authority: it is that of an https HIVE_PUBLIC_URL."""
+        return authority == self._public
 
     def answer_to(self, host: str) -> bool:
         """Whether a request may carry this host.

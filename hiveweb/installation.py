@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from hiveweb import profiles_file
+from hiveweb import edge_settings, profiles_file
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
 from sessions_app.conf import Conf, Retention
@@ -74,6 +74,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         collect_excludes=frozenset(env.items("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
         retention=_retention(env),
         autospawn=env.switch("HIVE_AUTOSPAWN", True),
+        edge=edge_settings.read(env),
     )
 
 

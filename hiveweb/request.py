@@ -32,6 +32,11 @@ class Request:
         return str(client[0]) if client else ""
 
     @property
+    def is_secure(self) -> bool:
+        """Whether it came by TLS, as far as we know."""
+        return self.scope.get("scheme") in ("https", "wss")
+
+    @property
     def content_length(self) -> int:
         """The announced size of the body; 0 when none is announced."""
         text = self.one(b"content-length") or "0"

@@ -32,6 +32,35 @@ class Retention:
         return (self.sessions, self.logs, self.outputs) != (None, None, None)
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What holds before a request is looked at; docs/settings.md describes each. Times in seconds.
+
+    Attributes:
+        trusted_proxies: peers whose word on their clients is believed.
+        public_url: where browsers find us behind a proxy, without a slash at the end; or nothing.
+        rate_limit: requests a second of one identity; None for no limit.
+        max_connections, max_per_address: open at the same time.
+        header_timeout: from a request's first byte to the end of its headers.
+        body_timeout: from there to the end of its body.
+        idle_timeout: how long a connection is kept open between requests.
+        send_timeout: how long a client may take nothing of what waits for it.
+    """
+
+    trusted_proxies: tuple[Network, ...] = ()
+    public_url: str = ""
+    rate_limit: float | None = 1000.0
+    max_connections: int = 1000
+    max_per_address: int = 250
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    idle_timeout: float = 60.0
+    send_timeout: float = 120.0
+
+
 @dataclass(frozen=True, slots=True)
 class Conf:
     """One installation's settings; docs/settings.md describes each."""
@@ -63,12 +92,18 @@ class Conf:
     collect_excludes: frozenset[str]
     retention: Retention
     autospawn: bool
+    edge: Edge = field(default_factory=Edge)
 
     @property
     def base_url(self) -> str:
         """Where a browser on this machine finds us, without a slash at the end."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - shown
         return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self.port}"
+
+    @property
+    def link_url(self) -> str:
+        """Where people's browsers find us, without a slash at the end."""
+        return self.edge.public_url or self.base_url
 
     @property
     def sessions_dir(self) -> Path:

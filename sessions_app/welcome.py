@@ -38,7 +38,7 @@ async def show(conf: Conf, *, sample: bool) -> None:
     hive = f"{_shown(Path(sys.executable))} {_shown(conf.manage_py)} hive"
     say()
     say(f"  Dashboard  {link}")
-    say(f"  API        {conf.base_url}/api/v1/docs")
+    say(f"  API        {conf.link_url}/api/v1/docs")
     say(f"  Sessions   {_shown(conf.sessions_dir)}")
     say()
     say("Try next:")
@@ -60,10 +60,10 @@ async def _dashboard_link(conf: Conf) -> str:
     try:
         if sys.stdout.isatty() or not await db.read(accounts.anybody_has_signed_in):
             key = await db.call(access.make_link)
-            return f"{conf.base_url}/login?key={key} (good for one sign-in)"
+            return f"{conf.link_url}/login?key={key} (good for one sign-in)"
     except (DatabaseError, ValueError):  # full, locked, or no terminal: no reason not to serve
         pass
-    return f"{conf.base_url}/ (to sign in: hive link)"
+    return f"{conf.link_url}/ (to sign in: hive link)"
 
 
 def _shown(path: Path) -> str:

@@ -153,7 +153,7 @@ def _link(words: list[str]) -> Verb:
 
 
 def _link_to(key: str) -> str:
-    return f"{current().base_url}/login?key={key}"
+    return f"{current().link_url}/login?key={key}"
 
 
 def _audit(words: list[str]) -> Verb:

@@ -16,7 +16,12 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 #: Read by name in these modules and nowhere else.
-READERS = ("hiveweb/env.py", "hiveweb/installation.py", "hiveweb/settings.py")
+READERS = (
+    "hiveweb/env.py",
+    "hiveweb/installation.py",
+    "hiveweb/edge_settings.py",
+    "hiveweb/settings.py",
+)
 _NAME = r"(?:HIVE_[A-Z_]+|[A-Z]+_URL)"
 
 
