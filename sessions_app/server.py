@@ -152,14 +152,15 @@ class _Server:
         from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor when imported
         from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
 
+        from hiveweb import edge  # noqa: PLC0415 - as above
+
         reactor = steady_reactor()
         ports: list[Any] = []
 
         def ready() -> None:
+            gate = edge.factory(server, self._conf.edge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             ports.append(
-                reactor.adoptStreamPort(
-                    self._listener.fileno(), self._listener.family, server.http_factory
-                )
+                reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, gate)
             )
             self._listener.close()  # the reactor has a descriptor of its own
             loop = asyncio.get_event_loop()

@@ -1,0 +1,282 @@
+"""Connections before a request is whole: how many, how large, how slow. Behind daphne, on Twisted.
+
+Daphne reads a whole body before it asks anybody, waits for ever for one that comes slowly, and
+counts no connections. Here a request that is too large or too slow is refused as soon as that shows
+(docs/decisions/edge.md). Import this after ``daphne.server``, which chooses Twisted's reactor.
+"""
+
+import logging
+import socket
+import struct
+import time
+from collections import Counter
+from typing import Any
+
+from daphne import http_protocol
+from twisted.protocols import basic, policies
+from twisted.web import http
+
+from hiveweb.headers import complete
+from hiveweb.proxies import Proxies
+from hiveweb.rates import bucket_of
+from sessions_app import problems
+from sessions_app.conf import Edge
+from sessions_app.errors import Invalid, TooLarge, Unavailable
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a request line and all headers; headers in one request.
+MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS = 100
+#: After a refusal so much is still read and thrown away (s): a connection that is closed over
+#: unread bytes is reset, and the client would not see the answer.
+LINGER = 5.0
+#: Not more often than this (s) the log says that connections are turned away.
+SAY_EVERY = 60.0
+#: Where the kernel's ``struct tcp_info`` has packets not yet acknowledged, bytes that were, and
+#: bytes not yet sent (include/uapi/linux/tcp.h).
+_UNACKED, _ACKED, _NOT_SENT = (24, "I"), (120, "Q"), (144, "I")
+
+
+class Gate(policies.WrappingFactory):
+    """Counts connections, websockets too, and turns away those that are too many.
+
+    Proxies are counted in the whole only: their connections are those of many.
+    """
+
+    def __init__(self, inner: "Factory", edge: Edge) -> None:
+        super().__init__(inner)
+        self._edge = edge
+        self._proxies = Proxies(edge.trusted_proxies)
+        self._open: Counter[str] = Counter()
+        self._said = -SAY_EVERY
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
+        """A protocol for a new connection; None closes it."""
+        key = bucket_of([addr.host])
+        if len(self.protocols) >= self._edge.max_connections:
+            self._say("HIVE_MAX_CONNECTIONS (%d) is reached", self._edge.max_connections)
+            return None
+        if self._open[key] >= self._edge.max_per_address and not self._proxies.is_trusted(key):
+            self._say("%s has HIVE_MAX_CONNECTIONS_PER_ADDRESS connections open", key)
+            return None
+        return super().buildProtocol(addr)
+
+    def registerProtocol(self, p: Any) -> None:  # noqa: N802 - as above
+        """A connection is open."""
+        super().registerProtocol(p)
+        self._open[bucket_of([p.getPeer().host])] += 1
+
+    def unregisterProtocol(self, p: Any) -> None:  # noqa: N802 - as above
+        """It is closed."""
+        super().unregisterProtocol(p)
+        key = bucket_of([p.getPeer().host])
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+    def _say(self, text: str, *args: object) -> None:
+        if time.monotonic() - self._said >= SAY_EVERY:
+            self._said = time.monotonic()
+            logger.warning(text + ": further ones are closed", *args)
+
+
+class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is untyped
+    """Daphne's request, whose own refusals look like ours."""
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Answer with a problem; daphne's argument for the status line is not needed."""
+        content = _problem_body(status, body)
+        lines = _problem_lines(status, content)
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": lines})
+        self.handle_reply({"type": "http.response.body", "body": content})
+
+
+class Channel(http.HTTPChannel):
+    """One connection: requests one after the other, each whole in time and in size."""
+
+    totalHeadersSize = MAX_HEADER_BYTES  # noqa: N815 - Twisted's names
+    maxHeaders = MAX_HEADERS  # noqa: N815
+    MAX_LENGTH = MAX_HEADER_BYTES
+
+    _refused = False
+    #: Between two requests: nothing of the next one has come.
+    _resting = True
+    _taken = -1
+
+    def connectionMade(self) -> None:  # noqa: N802 - as above
+        """The first request may take no longer to come than to be sent."""
+        self._edge: Edge = self.factory.edge
+        self.timeOut = self._edge.header_timeout
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - as above
+        """Bytes came. They buy no time: the deadline is that of the whole."""
+        if self._refused:
+            return
+        if self._resting:
+            self._resting = False
+            self.setTimeout(self._edge.header_timeout)
+        basic.LineReceiver.dataReceived(self, data)
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - as above
+        """A line of a request's head."""
+        if not self._refused:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - as above
+        """A line that never ends."""
+        self._refuse(431, Invalid.code, "the request's head is too large")
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802 - as above
+        """A header; of a length, only so many digits as Python would read."""
+        if len(line) > 100 and line[:15].lower() == b"content-length:":
+            self._refuse(400, Invalid.code, "Content-Length is no length")
+            return False
+        return bool(super().headerReceived(line))
+
+    def allHeadersReceived(self) -> None:  # noqa: N802 - as above
+        """The head is whole: refuse what is announced too large, before a "100 Continue"."""
+        if self._refused:
+            return
+        if self.length is not None and self.length > self.factory.max_body:
+            self._too_large()
+            return
+        super().allHeadersReceived()
+        if self.length != 0:
+            self.setTimeout(self._edge.body_timeout)
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802 - as above
+        """Bytes of a body, or of a request that came before the last one was answered."""
+        if self._refused:
+            return
+        super().rawDataReceived(data)
+        chunked = self.length is None and not self._refused and not self._handlingRequest
+        if chunked and self.requests[-1].content.tell() > self.factory.max_body:
+            self._too_large()
+
+    def allContentReceived(self) -> None:  # noqa: N802 - as above
+        """The request is whole. However long its answer takes, the client must only take it."""
+        if self._refused:
+            return
+        self.setTimeout(self._edge.idle_timeout)  # kept for afterwards
+        super().allContentReceived()
+        if self._handlingRequest and not self._upgraded:
+            self.setTimeout(self._edge.send_timeout)
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802 - as above
+        """It is answered; the next one may be here already."""
+        self._resting = True
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:  # noqa: N802 - as above
+        """A deadline passed. Whether that matters depends on what is being waited for."""
+        if self._upgraded:
+            return
+        if self._refused:
+            self.forceAbortClient()
+        elif self._handlingRequest or self._resting:
+            self._look_at_progress()
+        else:
+            self._refuse(408, "too_slow", "the request did not come in time")
+
+    def _look_at_progress(self) -> None:
+        """A slow client may take its time; one that takes nothing is cut off."""
+        waiting, taken = _progress(self.transport)
+        if waiting and taken == self._taken:
+            self.forceAbortClient()
+        elif waiting or self._handlingRequest:
+            self._taken = taken
+            self.setTimeout(self._edge.send_timeout)
+        else:
+            super().timeoutConnection()
+
+    @property
+    def _upgraded(self) -> bool:
+        """Whether this is a websocket's connection now: daphne took the transport away."""
+        return bool(self.requests) and self.requests[-1].transport is None
+
+    def _too_large(self) -> None:
+        self._refuse(TooLarge.http_status, TooLarge.code, TooLarge().detail)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802 - as above
+        """What Twisted does with a request that it cannot read."""
+        if self._receivedHeaderSize > MAX_HEADER_BYTES or self._receivedHeaderCount > MAX_HEADERS:
+            self._refuse(431, Invalid.code, "the request's head is too large")
+        else:
+            self._refuse(400, Invalid.code, "the request is not HTTP as we understand it")
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer at once and take in no more; the connection ends when the client has noticed."""
+        if self._refused:
+            return
+        self._refused = True
+        content = problems.encode(problems.document(status, code, detail))
+        lines = [*_problem_lines(status, content), (b"Connection", b"close")]
+        reason = http.RESPONSES.get(status, b"Refused")
+        head = b"HTTP/1.1 %d %s\r\n" % (status, reason)
+        head += b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        transport: Any = self.transport
+        transport.writeSequence([head, b"\r\n", content])
+        self.setRawMode()
+        transport.unregisterProducer()
+        transport.resumeProducing()
+        transport.loseWriteConnection()
+        self.setTimeout(LINGER)
+
+
+class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]  # daphne is untyped
+    """Daphne's factory, with our channels.
+
+    Args:
+        server: the ``daphne.server.Server`` that the requests are for.
+        edge: the limits.
+        max_body: bytes of a request's body.
+    """
+
+    protocol = Channel
+
+    def __init__(self, server: Any, edge: Edge, max_body: int) -> None:
+        super().__init__(server)
+        self.edge = edge
+        self.max_body = max_body
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
+        """A channel for a new connection."""
+        channel = super().buildProtocol(addr)
+        channel.requestFactory = WebRequest
+        return channel
+
+
+def factory(server: Any, edge: Edge, max_body: int) -> Gate:
+    """What to listen with for a daphne server; see :class:`Factory` for the arguments."""
+    return Gate(Factory(server, edge, max_body), edge)
+
+
+def _problem_body(status: int, detail: str) -> bytes:
+    codes = {500: "internal", 503: Unavailable.code}
+    told = problems.INTERNAL if status == 500 else detail
+    return problems.encode(problems.document(status, codes.get(status, Invalid.code), told))
+
+
+def _problem_lines(status: int, content: bytes) -> list[tuple[bytes, bytes]]:
+    told = {
+        "Content-Type": problems.CONTENT_TYPE,
+        "Content-Length": str(len(content)),
+        "Server": "hiveweb",
+        **problems.headers(status),
+    }
+    return complete([(name.encode(), value.encode()) for name, value in told.items()])
+
+
+def _progress(transport: Any) -> tuple[bool, int]:
+    """Whether the client has something of ours to take, and how many bytes it took so far."""
+    try:
+        info = transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        unacked, acked, not_sent = (
+            struct.unpack_from(kind, info, offset)[0]
+            for offset, kind in (_UNACKED, _ACKED, _NOT_SENT)
+        )
+    except (OSError, struct.error):  # gone, or a kernel that does not tell
+        return False, 0
+    return bool(unacked or not_sent), acked
