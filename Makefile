@@ -30,6 +30,8 @@ lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MANAGE) check
+	HIVE_ENV_FILE=deploy/container/hive.env HIVE_STATE_DIR=var/state \
+		$(MANAGE) check --deploy --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
 
 install: .venv/installed ## the virtual environment with the pinned dependencies

@@ -113,6 +113,15 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
+#: What `check --deploy` asks for and hiveweb does for each request instead, since one server is
+#: reached by TLS through a proxy and without it on its own machine (docs/decisions/proxies.md).
+SILENCED_SYSTEM_CHECKS = [
+    "security.W004",  # HSTS: hiveweb.headers sends it with what came by TLS
+    "security.W008",  # a redirect to TLS: TLS ends at a proxy, which redirects; we have no port for it
+    "security.W012",  # a Secure session cookie: hiveweb.headers makes every cookie so behind TLS
+    "security.W016",  # a Secure CSRF cookie: the same
+]
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
