@@ -117,7 +117,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 #: reached by TLS through a proxy and without it on its own machine (docs/decisions/proxies.md).
 SILENCED_SYSTEM_CHECKS = [
     "security.W004",  # HSTS: hiveweb.headers sends it with what came by TLS
-    "security.W008",  # a redirect to TLS: TLS ends at a proxy, which redirects; we have no port for it
+    "security.W008",  # a redirect to TLS: the proxy where TLS ends redirects; we have one port
     "security.W012",  # a Secure session cookie: hiveweb.headers makes every cookie so behind TLS
     "security.W016",  # a Secure CSRF cookie: the same
 ]

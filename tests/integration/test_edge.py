@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api_client import API, create, fetch
-from tests.support import Installation, Server, eventually, installation
+from tests.support import BEARER, Installation, Server, eventually, installation
 
 MIB = 1024 * 1024
 #: Every time limit of the server here, in seconds.
@@ -23,7 +23,8 @@ LIMIT = 1.0
 TRICKLE = 0.1
 #: How long a test waits for what the limit should bring about.
 PATIENCE = 15.0
-HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
+OURS = f"Host: localhost\r\nAuthorization: {BEARER['Authorization']}\r\n"
+HEAD = f"{OURS}Content-Type: application/json\r\n".encode()
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +312,7 @@ def test_streams_and_websockets_outlive_every_limit(
     ]
     address = f"ws://127.0.0.1:{hasty.port}/ws/sessions"
     with (
-        connect(address, proxy=None) as page,
+        connect(address, proxy=None, additional_headers=BEARER) as page,
         Stream(hasty, f"{API}/sessions/{session_id}/log/stream") as stream,
     ):
         events = iter(stream)
@@ -339,9 +340,7 @@ def big_file(hasty: Server) -> tuple[str, int]:
 def request_file(connection: socket.socket, path: str) -> None:
     """Ask for it, with a receive buffer that does not take it in at once."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    connection.sendall(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-    )
+    connection.sendall(f"GET {path} HTTP/1.1\r\n{OURS}Connection: close\r\n\r\n".encode())
 
 
 def test_a_slow_download_is_not_cut(hasty: Server, big_file: tuple[str, int]) -> None:
@@ -390,14 +389,14 @@ def test_one_address_cannot_take_all_connections(hasty: Server) -> None:
         greedy = [stack.enter_context(connected(hasty, "127.0.0.2")) for _ in range(20)]
         path = f"{API}/sessions/{create(hasty)['session_id']}/wait?until=end&timeout=20"
         for connection in greedy:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\n{OURS}\r\n".encode())
         # when it wants another, it is turned away at once
         with connected(hasty, "127.0.0.2") as further:
             assert _is_closed(further)
         # then others are served, until there are as many as there may be at all
         others = [stack.enter_context(connected(hasty, "127.0.0.3")) for _ in range(10)]
         for connection in others:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\n{OURS}\r\n".encode())
         with connected(hasty, "127.0.0.4") as further:
             assert _is_closed(further)
         assert not select.select(greedy + others, [], [], 0)[0]
@@ -415,7 +414,14 @@ def test_websockets_count_and_are_counted_down(hasty: Server) -> None:
     for _ in range(2):
         with contextlib.ExitStack() as stack:
             for _ in range(20):
-                stack.enter_context(connect(address, proxy=None, source_address=("127.0.0.5", 0)))
+                stack.enter_context(
+                    connect(
+                        address,
+                        proxy=None,
+                        additional_headers=BEARER,
+                        source_address=("127.0.0.5", 0),
+                    )
+                )
             assert not _is_served(hasty, "127.0.0.5")
         eventually(lambda: _is_served(hasty, "127.0.0.5"), "the places to be free", PATIENCE)
 

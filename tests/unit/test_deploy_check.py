@@ -1,4 +1,4 @@
-"""Django's own list of what a server needs is met in the container; what is silenced has a reason."""
+"""Django's own list of what a server needs is met in the container, or there is a reason."""
 
 import os
 import subprocess
