@@ -313,7 +313,7 @@ def test_streams_and_websockets_outlive_every_limit(
     address = f"ws://127.0.0.1:{hasty.port}/ws/sessions"
     with (
         connect(address, proxy=None, additional_headers=BEARER) as page,
-        Stream(hasty, f"{API}/sessions/{session_id}/log/stream") as stream,
+        Stream(hasty, f"{API}/sessions/{session_id}/log/stream", BEARER) as stream,
     ):
         events = iter(stream)
         next(events)
@@ -360,6 +360,7 @@ def test_who_takes_nothing_is_cut_off(hasty: Server, big_file: tuple[str, int]) 
     path, size = big_file
     with connected(hasty) as connection:
         request_file(connection, path)
+        assert connection.recv(1, socket.MSG_PEEK) == b"H"  # it has begun
         eventually(lambda: not _connections(hasty), "the connection to be closed", PATIENCE)
         with pytest.raises(ConnectionResetError):
             assert len(rest(connection)) == size
