@@ -16,7 +16,7 @@ from tests.browser.support import (
     until_status,
     write_log,
 )
-from tests.support import Installation, Server, eventually
+from tests.support import BEARER, Installation, Server, eventually
 
 NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> & " + "W" * 300
 
@@ -188,7 +188,7 @@ def test_pages_work_under_the_policy_they_are_sent_with(
     session_id = ended(shared_server, "strict", "--exit")
     shared_server.request("PATCH", f"/api/v1/sessions/{session_id}", {"pinned": True})
     write_log(shared_site, session_id, "\x1b[38;5;208morange\x1b[0m\n")
-    page = browser.new_page()
+    page = browser.new_page(extra_http_headers=BEARER)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -219,7 +219,7 @@ def test_pages_work_under_the_policy_they_are_sent_with(
 
 
 def test_the_page_of_the_api_works_under_it_too(browser: Browser, shared_server: Server) -> None:
-    page = browser.new_page()
+    page = browser.new_page(extra_http_headers=BEARER)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
