@@ -1,5 +1,6 @@
 """Signing in, by name and password or by a one-time link, and out again."""
 
+import math
 from typing import Any
 
 from django import forms
@@ -14,9 +15,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from sessions_app import access, accounts
+from sessions_app.attempts import Attempts
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.models import AuditEvent
 
+_attempts = Attempts()
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -55,9 +58,21 @@ class SignIn(LoginView):
         _audit(request, user, "link")
         return redirect("sessions" if user.has_usable_password() else "account")
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Name and password, not more often than :mod:`sessions_app.attempts` allows."""
+        wait = _attempts.begin(request.POST.get("username", ""), _address(request))
+        if wait:
+            seconds = math.ceil(wait)
+            context = self.get_context_data(wait=seconds)
+            answer = self.render_to_response(context, status=429)
+            answer["Retry-After"] = str(seconds)
+            return answer
+        return super().post(request, *args, **kwargs)
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Name and password were right."""
         answer = super().form_valid(form)
+        _attempts.succeeded(form.get_user().username, _address(self.request))
         _audit(self.request, form.get_user(), "password")
         return answer
 

@@ -51,7 +51,7 @@ class Browser:
 
 def link(site: Installation, *words: str) -> str:
     """The path of a new one-time link."""
-    done = site.hive("link", *words)
+    done = site.script("link", *words)
     found = re.search(r"/login\?key=\S+", done.stdout.decode())
     assert found, done
     return found[0]
@@ -66,6 +66,6 @@ def signed_in(server: Server, site: Installation, *words: str) -> Browser:
 
 def token(site: Installation, name: str, role: str, *words: str) -> dict[str, str]:
     """The header of a new API token."""
-    done = site.hive("token", "create", "--name", name, "--role", role, *words)
+    done = site.script("token", "create", "--name", name, "--role", role, *words)
     assert done.returncode == 0, done
     return {"Authorization": f"Bearer {done.stdout.decode().strip()}"}

@@ -100,7 +100,7 @@ def test_the_first_start_shows_the_way_in_and_later_ones_do_not(site: Installati
 def test_a_token_works_until_it_is_revoked(house: Installation, door: Server) -> None:
     brief = token(house, "brief", "viewer")
     assert call(door, brief, "GET", "/sessions").status == 200
-    listed = json.loads(house.hive("token", "list").stdout)["tokens"]
+    listed = json.loads(house.script("token", "list").stdout)["tokens"]
     row = next(row for row in listed if row["name"] == "brief")
     assert row["state"] == "valid"
     assert brief["Authorization"].startswith(f"Bearer {row['hint']}")
@@ -108,7 +108,7 @@ def test_a_token_works_until_it_is_revoked(house: Installation, door: Server) ->
     eventually(
         lambda: next(
             r
-            for r in json.loads(house.hive("token", "list").stdout)["tokens"]
+            for r in json.loads(house.script("token", "list").stdout)["tokens"]
             if r["name"] == "brief"
         )["last_used"],
         "its use to be written down",
@@ -118,10 +118,10 @@ def test_a_token_works_until_it_is_revoked(house: Installation, door: Server) ->
         if file.is_file() and not file.is_socket():
             assert secret.encode() not in file.read_bytes(), file
 
-    assert house.hive("token", "revoke", "brief").returncode == 0
+    assert house.script("token", "revoke", "brief").returncode == 0
 
     eventually(lambda: call(door, brief, "GET", "/sessions").status == 401, "it to be refused", 3)
-    assert house.hive("token", "revoke", "brief").returncode == 4
+    assert house.script("token", "revoke", "brief").returncode == 4
     assert token(house, "brief", "viewer") != brief  # the name is free again
 
 
@@ -146,7 +146,7 @@ def test_a_token_expires(house: Installation, door: Server) -> None:
 def test_a_token_that_cannot_be_made_is_said_in_a_line(
     house: Installation, door: Server, words: tuple[str, ...]
 ) -> None:
-    done = house.hive("token", "create", *words)
+    done = house.script("token", "create", *words)
     assert (done.returncode, done.stdout) == (2, b"")
     assert re.fullmatch(rb"hive: [^\n]+\n", done.stderr), done.stderr
 
@@ -195,12 +195,12 @@ def test_every_action_is_in_the_audit_trail(
         ("failed", "token:chief", "chief", "token", "127.0.0.1"),
         ("created", "token:anna", "anna", "token", "127.0.0.1"),
     ]
-    printed = house.hive("audit", "--session", session_id).stdout.decode().splitlines()
+    printed = house.script("audit", "--session", session_id).stdout.decode().splitlines()
     assert re.fullmatch(
         rf"\S+ token:anna \(token anna\) from 127.0.0.1: created {session_id}", printed[0]
     )
     house.script("create", "by hand")
-    last = json.loads(house.hive("audit", "--json", "--limit", "1").stdout)
+    last = json.loads(house.script("audit", "--json", "--limit", "1").stdout)
     assert (last["action"], last["via"]) == ("created", "socket")
     assert last["principal"].startswith("local:")
 
@@ -283,12 +283,12 @@ async def test_websockets_and_streams_end_when_their_token_is_revoked(
         await one.recv()
         await asyncio.sleep(1.5)  # longer than an identity counts without being asked again
         revoked = time.monotonic()
-        await asyncio.to_thread(house.hive, "token", "revoke", "streams")
+        await asyncio.to_thread(house.script, "token", "revoke", "streams")
         for socket in (whole, one):
             assert await end_of(socket) == 4401
         assert await asyncio.wait_for(stream, 10) - revoked < 8
         (await asyncio.wait_for(waiting, 10)).problem(401, "unauthorized")
-    await asyncio.to_thread(house.hive, "stop", running)
+    await asyncio.to_thread(house.script, "stop", running)
 
 
 def test_a_link_is_good_for_one_browser(house: Installation, door: Server) -> None:
@@ -307,7 +307,7 @@ def test_a_link_is_good_for_one_browser(house: Installation, door: Server) -> No
 
 
 def test_a_user_chooses_a_password_signs_out_and_in(house: Installation, door: Server) -> None:
-    done = house.hive("user", "create", "carla", "--role", "operator")
+    done = house.script("user", "create", "carla", "--role", "operator")
     path = re.search(r"/login\?key=\S+", done.stdout.decode())
     assert path, done
     browser = Browser(door)
@@ -342,7 +342,7 @@ def test_a_user_chooses_a_password_signs_out_and_in(house: Installation, door: S
     assert made.json["owner"] == "carla"
     actions = [
         json.loads(line)
-        for line in house.hive("audit", "--json", "--limit", "50").stdout.splitlines()
+        for line in house.script("audit", "--json", "--limit", "50").stdout.splitlines()
     ]
     told = [(e["action"], e["principal"]) for e in actions]
     for expected in (
@@ -357,7 +357,7 @@ def test_a_user_chooses_a_password_signs_out_and_in(house: Installation, door: S
 
 
 def test_another_password_signs_other_browsers_out(house: Installation, door: Server) -> None:
-    house.hive("user", "create", "dora")
+    house.script("user", "create", "dora")
     first, second = (
         signed_in(door, house, "--user", "dora"),
         signed_in(door, house, "--user", "dora"),
@@ -369,21 +369,21 @@ def test_another_password_signs_other_browsers_out(house: Installation, door: Se
 
 
 def test_a_disabled_user_is_out_with_all_their_tokens(house: Installation, door: Server) -> None:
-    house.hive("user", "create", "emil")
+    house.script("user", "create", "emil")
     browser = signed_in(door, house, "--user", "emil")
     theirs = token(house, "emils", "administrator", "--user", "emil")
     who = call(door, theirs, "POST", "/sessions", {"task": "t"})
     assert who.json["owner"] == "emil"
     call(door, theirs, "GET", "/audit").problem(403, "forbidden")  # no more than emil may
-    assert house.hive("user", "disable", "emil").returncode == 0
+    assert house.script("user", "disable", "emil").returncode == 0
     eventually(lambda: browser.get("/").status == 302, "the browser to be out", 3)
     eventually(lambda: call(door, theirs, "GET", "/sessions").status == 401, "the token", 3)
-    house.hive("user", "enable", "emil")
+    house.script("user", "enable", "emil")
     eventually(lambda: call(door, theirs, "GET", "/sessions").status == 200, "to be in again", 3)
 
 
 def test_tokens_of_ones_own_on_the_account_page(house: Installation, door: Server) -> None:
-    house.hive("user", "create", "fred")
+    house.script("user", "create", "fred")
     browser = signed_in(door, house, "--user", "fred")
     made = browser.post(
         "/account/tokens", form_at="/account", name="laptop", role="operator", lasts="90d"
@@ -417,3 +417,21 @@ def test_a_wrong_bearer_is_not_made_good_by_a_cookie(house: Installation, door: 
     fetch(door, "GET", f"{API}/sessions", headers=both).problem(401, "unauthorized")
     assert BEARER  # HIVE_TOKEN of the other tests is unknown here
     fetch(door, "GET", f"{API}/sessions").problem(401, "unauthorized")
+
+
+def test_guesses_at_a_password_are_slowed_down(house: Installation, door: Server) -> None:
+    house.script("user", "create", "gina")
+    browser = signed_in(door, house, "--user", "gina")
+    secret = "correct horse battery"
+    browser.post(
+        "/account/password", form_at="/account", new_password1=secret, new_password2=secret
+    )
+    thief, owner = Browser(door), Browser(door)
+    answers = [thief.sign_in("gina", f"guess number {n}") for n in range(7)]
+    assert [reply.status for reply in answers] == [403] * 5 + [429] * 2
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
+    assert b"Too many attempts" in answers[-1].body
+    # a right one has to wait as well, so that nothing is learnt; a link needs no password
+    assert owner.sign_in("gina", secret).status == 429
+    assert owner.sign_in("GINA", secret).status == 429
+    assert signed_in(door, house, "--user", "gina").get("/").status == 200

@@ -1,0 +1,45 @@
+"""How often somebody may try to sign in: by name and address, by address, by name.
+
+In memory: a restart forgets. Whoever is kept out by another's guesses at their name comes in by a
+one-time link.
+"""
+
+from dataclasses import dataclass, field
+
+from hiveweb.rates import Limiter
+
+
+def _pairs() -> Limiter:
+    return Limiter(1 / 15, 5)
+
+
+def _addresses() -> Limiter:
+    return Limiter(1 / 5, 20)
+
+
+def _names() -> Limiter:
+    return Limiter(1 / 10, 50)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What is remembered of attempts: five at once for a name from an address, then one in 15 s;
+    20 from an address, then one in 5 s; 50 at a name from anywhere, then one in 10 s.
+    """
+
+    _pairs: Limiter = field(default_factory=_pairs)
+    _addresses: Limiter = field(default_factory=_addresses)
+    _names: Limiter = field(default_factory=_names)
+
+    def begin(self, name: str, address: str) -> float:
+        """Count an attempt before it is looked at: 0.0, or the seconds to wait."""
+        name = name.casefold()[:150]
+        return (
+            self._pairs.take((name, address))
+            or self._addresses.take(address)
+            or self._names.take(name)
+        )
+
+    def succeeded(self, name: str, address: str) -> None:
+        """It was right: those before it are forgiven, for this name and address."""
+        self._pairs.forget((name.casefold()[:150], address))
