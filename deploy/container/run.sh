@@ -19,14 +19,6 @@ root=$(cd "$here/../.." && pwd) || exit 1
 python=$root/.venv/bin/python
 manage=$root/manage.py
 
-# Whether there is a token, as the server reads its settings: environment, else env file. Settings
-# that cannot be read are left to the server, which says what is wrong with them.
-has_token() {
-    found=$("$python" -I -S -c 'import sys; sys.path.insert(0, sys.argv[1])
-from hiveweb.env import Env; print(bool(Env(sys.argv[1]).text("HIVE_TOKEN")))' "$root" 2>/dev/null)
-    [ "$found" != False ]
-}
-
 ending='' told='' server='' sleeper=''
 end() {
     ending=1 told=1
@@ -37,7 +29,7 @@ trap end TERM INT
 
 # Run a server to its end and set `code`. A trapped signal interrupts `wait`, so it is repeated.
 serve() {
-    "$python" "$manage" hive up --no-sample "$@" &
+    "$python" "$manage" hive up --no-sample &
     server=$!
     [ -z "$ending" ] || kill -TERM "$server" 2>/dev/null # it was told before we knew whom to tell
     told=1
@@ -59,14 +51,8 @@ rest() {
 
 pause=1
 while [ -z "$ending" ]; do
-    set --
-    if ! has_token; then
-        say "HIVE_TOKEN is not set: the server listens on 127.0.0.1 inside the container only;" \
-            "docker exec works, a published port does not"
-        set -- --host 127.0.0.1
-    fi
     begun=$(date +%s)
-    serve "$@"
+    serve
     [ -z "$ending" ] || break
     [ $(($(date +%s) - begun)) -lt "$well_after" ] || pause=1
     say "the server ended with code $code; sessions go on; starting it again in $pause s"

@@ -187,29 +187,26 @@ def test_it_ends_at_once_while_it_waits_for_the_next_try(site: Installation) -> 
         assert time.monotonic() - begun < 1.5
 
 
-def test_without_a_token_only_the_container_reaches_the_server(site: Installation) -> None:
+def test_it_listens_as_it_is_told_and_lets_nobody_in_unnamed(site: Installation) -> None:
+    # when the container starts for the first time, without a token of its own
     with keeper(site, HIVE_HOST="0.0.0.0", HIVE_TOKEN="") as made:
-        eventually(made.answers, "the server to answer")
-        assert "HIVE_TOKEN is not set" in made.output
-        assert not made.answers("127.0.0.2")
-
-
-@pytest.mark.parametrize("place", ["environment", "env file"])
-def test_with_a_token_it_listens_as_it_is_told(site: Installation, place: str) -> None:
-    # given a token
-    token = "a made-up token, long enough"
-    settings = {"HIVE_HOST": "0.0.0.0"}
-    if place == "environment":
-        settings["HIVE_TOKEN"] = token
-    else:
-        (site.base / "hive.env").write_text(f"HIVE_TOKEN='{token}'\n")
-    # when the container starts
-    with keeper(site, **settings) as made:
-        # then every address is served, and the token is asked for
+        # then every address is served, everybody has to say who they are, and a link is shown
         eventually(lambda: made.answers("127.0.0.2"), "the server to answer")
-        assert "HIVE_TOKEN is not set" not in made.output
-        assert token not in made.output
+        eventually(lambda: "/login?key=" in made.output, "the way in")
         connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=5)
         with contextlib.closing(connection):
             connection.request("GET", "/api/v1/sessions")
             assert connection.getresponse().status == 401
+
+
+def test_a_token_in_the_env_file_is_good_and_is_not_printed(site: Installation) -> None:
+    token = "a made-up token, long enough"
+    (site.base / "hive.env").write_text(f"HIVE_TOKEN='{token}'\n")
+    with keeper(site, HIVE_TOKEN="") as made:
+        eventually(made.answers, "the server to answer")
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=5)
+        with contextlib.closing(connection):
+            headers = {"Authorization": f"Bearer {token}"}
+            connection.request("GET", "/api/v1/sessions", headers=headers)
+            assert connection.getresponse().status == 200
+        assert token not in made.output
