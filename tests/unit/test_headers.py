@@ -1,5 +1,7 @@
 """The headers of every answer, and whether a request is one of our own pages'."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hiveweb.headers import ALWAYS, complete, seal
 from hiveweb.hosts import Authority
 from hiveweb.request import Request
 from hiveweb.sending import Message
+from tests.support import ROOT
 
 HTML = (b"Content-Type", b"text/html; charset=utf-8")
 JSON = (b"Content-Type", b"application/json")
@@ -81,6 +84,15 @@ def test_behind_tls_cookies_are_secure_and_the_name_is_tls_only() -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", ""])
 def test_this_machine_is_not_made_tls_only(host: str) -> None:
     assert "strict-transport-security" not in headers([HTML], secure=True, host=host)
+
+
+@pytest.mark.parametrize(
+    "template", sorted((ROOT / "templates").rglob("*.html")), ids=lambda path: path.name
+)
+def test_no_template_has_inline_code(template: Path) -> None:
+    text = template.read_text()
+    found = re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", text)
+    assert found == []
 
 
 async def test_only_the_head_of_an_answer_is_changed() -> None:
