@@ -41,13 +41,15 @@ class SignIn(LoginView):
 
     template_name = "login.html"
     form_class = SignInForm
-    redirect_authenticated_user = True
     http_method_names = ["get", "head", "post"]  # noqa: RUF012 - as Django's View declares it
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form, or a link that is used up. A preview's HEAD uses up nothing."""
         key = request.GET.get("key", "")
         if not key:
+            user = request.user
+            if isinstance(user, User) and accounts.role_of(user) is not None:
+                return redirect(self.get_success_url())
             return super().get(request, *args, **kwargs)
         user = access.redeem(key) if request.method == "GET" else None
         if user is None:

@@ -19,10 +19,11 @@ django.setup()
 from django.db import connections  # noqa: E402 - after the setup
 from django.utils import timezone  # noqa: E402
 
-from sessions_app import cleanup, schema, services, workspace  # noqa: E402
+from sessions_app import callers, cleanup, schema, services, workspace  # noqa: E402
 from sessions_app.conf import current  # noqa: E402
 from sessions_app.models import AgentSession  # noqa: E402
 
+callers.become(callers.SYSTEM)
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir")
 CONF = current()
 BODY = b"x" * 100
