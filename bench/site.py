@@ -45,6 +45,10 @@ AgentSession.objects.bulk_create(rows, batch_size=500)
 """
 
 
+#: What measurements show at the door.
+TOKEN = "the-token-of-the-measurements"
+
+
 class Site:
     """An installation in a temporary directory.
 
@@ -66,6 +70,7 @@ class Site:
             "HIVE_COMMAND": "/bin/true",
             "HIVE_SLOTS": "4",
             "HIVE_PORT": str(self.port),
+            "HIVE_TOKEN": TOKEN,
             **settings,
         }
         (base / "hive.env").touch()

@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import local
 
 from bench import probes
-from bench.site import Site, end_processes
+from bench.site import TOKEN, Site, end_processes
 
 SLEEP = ["sleep", "100000"]
 CALLERS = 4
@@ -58,7 +58,7 @@ class Caller:
         if not hasattr(self._threads, "connection"):
             self._threads.connection = http.client.HTTPConnection("127.0.0.1", self._port)
         connection: http.client.HTTPConnection = self._threads.connection
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
         data = None if body is None else json.dumps(body)
         connection.request("POST", path, data, headers)
         answer = connection.getresponse()

@@ -138,7 +138,7 @@ def test_rows_that_come_do_not_move_what_is_read(
     open_list(page, shared_server)
     page.mouse.wheel(0, 900)
     row = page.locator("[data-rows] tr").nth(25)
-    page.wait_for_function("window.scrollY > 500")
+    page.wait_for_function("() => window.scrollY > 500")
     before = row.bounding_box()
     row_id = row.get_attribute("data-id")
 

@@ -92,7 +92,7 @@ def test_after_a_restart_both_tabs_catch_up_without_a_lost_or_repeated_line(
 
     for tab in tabs:
         tab.wait_for_function(
-            "document.querySelector('.log-lines').textContent.includes('numbered 400')"
+            "() => document.querySelector('.log-lines').textContent.includes('numbered 400')"
         )
         numbered = [line for line in log_lines(tab) if line.startswith("numbered")]
         assert numbered == [f"numbered {number}" for number in range(401)]
