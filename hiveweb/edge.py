@@ -119,11 +119,6 @@ class Channel(http.HTTPChannel):
             self.setTimeout(self._edge.header_timeout)
         basic.LineReceiver.dataReceived(self, data)
 
-    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - as above
-        """A line of a request's head."""
-        if not self._refused:
-            super().lineReceived(line)
-
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - as above
         """A line that never ends."""
         self._refuse(431, Invalid.code, "the request's head is too large")
@@ -137,8 +132,6 @@ class Channel(http.HTTPChannel):
 
     def allHeadersReceived(self) -> None:  # noqa: N802 - as above
         """The head is whole: refuse what is announced too large, before a "100 Continue"."""
-        if self._refused:
-            return
         if self.length is not None and self.length > self.factory.max_body:
             self._too_large()
             return
@@ -157,11 +150,9 @@ class Channel(http.HTTPChannel):
 
     def allContentReceived(self) -> None:  # noqa: N802 - as above
         """The request is whole. However long its answer takes, the client must only take it."""
-        if self._refused:
-            return
         self.setTimeout(self._edge.idle_timeout)  # kept for afterwards
         super().allContentReceived()
-        if self._handlingRequest and not self._upgraded:
+        if self._handlingRequest:
             self.setTimeout(self._edge.send_timeout)
 
     def requestDone(self, request: Any) -> None:  # noqa: N802 - as above
@@ -171,7 +162,7 @@ class Channel(http.HTTPChannel):
 
     def timeoutConnection(self) -> None:  # noqa: N802 - as above
         """A deadline passed. Whether that matters depends on what is being waited for."""
-        if self._upgraded:
+        if self._upgraded:  # when a websocket is gone nobody tells us: no timer may go on for it
             return
         if self._refused:
             self.forceAbortClient()
