@@ -75,6 +75,11 @@ class Env:
         value = self._environ.get(name, "").strip() or self._file_values.get(name, "").strip()
         return value or default
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every setting that has a value: those of the environment, then those of the env file."""
+        found = [*self._environ.items(), *self._file_values.items()]
+        return [(name, value.strip()) for name, value in found if value.strip()]
+
     def only_in_environment(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` set in the environment but not in the env file, where cron looks."""
         return sorted(n for n in names if self._environ.get(n) and n not in self._file_values)

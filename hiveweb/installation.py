@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from hiveweb import edge_settings, profiles_file
+from hiveweb import edge_settings, known_secrets, profiles_file
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
 from sessions_app.conf import Conf, Retention
@@ -28,9 +28,6 @@ from sessions_app.profiles import (
 )
 
 T = TypeVar("T")
-#: Profiles are read from here unless HIVE_PROFILES names another file.
-PROFILES_FILE = "profiles.toml"
-
 #: A claude process takes 300 to 400 MB: memory, not CPU, bounds how many run at once.
 BYTES_PER_SESSION = 400 * 1024 * 1024
 #: Less than this, or a twentieth of all where that is less, and no further session is started.
@@ -46,6 +43,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         EnvError: a value cannot be used; the message names the setting.
     """
     on_usage_limit = _on_usage_limit(env)
+    profiles = _profiles(env, root, on_usage_limit)
     return Conf(
         root=root,
         env_file=env.file,
@@ -59,7 +57,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         allowed_hosts=env.items("HIVE_ALLOWED_HOSTS"),
         socket_group=_socket_group(env),
         private_sessions=env.switch("HIVE_PRIVATE_SESSIONS", False),
-        profiles=_profiles(env, root, on_usage_limit),
+        profiles=profiles,
         run_as=env.text("HIVE_RUN_AS"),
         slots=env.integer("HIVE_SLOTS", default_slots(), 1, 100_000),
         min_free_memory=size(env, "HIVE_MIN_FREE_MEMORY", default_min_free_memory()),
@@ -75,6 +73,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         retention=_retention(env),
         autospawn=env.switch("HIVE_AUTOSPAWN", True),
         edge=edge_settings.read(env),
+        secrets=known_secrets.known(env, profiles.values()),
     )
 
 
@@ -163,11 +162,10 @@ def _profiles(env: Env, root: Path, on_usage_limit: OnUsageLimit) -> dict[str, C
     built_in = {
         name: replace(profile, on_usage_limit=on_usage_limit) for name, profile in built_in.items()
     }
-    named = env.text("HIVE_PROFILES")
-    file = Path(env.path("HIVE_PROFILES", PROFILES_FILE))
-    if not named and not file.exists():
+    file = known_secrets.profiles_path(env)
+    if file is None:
         return built_in
-    return profiles_file.read(file, built_in, on_usage_limit)
+    return profiles_file.read(file, built_in, on_usage_limit, env.items("HIVE_CHILD_ENV"))
 
 
 def secret_key(directory: Path) -> str:
@@ -176,7 +174,7 @@ def secret_key(directory: Path) -> str:
     Raises:
         EnvError: the directory cannot be written.
     """
-    path = directory / "secret_key"
+    path = directory / known_secrets.KEY_FILE
     try:
         if path.exists():
             key = path.read_text(encoding="ascii").strip()

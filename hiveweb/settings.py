@@ -65,8 +65,11 @@ try:
     _database = dj_database_url.parse(
         ENV.text("DATABASE_URL", f"sqlite:///{HIVE.state_dir / 'hiveweb.sqlite3'}")
     )
-except ValueError as error:
-    raise EnvError(f"DATABASE_URL cannot be read: {error}") from error
+except ValueError:  # what it says may have a part of the password in it
+    raise EnvError(
+        "DATABASE_URL cannot be read: it must be such as postgres://USER:PASSWORD@HOST/NAME or "
+        "sqlite:////PATH, and signs in a password are spelled %40 for @, %2F for /, %23 for #"
+    ) from None
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["NAME"] = str(BASE_DIR / str(_database["NAME"]))
     # Writers take the lock when a transaction begins; a deferred one fails when it upgrades.
@@ -122,10 +125,18 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W016",  # a Secure CSRF cookie: the same
 ]
 
+DEFAULT_EXCEPTION_REPORTER = "hiveweb.reports.Report"
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "hiveweb.reports.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {

@@ -7,8 +7,8 @@ counts.
 The protocol is one request a connection. The client sends ``HIVE1``, the number of arguments and
 the arguments, each ended by a NUL byte, and shuts its side down; the server sends frames: a byte
 for the kind, four for the length (big-endian), the payload. Kinds: ``a`` the request has arrived,
-``o`` standard output, ``e`` standard error, ``f`` follow these files, ``x`` the exit code; ``x``
-comes last.
+``o`` standard output, ``e`` standard error, ``m`` mask these secrets in what is followed, ``f``
+follow these files, ``x`` the exit code; ``x`` comes last. A kind that is not known is passed over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import sys
 
 from hiveweb.env import Env, socket_path
-from sessions_app.streams import TEMPORARY_FAILURE, complain, leave, write_all
+from sessions_app.streams import TEMPORARY_FAILURE, complain, leave, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def call(root: str, words: list[bytes]) -> int:
             complain("the server broke off; `list` tells what was done")
             return TEMPORARY_FAILURE
         fall_back(root, words)
-    write_all(1, b"".join(answer.output))
+    show(1, b"".join(answer.output))
     if answer.follow and answer.code == 0:
         from sessions_app import follower  # noqa: PLC0415 - only those who wait pay for it
 
-        return follower.follow(env, *answer.follow)
+        return follower.follow(env, *answer.follow, answer.secrets)
     return answer.code
 
 
@@ -105,6 +105,7 @@ class Answer:
             holds up the server, and nobody gets half a JSON document.
         told: whether anything has been printed on standard error.
         follow: what to call :func:`follower.follow` with, if the server said so.
+        secrets: what it is to mask there; None where the server did not say.
     """
 
     def __init__(self) -> None:
@@ -112,6 +113,7 @@ class Answer:
         self.output: list[bytes] = []
         self.told = False
         self.follow: tuple[bool, bytes, bytes] | None = None
+        self.secrets: list[bytes] | None = None
 
     def ask(self, connection: _socket.socket, words: list[bytes]) -> bool:
         """Send the request and take the answer in; False when the request was cut off."""
@@ -144,8 +146,10 @@ class Answer:
         elif kind == b"f":
             flag, session_json, log_file = payload.split(b"\0")
             self.follow = (flag == b"1", session_json, log_file)
+        elif kind == b"m":
+            self.secrets = [item for item in payload.split(b"\0") if item]
         elif kind == b"o":
             self.output.append(payload)
         elif kind == b"e":
             self.told = True
-            write_all(2, payload)
+            show(2, payload)

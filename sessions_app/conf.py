@@ -10,6 +10,7 @@ from django.conf import settings
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import OnUsageLimit
 from sessions_app.limits import Limits
+from sessions_app.masking import Known
 from sessions_app.profiles import DEFAULT_PROFILE, CommandProfile
 
 
@@ -63,7 +64,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Conf:
-    """One installation's settings; docs/settings.md describes each."""
+    """One installation's settings; docs/settings.md describes each.
+
+    ``secrets`` are all that are known here, to be masked where logs are shown.
+    """
 
     root: Path
     env_file: str | None
@@ -93,6 +97,7 @@ class Conf:
     retention: Retention
     autospawn: bool
     edge: Edge = field(default_factory=Edge)
+    secrets: Known = field(default_factory=Known, repr=False)
 
     @property
     def base_url(self) -> str:

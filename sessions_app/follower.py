@@ -14,6 +14,11 @@ import time
 
 from hiveweb.env import Env, state_dir
 from sessions_app import streams
+from sessions_app.masking import Mask, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sessions_app.terminal import TerminalFilter
 
 #: What ``manage.py`` hands to ``python -I -S -c``, before the arguments of :func:`main`.
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from sessions_app.follower import main; main()"
@@ -39,8 +44,8 @@ class Gone(Exception):
 
 def main() -> None:
     """Follow ``ROOT FLAG SESSION_JSON LOG_FILE`` from the command line and exit."""
-    root, flag, *files = (os.fsencode(word) for word in sys.argv[1:])
-    streams.leave(lambda: follow(Env(os.fsdecode(root)), flag == b"1", *files))
+    root, flag, session_json, log_file = (os.fsencode(word) for word in sys.argv[1:])
+    streams.leave(lambda: follow(Env(os.fsdecode(root)), flag == b"1", session_json, log_file))
 
 
 def command(root: str, with_exit_code: bool, session_json: str, log_file: str) -> list[str]:
@@ -49,13 +54,22 @@ def command(root: str, with_exit_code: bool, session_json: str, log_file: str) -
     return [sys.executable, "-I", "-S", "-c", BOOT, root, flag, session_json, log_file]
 
 
-def follow(env: Env, with_exit_code: bool, session_json: bytes, log_file: bytes) -> int:
+def follow(
+    env: Env,
+    with_exit_code: bool,
+    session_json: bytes,
+    log_file: bytes,
+    secrets: list[bytes] | None = None,
+) -> int:
     """Print a session's log as it grows, until it has ended and all is printed.
+
+    Known secrets are masked in it; a terminal gets letters, lines and colours only.
 
     Args:
         env: the installation's settings, to hire a spawner if none is left.
         with_exit_code: return how the session ended; else 0.
         session_json, log_file: the two files to read.
+        secrets: what is to be masked; None for what our own settings know of.
 
     Returns:
         The session's exit code (0, the command's own, 128 and its signal's number, or 1); 1 when
@@ -65,17 +79,17 @@ def follow(env: Env, with_exit_code: bool, session_json: bytes, log_file: bytes)
         BrokenPipeError: whoever read standard output has gone.
     """
     session = SessionFile(session_json)
-    copy = LogCopy(log_file)
+    copy = LogCopy(log_file, _known(env) if secrets is None else Mask(secrets))
     watch = SpawnerWatch(env)
     pause, unread_since = FIRST_PAUSE, 0.0
     while True:
         try:
             session.look()  # before the log: what was written before the end is then there
         except Gone:
-            copy.round()
+            copy.round(last=True)
             streams.complain("the session was removed while it was followed")
             return 1
-        moved, rest = copy.round()
+        moved, rest = copy.round(last=session.ended)
         now = time.monotonic()
         if session.ended and not rest:
             break
@@ -87,7 +101,14 @@ def follow(env: Env, with_exit_code: bool, session_json: bytes, log_file: bytes)
             watch.look(session.status, now)
         pause = FIRST_PAUSE if moved else min(pause * 1.5, LAST_PAUSE)
         copy.wait(pause)
+    copy.close()
     return session.exit_code() if with_exit_code else 0
+
+
+def _known(env: Env) -> Mask:
+    from hiveweb import known_secrets  # noqa: PLC0415 - a server says what it knows
+
+    return known_secrets.of_files(env).mask()
 
 
 class SessionFile:
@@ -152,32 +173,54 @@ class SessionFile:
 class LogCopy:
     """Copies a log to standard output without ever blocking there."""
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, mask: Mask) -> None:
         self._path = path
+        self._mask = mask
         self._fd: int | None = None
         self._offset = 0
+        #: What was read and has not been written yet.
+        self._pending = b""
+        self._filter: TerminalFilter | None = None
+        if os.isatty(1):
+            from sessions_app.terminal import TerminalFilter  # noqa: PLC0415 - for people only
+
+            self._filter = TerminalFilter()
         self._out = select.poll()
         self._gone = select.poll()
         self._out.register(1, select.POLLOUT)
         self._gone.register(1, 0)
         self._blocked = False
 
-    def round(self) -> tuple[bool, bool]:
-        """Copy what there is and can be taken: (whether any was, whether some is left)."""
+    def round(self, *, last: bool) -> tuple[bool, bool]:
+        """Copy what there is and can be taken: (whether any was, whether some is left).
+
+        ``last``: nothing more will be written, so nothing is held back.
+        """
         moved = 0
         self._blocked = False
         while moved < ROUND:
-            data = self._read()
-            if not data:
-                return moved > 0, False
-            for begin in range(0, len(data), PIPE_BUF):
-                count = self._write(data[begin : begin + PIPE_BUF])
-                self._offset += count
-                moved += count
-                if count < min(PIPE_BUF, len(data) - begin):
-                    self._blocked = True
-                    return moved > 0, True
+            if not self._pending:
+                data = self._read(last=last)
+                if not data:
+                    return moved > 0, False
+                self._offset += len(data)
+                self._pending = self._filter.feed(data) if self._filter else data
+                continue
+            piece = self._pending[:PIPE_BUF]
+            count = self._write(piece)
+            self._pending = self._pending[count:]
+            moved += count
+            if count < len(piece):
+                self._blocked = True
+                return moved > 0, True
         return True, True
+
+    def close(self) -> None:
+        """Leave a terminal with plain letters."""
+        if self._filter is not None:
+            from sessions_app.terminal import RESET  # noqa: PLC0415 - as above
+
+            self._write(RESET)
 
     def wait(self, seconds: float) -> None:
         """Until output can be taken, if that is what we wait for, or so many seconds.
@@ -187,14 +230,16 @@ class LogCopy:
         """
         _check(self._out.poll(seconds * 1000) if self._blocked else self._gone.poll(seconds * 1000))
 
-    def _read(self) -> bytes:
+    def _read(self, *, last: bool) -> bytes:
         if self._fd is None:
             try:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
                 return b""
         data = os.pread(self._fd, 16 * PIPE_BUF, self._offset)
-        return self._without_hole(self._fd, data) if b"\0" in data else data
+        if b"\0" in data:
+            data = self._without_hole(self._fd, data)
+        return shown(self._fd, self._offset, data, self._mask, growing=not last)
 
     def _without_hole(self, fd: int, data: bytes) -> bytes:
         """What a limit has removed from the log is a hole in the file: it is passed over."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from django.db import DatabaseError
 
 from sessions_app import db, hints, log_tail, log_watch
+from sessions_app.conf import current
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.log_tail import Chunk
 from sessions_app.models import AgentSession
@@ -26,6 +27,7 @@ async def follow(
 ) -> AsyncGenerator[Chunk, None]:
     """The log's bytes from ``offset`` on, without gap or repetition, as they are written.
 
+    Known secrets are masked, byte for byte; what may be the begin of one waits for the rest of it.
     Only what a limit on its size has removed is passed over: the next chunk's offset is behind it.
 
     A chunk never ends inside a UTF-8 character, and ends at a line end where more is to come at
@@ -50,7 +52,7 @@ async def follow(
         spoken = loop.time()
         while True:
             grown.clear()  # before reading: what is written after this read sets it again
-            chunk = await asyncio.to_thread(log_tail.read_on, log_file, position, limit)
+            chunk = await asyncio.to_thread(_read, log_file, position, limit, growing=not ended)
             if not ended or chunk.end < chunk.size:
                 chunk = _whole(chunk)
             if chunk.data:
@@ -70,6 +72,13 @@ async def follow(
             if changed.is_set() or not told:
                 changed.clear()
                 ended = await _ended(session_id)
+
+
+def _read(log_file: str, position: int, limit: int, *, growing: bool) -> Chunk:
+    """The bytes that follow, as they may be seen."""
+    chunk = log_tail.read_on(log_file, position, limit)
+    mask = current().secrets.mask()
+    return log_tail.as_shown(log_file, chunk, mask, growing=growing)
 
 
 async def _ended(session_id: uuid.UUID) -> bool:

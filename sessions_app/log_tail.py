@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sessions_app.masking import Mask, shown
+
 #: The most that one read returns.
 MAX_CHUNK = 1024 * 1024
 _BLOCK = 64 * 1024
@@ -94,6 +96,27 @@ def read_on(log: Log, offset: int, limit: int = MAX_CHUNK) -> Chunk:
     if hole == offset and beyond > offset:
         return read(log, beyond, limit)
     return replace(chunk, data=chunk.data[: max(0, hole - offset)]) if hole < chunk.end else chunk
+
+
+def as_shown(log: Log, chunk: Chunk, mask: Mask, *, growing: bool = False) -> Chunk:
+    """A chunk with known secrets covered, as people and programs see it.
+
+    Args:
+        log: what it was read from.
+        chunk: as it stands there.
+        mask: the secrets.
+        growing: as for :func:`sessions_app.masking.shown`; the chunk may then end earlier.
+    """
+    if not chunk.data:
+        return chunk
+    try:
+        fd = _open(log)
+    except OSError:  # deleted since: better nothing than half a secret
+        return replace(chunk, data=b"")
+    try:
+        return replace(chunk, data=shown(fd, chunk.offset, chunk.data, mask, growing=growing))
+    finally:
+        os.close(fd)
 
 
 def _hole_after(log: Log, offset: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sessions_app.lifecycle import OnUsageLimit, Status
+from sessions_app.secret import Secret, SecretFile
 
 #: Lines from this size on are never looked at by a rule.
 MAX_RULE_LINE_BYTES = 64 * 1024
@@ -79,8 +80,9 @@ class CommandProfile:
         success_codes: exit codes that mean success.
         stop_signal, stop_grace: what a stop sends, and how long (s) it waits before SIGKILL; None
             for the installation's HIVE_STOP_GRACE.
-        environment: variables that its runs get beside the usual ones.
+        environment: variables that its runs get beside the usual ones; secret ones in a box.
         pass_environment: names of variables of ours that its runs inherit.
+        secrets: names of inherited variables whose values are secret.
         limits: limits of its sessions in the place of the installation's, as
             :meth:`sessions_app.limits.Limits.with_overrides` takes them.
         on_usage_limit: default of its sessions.
@@ -93,8 +95,9 @@ class CommandProfile:
     success_codes: frozenset[int] = frozenset({0})
     stop_signal: signal.Signals = signal.SIGTERM
     stop_grace: float | None = None
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str | Secret | SecretFile] = field(default_factory=dict, repr=False)
     pass_environment: tuple[str, ...] = ()
+    secrets: frozenset[str] = frozenset()
     limits: Mapping[str, object] = field(default_factory=dict)
     on_usage_limit: OnUsageLimit = OnUsageLimit.FAIL
 

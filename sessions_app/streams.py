@@ -45,9 +45,22 @@ def repair_streams() -> None:
 def complain(detail: str) -> None:
     """One line on standard error; let go if nobody can read it."""
     try:  # noqa: SIM105 - contextlib costs as much as all we import
-        write_all(2, f"hive: {detail}\n".encode("utf-8", "backslashreplace"))
+        show(2, f"hive: {detail}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         pass
+
+
+def show(fd: int, data: bytes) -> None:
+    """Write all of ``data``, a terminal only what it may be shown of it.
+
+    Raises:
+        OSError: as for :func:`write_all`.
+    """
+    if os.isatty(fd):
+        from sessions_app.terminal import harmless  # noqa: PLC0415 - programs never need it
+
+        data = harmless(data)
+    write_all(fd, data)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -93,6 +93,9 @@ async def _show_sample(conf: Conf) -> None:
     while True:
         session = await db.read(services.get, session.id)  # before the log: its end is then read
         chunk = log_tail.read_on(session.log_file, offset)
+        chunk = log_tail.as_shown(
+            session.log_file, chunk, conf.secrets.mask(), growing=not session.finished
+        )
         offset = chunk.end
         *lines, rest = (rest + chunk.data).split(b"\n")
         events = await db.read(_states, session.id, seen)

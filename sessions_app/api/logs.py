@@ -15,6 +15,7 @@ from sessions_app import db, log_follow, log_tail, problems, services
 from sessions_app.api import requests
 from sessions_app.api.answers import responses
 from sessions_app.api.streaming import send_file, send_part
+from sessions_app.conf import current
 from sessions_app.errors import FileMissing, Invalid, NotFound
 from sessions_app.lifecycle import NOT_FOUND
 from sessions_app.models import AgentSession
@@ -77,9 +78,11 @@ async def read_log(
         raise Invalid("ask for the tail or for offset and limit, not for both")
     session = await db.read(services.get, session_id)
     file, size = await asyncio.to_thread(_open, session.log_file)
+    mask = current().secrets.mask()
     response: HttpResponseBase
     if part.tail is None and part.offset is None and part.limit is None:
-        response = send_file(file, size, request.headers.get("Range"), content_type=CONTENT_TYPE)
+        asked = request.headers.get("Range")
+        response = send_file(file, size, asked, content_type=CONTENT_TYPE, mask=mask)
         start, length = _sent(response, size)
     else:
         start = part.offset or 0
@@ -88,7 +91,7 @@ async def read_log(
         length = max(0, size - start)
         if part.limit is not None:
             length = min(length, part.limit)
-        response = send_part(file, start, length, content_type=CONTENT_TYPE)
+        response = send_part(file, start, length, content_type=CONTENT_TYPE, mask=mask)
     response["X-Log-Offset"] = str(start)
     response["X-Log-Size"] = str(size)
     response["X-Log-Next-Offset"] = str(start + length)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from django.http import HttpResponseBase, StreamingHttpResponse
 
 from sessions_app.api.answers import problem
+from sessions_app.masking import Mask, shown
 
 #: Bytes of one piece.
 PIECE = 256 * 1024
@@ -21,10 +22,11 @@ class FilePart:
     Closes the file when all is sent, and when the response is given up.
     """
 
-    def __init__(self, file: io.FileIO, start: int, length: int) -> None:
+    def __init__(self, file: io.FileIO, start: int, length: int, mask: Mask | None = None) -> None:
         self._file = file
         self._start = start
         self._length = length
+        self._mask = mask
 
     def close(self) -> None:
         """Give the file up."""
@@ -41,7 +43,8 @@ class FilePart:
                 yield data
 
     def _read(self, position: int, size: int) -> bytes:
-        return os.pread(self._file.fileno(), size, position)
+        data = os.pread(self._file.fileno(), size, position)
+        return shown(self._file.fileno(), position, data, self._mask) if self._mask else data
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -70,11 +73,12 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def send_file(
-    file: io.FileIO, size: int, asked: str | None, *, content_type: str
+    file: io.FileIO, size: int, asked: str | None, *, content_type: str, mask: Mask | None = None
 ) -> HttpResponseBase:
     """The file's first ``size`` bytes, or the range of them that was asked for.
 
-    Takes over the file. ``asked`` is the ``Range`` header, None to ignore it.
+    Takes over the file. ``asked`` is the ``Range`` header, None to ignore it. ``mask`` covers
+    secrets in a log.
     """
     try:
         part = parse_range(asked, size)
@@ -84,7 +88,7 @@ def send_file(
         refusal["Content-Range"] = f"bytes */{size}"
         return refusal
     start, length = part or (0, size)
-    response = send_part(file, start, length, content_type=content_type)
+    response = send_part(file, start, length, content_type=content_type, mask=mask)
     response["Accept-Ranges"] = "bytes"
     if part:
         response.status_code = 206
@@ -93,11 +97,11 @@ def send_file(
 
 
 def send_part(
-    file: io.FileIO, start: int, length: int, *, content_type: str
+    file: io.FileIO, start: int, length: int, *, content_type: str, mask: Mask | None = None
 ) -> StreamingHttpResponse:
     """``length`` bytes of the file from ``start`` on. Takes over the file."""
     return StreamingHttpResponse(
-        FilePart(file, start, length),
+        FilePart(file, start, length, mask),
         content_type=content_type,
         headers={
             "Content-Length": str(length),

@@ -29,7 +29,8 @@ def check(examination: Examination) -> Iterator[Finding]:
     path = _path(str(conf.state_dir))
     for name, profile in sorted(conf.profiles.items()):
         program = profile.argv[0]
-        if shutil.which(program, path=profile.environment.get("PATH", path)) is None:
+        own = profile.environment.get("PATH")
+        if shutil.which(program, path=own if isinstance(own, str) else path) is None:
             where = "does not exist or cannot be executed" if "/" in program else "is not on PATH"
             yield Finding(
                 "command_missing",

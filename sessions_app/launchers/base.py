@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -14,7 +14,7 @@ class LaunchSpec:
     Attributes:
         session_id, attempt: what is launched; an attempt can be launched once.
         argv: the command and its arguments; argv[0] is looked up in ``env['PATH']``.
-        env: the whole environment of the command.
+        env: the whole environment of the command; it may hold secrets.
         cwd: its working directory; must not be a link.
         log_fd: descriptor its output is appended to; the caller closes it afterwards.
         user: (uid, gid, groups) to become, or None to stay who we are.
@@ -23,7 +23,7 @@ class LaunchSpec:
     session_id: UUID
     attempt: int
     argv: Sequence[str]
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     cwd: str
     log_fd: int
     user: tuple[int, int, Sequence[int]] | None

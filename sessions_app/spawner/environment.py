@@ -8,6 +8,7 @@ from sessions_app.conf import Conf
 from sessions_app.identity import RunUser
 from sessions_app.models import AgentSession
 from sessions_app.profiles import CommandProfile
+from sessions_app.secret import SecretFile
 
 _NAMES = frozenset(
     [
@@ -37,7 +38,11 @@ def child_environment(
     user: RunUser,
     ours: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The environment of a session's command (docs/settings.md)."""
+    """The environment of a session's command (docs/settings.md).
+
+    Raises:
+        LaunchError: a secret's file cannot be read.
+    """
     source = os.environ if ours is None else ours
     wanted = _NAMES | {*conf.child_env, *profile.pass_environment}
     env = {
@@ -47,7 +52,10 @@ def child_environment(
     }
     env.setdefault("PATH", FALLBACK_PATH)
     env.setdefault("LANG", "C.UTF-8")
-    env.update(profile.environment)
+    for name, value in profile.environment.items():
+        env[name] = value if isinstance(value, str) else value.reveal()
+    if any(isinstance(value, SecretFile) for value in profile.environment.values()):
+        conf.secrets.look()  # one of them may be new: it is masked before it can be printed
     env.update(
         HOME=user.home,
         USER=user.name,

@@ -4,8 +4,10 @@ import asyncio
 import errno
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from sessions_app import db, log_tail, log_watch
+from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
 from sessions_app.limits import Limits
 from sessions_app.models import AgentSession
@@ -101,6 +103,8 @@ class LogReader:
         return bool(chunk.data)
 
     async def _write_down(self, finding: Finding) -> None:
+        mask = current().secrets.mask()
+        finding = replace(finding, detail=mask.text(finding.detail, cut=True))
         if isinstance(finding, Match):
             await db.call(self._told, self._session.id, finding)
         else:

@@ -116,4 +116,5 @@ def _paths(row: AgentSession) -> list[tuple[str, str]]:
 
 def _plain_log(path: str) -> str:
     begin = log_tail.tail_offset(path, PLAIN_LOG_LINES, PLAIN_LOG_BYTES)
-    return log_tail.plain(log_tail.read_on(path, begin, PLAIN_LOG_BYTES).data)
+    chunk = log_tail.read_on(path, begin, PLAIN_LOG_BYTES)
+    return log_tail.plain(log_tail.as_shown(path, chunk, current().secrets.mask()).data)

@@ -88,7 +88,7 @@ def _carry_out(words: list[str]) -> int:
 
 
 def _write(step: Print) -> None:
-    streams.write_all(2 if step.to_stderr else 1, step.data)
+    streams.show(2 if step.to_stderr else 1, step.data)
 
 
 def _become_follower(follow: Follow) -> NoReturn:
