@@ -13,7 +13,7 @@ from hiveweb.env import Env, EnvError, state_dir
 from sessions_app.lifecycle import OnUsageLimit
 from sessions_app.masking import Known
 from sessions_app.profiles import DEFAULT_PROFILE, SAMPLE_PROFILE, CommandProfile
-from sessions_app.secret import Secret, SecretFile
+from sessions_app.secret import Secret, SecretFile, too_short
 
 #: Profiles are read from here unless HIVE_PROFILES names another file.
 PROFILES_FILE = "profiles.toml"
@@ -43,14 +43,10 @@ def known(
         environ: what sessions inherit from; our own environment if None.
     """
     inherited = os.environ if environ is None else environ
-    values = list(_of_profiles(profiles, inherited))
-    for name, value in env.pairs():
-        if is_secret(name):
-            values.append(Secret(value))
-        elif _ADDRESSES.fullmatch(name):
-            values += _passwords(value)
-    values.append(SecretFile(f"{state_dir(env)}/{KEY_FILE}"))  # made at first use
-    return Known(values)
+    found = [*_of_profiles(profiles, inherited), *_of_settings(env)]
+    found.append(("", SecretFile(f"{state_dir(env)}/{KEY_FILE}")))  # made at first use
+    short = [n for n, value in found if isinstance(value, Secret) and too_short(value.reveal())]
+    return Known([value for _, value in found], short)
 
 
 def of_files(env: Env) -> Known:
@@ -77,14 +73,24 @@ def profiles_path(env: Env) -> str | None:
 
 def _of_profiles(
     profiles: Iterable[CommandProfile], inherited: Mapping[str, str]
-) -> Iterator[Secret | SecretFile]:
+) -> Iterator[tuple[str, Secret | SecretFile]]:
     for profile in profiles:
         for name, value in profile.environment.items():
             if not isinstance(value, str):
-                yield value
+                yield name, value
             elif is_secret(name):
-                yield Secret(value)
-        yield from (Secret(inherited[name]) for name in profile.secrets if name in inherited)
+                yield name, Secret(value)
+        for name in profile.secrets:
+            if inherited.get(name):
+                yield name, Secret(inherited[name])
+
+
+def _of_settings(env: Env) -> Iterator[tuple[str, Secret]]:
+    for name, value in env.pairs():
+        if is_secret(name):
+            yield name, Secret(value)
+        elif _ADDRESSES.fullmatch(name):
+            yield from ((name, password) for password in _passwords(value))
 
 
 def _passwords(address: str) -> list[Secret]:

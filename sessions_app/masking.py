@@ -136,10 +136,17 @@ class Known:
     """The secrets that are known here. Those in files are looked at again every few seconds.
 
     What a file held before stays known while this process runs: runs still print it.
+
+    Args:
+        values: the secrets.
+        unmasked: names of variables that are secret, and too short to be masked.
     """
 
-    def __init__(self, values: Iterable[Secret | SecretFile] = ()) -> None:
+    def __init__(
+        self, values: Iterable[Secret | SecretFile] = (), unmasked: Iterable[str] = ()
+    ) -> None:
         values = tuple(values)
+        self.unmasked = tuple(sorted(set(unmasked)))
         self._files = tuple(value for value in values if isinstance(value, SecretFile))
         self._needles = {n for v in values if isinstance(v, Secret) for n in needles(v.reveal())}
         self._mask = Mask(self._needles)

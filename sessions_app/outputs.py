@@ -1,6 +1,7 @@
 """A session's output files: listed and opened component by component, links never followed.
 
-The files are a stranger's: whatever a run makes of its directory, nothing outside is reached.
+The files are a stranger's: whatever a run makes of its directory, nothing outside is reached. A
+hard link to somebody else's file counts as outside: docs/decisions/two-users.md.
 """
 
 import contextlib
@@ -68,6 +69,7 @@ def listing(root: str, limit: int = MAX_FILES) -> Listing:
 
 def _walk(root_fd: int) -> Iterator[OutputFile | str | None]:
     """Every entry, nearest first: a file, the path of anything else, None for "too deep"."""
+    owner = os.fstat(root_fd).st_uid
     waiting: deque[tuple[str, ...]] = deque([()])
     while waiting:
         parts = waiting.popleft()
@@ -82,11 +84,16 @@ def _walk(root_fd: int) -> Iterator[OutputFile | str | None]:
                     if len(path) >= MAX_DEPTH:
                         yield None
                     waiting.append(path)
-                if stat.S_ISREG(info.st_mode):
+                if stat.S_ISREG(info.st_mode) and not _linked_in(info, owner):
                     modified = datetime.fromtimestamp(info.st_mtime, UTC)
                     yield OutputFile("/".join(path), info.st_size, modified)
                 else:
                     yield "/".join(path)
+
+
+def _linked_in(info: os.stat_result, owner: int) -> bool:
+    """Whether a file may be another user's that was given a second name here."""
+    return info.st_nlink > 1 and info.st_uid != owner
 
 
 @contextlib.contextmanager
@@ -111,7 +118,7 @@ def open_file(root: str, path: str) -> io.FileIO:
 
     Raises:
         FileMissing: there is no such regular file, or the path is none of ours: absolute, with
-            ``.`` or ``..``, or leading through a link.
+            ``.`` or ``..``, leading through a link, or a hard link to another user's file.
         Forbidden: the file may not be read.
     """
     parts = tuple(path.split("/"))
@@ -123,11 +130,13 @@ def open_file(root: str, path: str) -> io.FileIO:
             _directory(root_fd, parts[:-1]) as directory,
         ):
             fd = os.open(parts[-1], _FILE, dir_fd=directory)
+            owner = os.fstat(root_fd).st_uid
     except PermissionError:
         raise Forbidden(f"the output file {path!r} cannot be read by the server") from None
     except OSError:  # missing, a link, a socket, a name too long
         raise FileMissing(f"the session has no output file {path!r}") from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    info = os.fstat(fd)
+    if not stat.S_ISREG(info.st_mode) or _linked_in(info, owner):
         os.close(fd)
         raise FileMissing(f"the session has no output file {path!r}")
     return io.FileIO(fd, "r")

@@ -63,10 +63,10 @@ class SecretFile:
                 f"cannot start: the secret file {self.path} cannot be read: {error.strerror}"
             ) from None
         text = os.fsdecode(content.removesuffix(b"\n").removesuffix(b"\r"))
-        if b"\0" in content or not text or len(content) > MAX_BYTES + 2:
+        if b"\0" in content or too_short(text) or len(content) > MAX_BYTES + 2:
             raise LaunchError(
-                f"cannot start: the secret file {self.path} is not a text of 1 to "
-                f"{MAX_BYTES:,} bytes"
+                f"cannot start: the secret file {self.path} must have {MIN_BYTES} to "
+                f"{MAX_BYTES:,} bytes of text, not all the same: else it could not be masked"
             )
         return text
 

@@ -74,6 +74,8 @@ def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
     except Unavailable:
         locks.refuse_second(conf, "server")  # the usual reason for a busy port, and a better word
         raise
+    for name in conf.secrets.unmasked:
+        logger.warning("%s is too short to be masked where logs are shown", name)
     with contextlib.closing(bound) as listener:
         workspace.initialise(conf)
         taken = locks.take(conf, "server")

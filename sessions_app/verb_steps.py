@@ -73,7 +73,12 @@ def error_line(detail: str) -> Print:
 
 def printable(text: str) -> str:
     """Text as one line with nothing in it but printable characters."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+    return visible(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """Text with what is not printable spelled out; blanks stay as they are."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def line(text: str, *, to_stderr: bool = False) -> Print:

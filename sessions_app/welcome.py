@@ -14,6 +14,7 @@ from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.models import AgentSession, SessionEvent
 from sessions_app.profiles import SAMPLE_PROFILE
+from sessions_app.terminal import harmless
 
 SAMPLE_TASK = "Show what a hive-mind session looks like, from start to end"
 #: How often (s) the sample's state and log are looked at while it is shown.
@@ -22,6 +23,8 @@ LOOK = 0.1
 
 def say(text: str = "") -> None:
     """Print a line at once; a terminal that has gone is no reason to stop serving."""
+    if sys.stdout.isatty():
+        text = harmless(text.encode("utf-8", "replace")).decode()
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()

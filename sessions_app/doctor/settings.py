@@ -2,16 +2,23 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
+from django.conf import settings
 from django.db.models import Count
 
+from hiveweb import known_secrets
 from sessions_app import doorbell
+from sessions_app.conf import Conf
 from sessions_app.doctor import runs
 from sessions_app.doctor.findings import Examination, Finding
+from sessions_app.errors import LaunchError
 from sessions_app.identity import run_user
 from sessions_app.lifecycle import FINISHED
 from sessions_app.models import AgentSession
+from sessions_app.secret import MIN_BYTES, Secret, SecretFile
 from sessions_app.spawner.environment import FALLBACK_PATH
 
 
@@ -38,6 +45,31 @@ def check(examination: Examination) -> Iterator[Finding]:
                 f"{program!r} {where}",
                 "install it, or set HIVE_COMMAND or the profile's command to what is to be run",
             )
+
+    yield from _secrets(conf)
+
+
+def _secrets(conf: Conf) -> Iterator[Finding]:
+    """Secrets that cannot be had, cannot be masked, or can be read by others."""
+    for name in conf.secrets.unmasked:
+        todo = f"take one of at least {MIN_BYTES} bytes, not all the same"
+        yield Finding("secret_short", name, "it is too short to be masked in logs", todo)
+    literal = False
+    for profile_name, profile in sorted(conf.profiles.items()):
+        for name, value in sorted(profile.environment.items()):
+            literal = literal or isinstance(value, Secret)
+            if not isinstance(value, SecretFile):
+                continue
+            try:
+                value.reveal()
+            except LaunchError as error:
+                what = f"{name}: {error.detail}"
+                todo = "put it there; until then sessions of the profile fail to start"
+                yield Finding("secret_missing", f"profile {profile_name}", what, todo)
+    file = known_secrets.profiles_path(settings.ENV)
+    if literal and file and (mode := stat.S_IMODE(Path(file).stat().st_mode)) & 0o004:
+        what = f"it holds secrets, and its mode is {mode:04o}: everybody may read it"
+        yield Finding("profiles_open", file, what, f"chmod o-r {file}")
 
 
 def _path(state_dir: str) -> str:

@@ -6,7 +6,7 @@ from sessions_app import arguments, cleanup
 from sessions_app.cleanup import Kind, Removal
 from sessions_app.conf import current
 from sessions_app.units import size_words
-from sessions_app.verb_steps import Pause, Verb, VerbTable, line
+from sessions_app.verb_steps import Pause, Verb, VerbTable, line, visible
 
 DEFAULT_HOURS = "24"
 _FLAGS = ("--dry-run", "--retention", "--orphans")
@@ -39,7 +39,7 @@ def _cleanup(words: list[str]) -> Verb:
             if told is None:
                 yield Pause(0)
                 continue
-            yield line(_said(told, dry_run=dry_run), to_stderr=True)
+            yield line(visible(_said(told, dry_run=dry_run)), to_stderr=True)
             listed += told.listed
             count[told.kind] += not told.kept
             freed += 0 if told.listed else told.bytes
