@@ -37,6 +37,8 @@ MISSING_PATIENCE = 30.0
 #: How often the spawner is looked for, and how long it may be away before one is hired.
 SPAWNER_LOOK, SPAWNER_PATIENCE = 2.0, 5.0
 
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class Gone(Exception):
     """The session's files are not there any more."""
@@ -233,7 +235,7 @@ class LogCopy:
     def _read(self, *, last: bool) -> bytes:
         if self._fd is None:
             try:
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                self._fd = os.open(self._path, _READ)
             except FileNotFoundError:
                 return b""
         data = os.pread(self._fd, 16 * PIPE_BUF, self._offset)

@@ -6,6 +6,7 @@ A log is named by its path, or by a descriptor of it, which still reads it when 
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -57,7 +58,11 @@ def kept_open(path: str) -> Iterator[Log]:
 def _open(log: Log) -> int:
     if isinstance(log, int):
         return os.dup(log)
-    return os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # a pipe that was put there would hold us up
+        os.close(fd)
+        raise FileNotFoundError(log)
+    return fd
 
 
 def size(log: Log) -> int:

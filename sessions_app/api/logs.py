@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import stat
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -105,7 +106,11 @@ def _open(path: str) -> tuple[io.FileIO, int]:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         raise FileMissing("the session's log file is gone") from None
-    return io.FileIO(fd, "r"), os.fstat(fd).st_size
+    info = os.fstat(fd)
+    if not stat.S_ISREG(info.st_mode):
+        os.close(fd)
+        raise FileMissing("the session's log was replaced by something that is no file")
+    return io.FileIO(fd, "r"), info.st_size
 
 
 def _tail(path: str, lines: int) -> int:
