@@ -6,7 +6,6 @@ import os
 import pty
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,11 +23,15 @@ SHOWN = "\x1b[32mgreen\x1b[0m link�2J gnp 10%\r20%\r\n".encode()
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation with a server, whose run prints all that."""
+    """An installation with a server, whose run prints all that, in a place with an odd name."""
     base = tmp_path_factory.mktemp("terminal")
     (base / "evil").write_bytes(EVIL)
     command = [*ACTING, "run", json.dumps(["cat", str(base / "evil")]), "exit", "0"]
-    with installation(base / "site", HIVE_COMMAND=json.dumps(command)) as made:
+    odd = base / "w\x1b[2J"
+    with installation(
+        base / "site", HIVE_COMMAND=json.dumps(command), HIVE_WORKSPACE=str(odd)
+    ) as made:
+        made.workspace = odd
         serve(made)
         yield made
 
@@ -49,6 +52,13 @@ def on_terminal(door: Door, *words: str) -> bytes:
                 said += data
         process.wait(timeout=20)
     return said
+
+
+def lost_directory(site: Installation) -> None:
+    """A session's directory without a row, long untouched; its path has the odd name in it."""
+    place = site.session_dir("11111111-1111-4111-8111-111111111111")
+    place.mkdir(exist_ok=True)
+    os.utime(place, (1_700_000_000, 1_700_000_000))
 
 
 @pytest.mark.parametrize("command", [DROP_IN, MANAGE], ids=["drop-in", "manage"])
@@ -77,11 +87,7 @@ def test_no_verb_passes_on_what_a_task_or_a_name_says_to_a_terminal(
     door = Door(site, command)
     nasty = "\x1b]0;t\x07\x1b[2J\x9b2J\u202e end"
     session_id = door.create(nasty, "high", json.dumps({"note": nasty}))
-    orphan = (
-        site.workspace / "ext" / "hive-sessions" / session_id.replace(session_id[:4], "0000", 1)
-    )
-    orphan.mkdir(exist_ok=True)
-    Path(orphan / nasty).write_text("x")
+    lost_directory(site)
 
     words_of_both = (
         ["create", nasty],
@@ -110,9 +116,18 @@ def test_no_verb_passes_on_what_a_task_or_a_name_says_to_a_terminal(
         assert not any("\x7f" <= c <= "\x9f" or c == "\u202e" for c in said), words
 
 
+def test_what_a_cleanup_tells_people_is_spelled_out_everywhere(site: Installation) -> None:
+    door = Door(site, DROP_IN)
+    lost_directory(site)
+    told = door("cleanup", "--dry-run", "--orphans").stderr.decode()
+    assert "w\\x1b[2J/.swarm/sessions/11111111" in told
+    assert "\x1b" not in told
+
+
 def test_a_verb_is_exact_where_a_program_reads_it(site: Installation) -> None:
     door = Door(site, DROP_IN)
     nasty = "\x1b]0;t\x07 a task"
     session_id = door.create(nasty)
+    assert door("output-dir", session_id).stdout.decode() == f"{site.output_dir(session_id)}/\n"
     assert door.get(session_id)["task"] == nasty
     assert json.loads(door("list").stdout)["sessions"][session_id]["task"] == nasty

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import RequestFactory
-from django.views.debug import get_exception_reporter_class
 
 from hiveweb import known_secrets, profiles_file, reports
 from hiveweb.env import Env, EnvError
@@ -107,6 +106,25 @@ def test_a_runs_environment_has_the_values(conf: Conf, tmp_path: Path) -> None:
     assert (made["A"], made["B"], made["C"]) == (VALUE, "from-a-file", "c")
 
 
+def test_a_files_secret_is_known_before_its_first_run_can_print_it(
+    conf: Conf, tmp_path: Path
+) -> None:
+    # given a secret file that has been looked at a moment ago
+    file = tmp_path / "secret"
+    file.write_text("the-first-secret")
+    box = SecretFile(str(file))
+    conf = replace(conf, secrets=Known([box]))
+    assert conf.secrets.mask().needles == (b"the-first-secret",)
+
+    # when it is another one at a launch
+    file.write_text("the-second-one")
+    session = AgentSession(id=uuid.uuid4(), output_dir="/out")
+    profile = CommandProfile("p", ("x",), environment={"A": box})
+    assert child_environment(session, conf, profile, run_user(""), {})["A"] == "the-second-one"
+
+    assert conf.secrets.mask().needles == (b"the-first-secret", b"the-second-one")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"short\n", b"a\0bcdefghijk", b"xy" * MAX_BYTES])
 def test_a_file_that_cannot_be_used_is_named_and_not_quoted(
     tmp_path: Path, content: bytes | None
@@ -195,14 +213,15 @@ def test_our_log_lines_have_no_secrets_and_nothing_that_steers_a_terminal(knowin
 
 def test_djangos_error_reports_have_no_secrets(knowing: Conf) -> None:
     request = RequestFactory().get("/", {"q": VALUE}, headers={"X-Thing": VALUE})
-    environment = {"A": VALUE, "B": 'quo"ted&secret', "long": "x" * 4090 + VALUE}
+    environment = {"A": VALUE, "B": 'quo"ted&secret'}
+    long = "x" * 4080 + VALUE  # a page cuts it off in the middle of the secret
     try:
-        raise RuntimeError(f"it says {environment['A']}")
+        raise RuntimeError(f"it says {environment['A']} {len(long)}")
     except RuntimeError as error:
-        assert get_exception_reporter_class(request) is reports.Report
         report = reports.Report(request, RuntimeError, error, error.__traceback__)
         html, text = report.get_traceback_html(), report.get_traceback_text()
 
+    assert settings.DEFAULT_EXCEPTION_REPORTER == "hiveweb.reports.Report"
     assert "RuntimeError" in html
     assert "environment" in html
     for told in (html, text):
