@@ -20,11 +20,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: The tokens of runs (sessions_app.run_token): told by their form, so nobody has to know them.
-_TOKEN_BEGIN = b"hiverun_"
-_TOKEN = re.compile(rb"hiverun_[0-9a-f]{32}_[0-9a-f]{64}")
-_TOKEN_BYTES = 105
-_TOKEN_PART = re.compile(rb"hiverun_(?:[0-9a-f]{0,32}|[0-9a-f]{32}_[0-9a-f]{0,63})")
+#: Tokens that are told by their form, so nobody has to know them: those of runs
+#: (sessions_app.run_token) and of the API (sessions_app.tokens). Each: how it begins, the whole,
+#: what can be the begin of one, and its bytes.
+_TOKENS = (
+    (
+        b"hiverun_",
+        re.compile(rb"hiverun_[0-9a-f]{32}_[0-9a-f]{64}"),
+        re.compile(rb"hiverun_(?:[0-9a-f]{0,32}|[0-9a-f]{32}_[0-9a-f]{0,63})"),
+        105,
+    ),
+    (
+        b"hivetok_",
+        re.compile(rb"hivetok_[A-Za-z0-9_-]{43}[0-9a-f]{8}"),
+        re.compile(rb"hivetok_(?:[A-Za-z0-9_-]{0,43}|[A-Za-z0-9_-]{43}[0-9a-f]{0,7})"),
+        59,
+    ),
+)
+_LONGEST_TOKEN = 105
 #: So much of a secret at the end of what there is yet counts as its begin.
 PART_BYTES = 4
 #: Everything but the ends of lines.
@@ -43,7 +56,7 @@ class Mask:
     def __init__(self, needles: Iterable[bytes] = ()) -> None:
         self.needles = tuple(sorted(set(needles)))
         #: How far (bytes) a secret may reach beyond what is looked at.
-        self.reach = max([_TOKEN_BYTES, *map(len, self.needles)]) - 1
+        self.reach = max([_LONGEST_TOKEN, *map(len, self.needles)]) - 1
 
     def __repr__(self) -> str:
         return f"Mask({len(self.needles)})"
@@ -76,11 +89,12 @@ class Mask:
                 if needle.startswith(data[at:]):
                     first = at
                 at = data.find(begin, at + 1)
-        at = data.find(_TOKEN_BEGIN, max(0, end - _TOKEN_BYTES + 1))
-        while 0 <= at < first:
-            if _TOKEN_PART.fullmatch(data, at):
-                first = at
-            at = data.find(_TOKEN_BEGIN, at + 1)
+        for begin, _, part, size in _TOKENS:
+            at = data.find(begin, max(0, end - size + 1))
+            while 0 <= at < first:
+                if part.fullmatch(data, at):
+                    first = at
+                at = data.find(begin, at + 1)
         return first
 
     def _found(self, data: bytes) -> list[tuple[int, int]]:
@@ -90,11 +104,12 @@ class Mask:
             while at >= 0:
                 spans.append((at, at + len(needle)))
                 at = data.find(needle, at + 1)
-        at = data.find(_TOKEN_BEGIN)
-        while at >= 0:
-            if _TOKEN.match(data, at):
-                spans.append((at, at + _TOKEN_BYTES))
-            at = data.find(_TOKEN_BEGIN, at + 1)
+        for begin, whole, _, size in _TOKENS:
+            at = data.find(begin)
+            while at >= 0:
+                if whole.match(data, at):
+                    spans.append((at, at + size))
+                at = data.find(begin, at + 1)
         return spans
 
     @staticmethod

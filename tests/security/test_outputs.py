@@ -17,7 +17,7 @@ import pytest
 from sessions_app import outputs
 from sessions_app.errors import FileMissing
 from tests.integration.api_client import API, create, fetch, raw
-from tests.support import Installation, Server
+from tests.support import BEARER, Installation, Server
 
 SECRET = b"the secret of somebody else"
 
@@ -209,10 +209,9 @@ def test_no_path_leaves_the_directory(
     with socket.socket(socket.AF_UNIX) as unix, contextlib.chdir(directory):
         unix.bind("socket")
 
-    answer = raw(
-        shared_server,
-        f"GET {url}/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode(),
-    )
+    headers = {"Host": "127.0.0.1", "Connection": "close", **BEARER}
+    lines = [f"GET {url}/{path} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
+    answer = raw(shared_server, "\r\n".join([*lines, "", ""]).encode())
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split()[1] in (b"404", b"400"), answer

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions_app import log_tail, run_token
+from sessions_app import log_tail, run_token, tokens
 from sessions_app.masking import Known, Mask, needles
 from sessions_app.secret import Secret, SecretFile
 
@@ -97,17 +97,27 @@ def test_the_begin_of_a_secret_waits_for_its_rest_and_is_covered_at_the_end(tmp_
     assert log_tail.as_shown(str(log), chunk, mask).data == b"the key is **********"
 
 
-def test_a_runs_token_is_told_by_its_form(tmp_path: Path) -> None:
-    token = run_token.make(uuid.uuid4()).encode()
+API_TOKEN = f"hivetok_{'aB-_9' * 8}xyz0123abcd"
+
+
+@pytest.mark.parametrize("token", [run_token.make(uuid.uuid4()), API_TOKEN], ids=["run", "api"])
+def test_a_token_of_ours_is_told_by_its_form(tmp_path: Path, token: str) -> None:
     log = tmp_path / "log"
-    log.write_bytes(b"x" * 70_000 + token + b"y hiverun_ is a prefix")
+    rest = b" hiverun_ and hivetok_ are prefixes"
+    log.write_bytes(b"x" * 70_000 + token.encode() + rest)
     for offset in (0, 69_000, 70_000, 70_050):
         chunk = log_tail.read(str(log), offset, 1100)
         shown = log_tail.as_shown(str(log), chunk, Mask()).data
-        whole = b"x" * 70_000 + b"*" * len(token) + b"y hiverun_ is a prefix"
+        whole = b"x" * 70_000 + b"*" * len(token) + rest
         assert shown == whole[offset : offset + 1100]
     # and: piece by piece
-    assert Mask().cover_cut(b"z" + token[:60]) == b"z" + b"*" * 60
+    for size in range(8, len(token)):
+        assert Mask().cover_cut(b"z" + token[:size].encode()) == b"z" + b"*" * size
+
+
+def test_tokens_are_made_in_that_form() -> None:
+    assert tokens.SHAPE.match(API_TOKEN)
+    assert Mask().cover(API_TOKEN.encode()) == b"*" * len(API_TOKEN)
 
 
 def test_a_secret_of_several_lines_is_covered_line_by_line() -> None:
