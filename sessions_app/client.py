@@ -7,8 +7,9 @@ counts.
 The protocol is one request a connection. The client sends ``HIVE1``, the number of arguments and
 the arguments, each ended by a NUL byte, and shuts its side down; the server sends frames: a byte
 for the kind, four for the length (big-endian), the payload. Kinds: ``a`` the request has arrived,
-``o`` standard output, ``e`` standard error, ``m`` mask these secrets in what is followed, ``f``
-follow these files, ``x`` the exit code; ``x`` comes last. A kind that is not known is passed over.
+``o`` standard output, ``e`` standard error, ``m`` mask this secret in what is followed (the first
+one is empty: the server says what it knows), ``f`` follow these files, ``x`` the exit code; ``x``
+comes last. A kind that is not known is passed over.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ class Answer:
             flag, session_json, log_file = payload.split(b"\0")
             self.follow = (flag == b"1", session_json, log_file)
         elif kind == b"m":
-            self.secrets = [item for item in payload.split(b"\0") if item]
+            self.secrets = [*(self.secrets or ()), *([payload] if payload else ())]
         elif kind == b"o":
             self.output.append(payload)
         elif kind == b"e":

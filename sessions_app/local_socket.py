@@ -178,7 +178,8 @@ class _Frames:
                 await asyncio.sleep(seconds)
             case Follow(session_json, log_file, with_exit_code):
                 if self.peer()[0] in (0, os.geteuid()):  # they may read all of ours anyway
-                    await self.send(b"m", b"\0".join(current().secrets.mask().needles))
+                    for secret in (b"", *current().secrets.mask().needles):
+                        await self.send(b"m", secret)
                 fields = ("1" if with_exit_code else "0", session_json, log_file)
                 await self.send(b"f", b"\0".join(map(os.fsencode, fields)))
             case Exit(code):

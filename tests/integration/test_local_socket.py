@@ -3,6 +3,7 @@
 import asyncio
 import grp
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -20,7 +21,7 @@ from sessions_app.errors import Unavailable
 from sessions_app.local_socket import LocalServer
 from sessions_app.verb_steps import Exit, Follow, Print
 from tests.integration.door import Steps, ask, connect, frames_of, request, serve_verb, serving
-from tests.support import Installation, eventually
+from tests.support import TOKEN, Installation, eventually
 
 
 async def test_a_verb_is_carried_out_and_its_exit_code_comes_last(conf: Conf) -> None:
@@ -53,7 +54,10 @@ async def test_words_arrive_as_they_were(conf: Conf, monkeypatch: pytest.MonkeyP
         assert await ask(conf) == frames
 
     assert seen == [words, []]
-    assert frames[1] == (b"f", b"1\0/a b/session.json\0/log\n")
+    told = [frame for frame in frames if frame[0] in (b"m", b"f")]
+    known = conf.secrets.mask().needles  # we are the server's own user
+    assert told[:-1] == [(b"m", secret) for secret in (b"", *known)]
+    assert told[-1] == (b"f", b"1\0/a b/session.json\0/log\n")
     assert b"".join(payload for kind, payload in frames if kind == b"o") == b"x" * 200_000
     assert max(len(payload) for _, payload in frames) <= local_socket.MAX_FRAME
     assert frames[-1] == (b"x", b"7")
@@ -207,6 +211,13 @@ async def test_a_configured_group_comes_in_as_operators(
     # when members ask, they are operators, and no administrators
     assert b'"owner": "local:nobody"' in await as_nobody(door, "create", "t", groups=(1, games))
     assert b"Cleaned up" in await as_nobody(door, "cleanup", groups=(games,))
+    # nor are they told the secrets that the server's own user is to mask
+    made = await as_nobody(door, "create", "t", groups=(games,))
+    found = re.search(rb"[0-9a-f]{8}-[0-9a-f-]{27}", made)
+    assert found is not None
+    answer = await as_nobody(door, "log", "--follow", found[0].decode(), groups=(games,))
+    assert b"session.json" in answer
+    assert TOKEN.encode() not in answer
     for words in (("link",), ("token", "create", "--name", "x"), ("user", "list"), ("audit",)):
         answer = await as_nobody(door, *words, groups=(games,))
         assert b"administrator" in answer, answer

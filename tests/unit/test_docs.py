@@ -20,6 +20,7 @@ READERS = (
     "hiveweb/env.py",
     "hiveweb/installation.py",
     "hiveweb/edge_settings.py",
+    "hiveweb/known_secrets.py",
     "hiveweb/settings.py",
 )
 _NAME = r"(?:HIVE_[A-Z_]+|[A-Z]+_URL)"

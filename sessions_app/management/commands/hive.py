@@ -62,7 +62,8 @@ def _said(
         return streams.BROKEN_PIPE
     except Exception as error:  # an operator gets a line, not a traceback
         logger.log(level, "hive %s failed", words[:1], exc_info=True)
-        _write(error_line(f"internal error: {type(error).__name__}: {error}"))
+        detail = current().secrets.mask().text(f"{type(error).__name__}: {error}")
+        _write(error_line(f"internal error: {detail}"))
         return 1
     finally:
         connections.close_all()
