@@ -47,8 +47,8 @@ class SignIn(LoginView):
         """The form, or a link that is used up. A preview's HEAD uses up nothing."""
         key = request.GET.get("key", "")
         if not key:
-            user = request.user
-            if isinstance(user, User) and accounts.role_of(user) is not None:
+            known = request.user
+            if isinstance(known, User) and accounts.role_of(known) is not None:
                 return redirect(self.get_success_url())
             return super().get(request, *args, **kwargs)
         user = access.redeem(key) if request.method == "GET" else None
