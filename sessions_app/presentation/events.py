@@ -3,7 +3,7 @@
 from typing import Any
 
 from sessions_app.clock import wire_time
-from sessions_app.lifecycle import EventKind
+from sessions_app.lifecycle import EventKind, Reason
 from sessions_app.models import SessionEvent
 from sessions_app.validation import shorten
 
@@ -39,6 +39,15 @@ _LABELS = {
     EventKind.OUTPUTS_REMOVED: "Output files removed by cleanup",
     EventKind.REMOVED: "Cleaned up",
 }
+#: Labels that say more than what was done: where the name of who did it goes in.
+_BY = {
+    EventKind.PINNED: "Pinned by {}: kept by every cleanup",
+    EventKind.UNPINNED: "Unpinned by {}",
+    EventKind.REPORTED: "Outcome reported by {}",
+    EventKind.LOG_REMOVED: "Log removed by cleanup, which {} asked for",
+    EventKind.OUTPUTS_REMOVED: "Output files removed by cleanup, which {} asked for",
+    EventKind.RESTORED: "Row restored by the doctor, which {} ran",
+}
 #: What events carry that needs no name before it; with such words, the bare reason is left out.
 _WORDS = ("detail", "evidence", "line", "why", "error", "changed")
 #: Of use to programs only.
@@ -59,18 +68,28 @@ def event_json(event: SessionEvent) -> dict[str, Any]:
 def _text(event: SessionEvent) -> str:
     data = event.data if isinstance(event.data, dict) else {}
     said = {name: value for name, value in data.items() if isinstance(value, str | int) and value}
+    by = _who(said.pop("by", ""))
     if event.kind == EventKind.RETRIED:
-        return _retried(said)
+        return _retried(said) + (f" by {by}" if by else "")
     if event.kind == EventKind.LOG_CAPPED and "error" in said:
         return f"Log not cut: {said['error']}"
-    label = _LABELS.get(event.kind, event.kind.replace("_", " "))  # type: ignore[call-overload]  # any word
+    label = str(_LABELS.get(event.kind, event.kind.replace("_", " ")))  # type: ignore[call-overload]  # any word
+    if by and event.kind == EventKind.FAILED and said.get("reason") == Reason.STOPPED:
+        return f"{label}: stopped by {by} before it ran"
+    if by:
+        label = _BY.get(event.kind, f"{label} by {{}}").replace("{}", by)  # type: ignore[call-overload]  # as above
     in_words = any(name in said for name in _WORDS)
     facts = [
         str(value) if name in _WORDS else f"{name.replace('_', ' ')} {value}"
         for name, value in said.items()
         if name not in _UNSAID and not (name == "reason" and in_words)
     ]
-    return ": ".join(filter(None, [str(label), ", ".join(facts)]))
+    return ": ".join(filter(None, [label, ", ".join(facts)]))
+
+
+def _who(principal: object) -> str:
+    """Whoever did it: their principal, which lists and filters have too."""
+    return "the run" if str(principal).startswith("run:") else str(principal)
 
 
 def _retried(said: dict[str, Any]) -> str:

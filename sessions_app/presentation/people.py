@@ -1,4 +1,4 @@
-"""Who reads a page, for its head: name, role, and whether there is something to sign out of."""
+"""Who reads a page, for its head: name, role, and what of the pages' buttons is theirs."""
 
 from typing import Any
 
@@ -9,10 +9,15 @@ from sessions_app.callers import Role, Via
 
 
 def caller(request: HttpRequest) -> dict[str, Any]:
-    """A context processor: ``caller``, None where nobody is known; ``may_create``."""
+    """A context processor: ``caller``, None where nobody is known, and what they may do.
+
+    ``may_create`` sessions, ``may_lift`` a hold; ``signed_in``: there is something to sign out of.
+    """
     found = callers.known()
+    operates = found is not None and found.role.covers(Role.OPERATOR)
     return {
         "caller": found,
-        "may_create": found is not None and found.role.covers(Role.OPERATOR),
+        "may_create": operates,
+        "may_lift": operates and found is not None and found.rules_all,
         "signed_in": found is not None and found.via is Via.SESSION,
     }

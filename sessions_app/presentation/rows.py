@@ -30,6 +30,7 @@ class Row:
     status: str
     title: str
     priority: str
+    owner: str
     summary: str
     cursor: str
     created: str
@@ -61,6 +62,7 @@ def row(session: AgentSession, waiting: dict[str, Any] | None, now: datetime | N
         status=session.status,
         title=title(session.task),
         priority=session.priority_word,
+        owner=session.owner,
         summary=summary(session, waiting),
         cursor=queries.cursor_of(session),
         created=wire_time(session.created) or "",

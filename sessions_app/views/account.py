@@ -5,35 +5,22 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from sessions_app import callers, tokens, units
 from sessions_app.callers import Role
-from sessions_app.errors import HiveError, Invalid
+from sessions_app.errors import Conflict, HiveError, Invalid
 from sessions_app.models import AuditEvent
+from sessions_app.views.account_forms import TokenForm, focus_mistake, password_form
 
-_LASTS = [("30d", "30 days"), ("90d", "90 days"), ("365d", "a year"), ("", "for ever")]
-
-
-class TokenForm(forms.Form):
-    """A new token of one's own."""
-
-    name = forms.CharField(max_length=64, label="Name")
-    role = forms.ChoiceField(label="Role")
-    lasts = forms.ChoiceField(choices=_LASTS, initial="90d", required=False, label="Valid for")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        mine = callers.current().role
-        self.fields["role"].choices = [(r.value, r.value) for r in Role if mine.covers(r)]  # type: ignore[attr-defined]
-        self.fields["role"].initial = min(mine, Role.OPERATOR, key=list(Role).index).value
+#: Tokens that are worth nothing any more and still are listed, the newest ones.
+SHOWN_ENDED = 50
 
 
 @require_safe
@@ -43,12 +30,16 @@ def account(request: HttpRequest) -> HttpResponse:
     return _page(request)
 
 
-@require_POST
+# Where a form was sent back with mistakes, its address stands in the browser: opening it again
+# leads to the page.
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def password(request: HttpRequest) -> HttpResponse:
     """Choose another password; other browsers of this account are signed out by it."""
+    if request.method != "POST":
+        return redirect("account")
     user = _myself(request)
-    form = _password_form(user, request.POST)
+    form = password_form(user, request.POST)
     if not form.is_valid():
         return _page(request, password_form=form)
     form.save()
@@ -58,10 +49,13 @@ def password(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def create_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it, this once."""
+    if request.method != "POST":
+        return redirect("account")
+    user = _myself(request)
     form = TokenForm(request.POST)
     if not form.is_valid():
         return _page(request, token_form=form)
@@ -72,18 +66,20 @@ def create_token(request: HttpRequest) -> HttpResponse:
             Role(form.cleaned_data["role"]),
             lasts=units.seconds(lasts, "the time") if lasts else None,
             others=callers.current().manages_others,
-            user=_myself(request),
+            user=user,
         )
     except HiveError as error:
-        form.add_error("name" if isinstance(error, Invalid) else None, error.detail)
+        form.add_error("name" if isinstance(error, Invalid | Conflict) else None, error.detail)
         return _page(request, token_form=form)
     return _page(request, made=row, made_text=text)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def revoke_token(request: HttpRequest) -> HttpResponse:
     """Make a token worthless."""
+    if request.method != "POST":
+        return redirect("account")
     try:
         row = tokens.revoke(request.POST.get("name", ""))
     except HiveError as error:
@@ -104,21 +100,21 @@ def _myself(request: HttpRequest) -> User:
     return request.user
 
 
-def _password_form(user: User, data: Any = None) -> "SetPasswordForm[User]":
-    """The form; whoever came by a link and has no password yet is not asked for the old one."""
-    kind = PasswordChangeForm if user.has_usable_password() else SetPasswordForm
-    return kind(user, data)
-
-
 def _page(request: HttpRequest, **context: Any) -> HttpResponse:
     user = request.user if isinstance(request.user, User) else None
+    mistaken = [form for form in context.values() if isinstance(form, forms.BaseForm)]
+    for form in mistaken:
+        focus_mistake(form)
     now = timezone.now()
-    forms_given = [form for form in context.values() if isinstance(form, forms.BaseForm)]
+    found = [(row, tokens.state(row, now)) for row in tokens.listed()]
+    ended = [(row, state) for row, state in found if state != "valid"]
     values = {
-        "password_form": _password_form(user) if user else None,
+        "password_form": password_form(user) if user else None,
         "has_password": bool(user and user.has_usable_password()),
         "token_form": TokenForm() if user else None,
-        "tokens": [(row, tokens.state(row, now)) for row in tokens.listed()],
+        "tokens": [row for row, state in found if state == "valid"],
+        "ended": ended[:SHOWN_ENDED],
+        "ended_count": len(ended),
         **context,
     }
-    return render(request, "account.html", values, status=422 if forms_given else 200)
+    return render(request, "account.html", values, status=422 if mistaken else 200)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from sessions_app import control, services
 from sessions_app.errors import HiveError, NotFound
 from sessions_app.models import AgentSession
-from sessions_app.views.answers import attempt, done, leads_to, not_found, problem, wants_json
+from sessions_app.views.answers import attempt, done, leads_to, not_found, problem, told, wants_json
 
 
 @require_POST
@@ -93,5 +93,5 @@ def lift_hold(request: HttpRequest) -> HttpResponse:
     except HiveError as error:  # not theirs to lift, or no spawner can be started
         if wants_json(request):
             return problem(error)
-        messages.error(request, error.detail)
+        messages.error(request, told(error))
     return done() if wants_json(request) else redirect("sessions")

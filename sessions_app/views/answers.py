@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
-from sessions_app.errors import Conflict, HiveError, NotFound
+from sessions_app.errors import Conflict, Forbidden, HiveError, NotFound
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -27,7 +27,14 @@ def attempt(request: HttpRequest, act: Callable[[], object]) -> None:
     except Conflict as error:
         messages.warning(request, error.detail)
     except HiveError as error:
-        messages.error(request, error.detail)
+        messages.error(request, told(error))
+
+
+def told(error: HiveError) -> str:
+    """A refusal in words for whoever pressed a button that they had: it was taken back."""
+    if isinstance(error, Forbidden):
+        return f"You may not do this (any more): {error.detail}. Nothing was changed."
+    return error.detail
 
 
 def done() -> HttpResponse:
@@ -37,7 +44,7 @@ def done() -> HttpResponse:
 
 def problem(error: HiveError) -> JsonResponse:
     """What a script gets when it did not work."""
-    return JsonResponse({"detail": error.detail}, status=error.http_status)
+    return JsonResponse({"detail": told(error)}, status=error.http_status)
 
 
 def leads_to(request: HttpRequest, url: str) -> HttpResponse:

@@ -9,11 +9,15 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from sessions_app import presentation, queries
+from sessions_app import callers, presentation, queries
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Priority, Status
 
 PAGE_SIZE = 50
+#: Owners in the filter's choice at most.
+SHOWN_OWNERS = 30
+#: Whoever reads, in an address that can be kept and given to others.
+ME = "me"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,18 @@ class Chip:
 def sessions(request: HttpRequest) -> HttpResponse:
     """The list: newest first, filtered by what the query string says."""
     event_cursor = queries.latest_event()
-    filters = {name: request.GET.get(name, "").strip() for name in ("status", "priority", "q")}
+    names = ("status", "priority", "owner", "q")
+    filters = {name: request.GET.get(name, "").strip() for name in names}
     filters = {name: value for name, value in filters.items() if value}
     cursor = request.GET.get("cursor", "")
-    problem = ""
+    problem = owner = ""
     try:
+        owner = _owner(filters)
         page = queries.find(
             status=filters.get("status", ""),
             priority=filters.get("priority", ""),
             text=filters.get("q", ""),
+            owner=owner,
             cursor=cursor,
             limit=PAGE_SIZE,
         )
@@ -59,6 +66,8 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "total": sum(counts.values()),
         "running": counts[Status.RUNNING],
         "filters": filters,
+        "owner": owner,
+        "owners": _owners(rows, filters),
         "priorities": [priority.word for priority in Priority],
         "cursor": cursor,
         "next_cursor": page.next_cursor or "",
@@ -73,6 +82,24 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "next_url": _list_url({**filters, "cursor": page.next_cursor or ""}),
     }
     return render(request, "sessions.html", context, status=400 if problem else 200)
+
+
+def _owner(filters: dict[str, str]) -> str:
+    """Whose sessions are asked for, by principal; empty for everybody's.
+
+    Raises:
+        Invalid: nobody can be called so.
+    """
+    owner = filters.get("owner", "")
+    if "\0" in owner:
+        raise Invalid("the owner must be text without NUL")
+    return callers.current().principal if owner == ME else owner
+
+
+def _owners(rows: list[presentation.Row], filters: dict[str, str]) -> list[str]:
+    """Owners that the list may be narrowed to, beside oneself: those that it shows."""
+    others = {row.owner for row in rows} | {filters.get("owner", "")}
+    return sorted(others - {"", ME, callers.current().principal})[:SHOWN_OWNERS]
 
 
 def _chips(counts: dict[str, int], filters: dict[str, str]) -> list[Chip]:

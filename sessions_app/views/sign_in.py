@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from django import forms
-from django.contrib import auth
+from django.contrib import auth, messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
@@ -18,6 +18,7 @@ from sessions_app import access, accounts
 from sessions_app.attempts import Attempts
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.models import AuditEvent
+from sessions_app.views.account_forms import focus_mistake
 
 _attempts = Attempts()
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -25,6 +26,32 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 class SignInForm(AuthenticationForm):
     """Name and password; whoever has no role is told so."""
+
+    error_messages = {  # noqa: RUF012 - as Django's form declares it
+        "invalid_login": "The name or the password is wrong. Both tell capitals from small letters.",
+        "inactive": "This account is disabled.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "Name"
+
+    def tie_to_mistake(self) -> None:
+        """Fields whose mistake is told above both point there; the cursor waits in the password."""
+        focus_mistake(self)
+        if not self.non_field_errors():
+            return
+        self.point_above()
+        if self.has_error("__all__", "invalid_login"):
+            for field in self.fields.values():
+                field.widget.attrs["aria-invalid"] = "true"
+
+    def point_above(self) -> None:
+        """What is wrong stands above the fields."""
+        for field in self.fields.values():
+            field.widget.attrs["aria-describedby"] = "sign-in-error"
+        self.fields["username"].widget.attrs.pop("autofocus", None)
+        self.fields["password"].widget.attrs["autofocus"] = True
 
     def confirm_login_allowed(self, user: User) -> None:
         """Refuse who could do nothing here."""
@@ -65,7 +92,10 @@ class SignIn(LoginView):
         wait = _attempts.begin(request.POST.get("username", ""), _address(request))
         if wait:
             seconds = math.ceil(wait)
-            context = self.get_context_data(wait=seconds)
+            # What was sent is not looked at: that would be an attempt.
+            form = SignInForm(request, initial={"username": request.POST.get("username", "")})
+            form.point_above()
+            context = self.get_context_data(form=form, wait=seconds)
             answer = self.render_to_response(context, status=429)
             answer["Retry-After"] = str(seconds)
             return answer
@@ -81,6 +111,8 @@ class SignIn(LoginView):
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """They were not."""
         _audit_failure(self.request, str(form.data.get("username", ""))[:150])
+        if isinstance(form, SignInForm):
+            form.tie_to_mistake()
         return self.render_to_response(self.get_context_data(form=form), status=403)
 
 
@@ -90,6 +122,7 @@ def sign_out(request: HttpRequest) -> HttpResponseBase:
     if request.user.is_authenticated:
         AuditEvent.objects.record("signed_out")
     auth.logout(request)
+    messages.info(request, "You are signed out.")
     return redirect("login")
 
 

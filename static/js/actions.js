@@ -1,17 +1,28 @@
 // Buttons that ask the server for something: forms with data-action, sent without leaving the page.
 
+import { refused, signedOut, STAY } from "./identity.js";
 import { toast } from "./page.js";
+
+function capitalised(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
 
 async function send(form) {
   let response;
   try {
     response = await fetch(form.action, {
+      ...STAY,
       method: "POST",
       body: new FormData(form),
       headers: { Accept: "application/json" },
     });
   } catch {
     toast("The server could not be reached. Nothing was changed; try again.");
+    return false;
+  }
+  if (refused(response)) {
+    toast("You are signed out. Nothing was changed.");
+    signedOut();
     return false;
   }
   const answer = await response.json().catch(() => ({}));
@@ -22,7 +33,7 @@ async function send(form) {
     form.dispatchEvent(new CustomEvent("done", { bubbles: true }));
   } else if (!answer.errors) {
     const unknown = `The server refused this (${response.status}). Reload the page and try again.`;
-    toast(answer.detail ?? unknown);
+    toast(capitalised(answer.detail ?? unknown));
   }
   return Boolean(answer.url);
 }
@@ -42,8 +53,7 @@ function showErrors(form, errors) {
       place.className = "field-error";
       place.id = `${input.id}_error`;
       for (const line of lines) {
-        const said = line.charAt(0).toUpperCase() + line.slice(1);
-        place.appendChild(document.createElement("p")).textContent = said;
+        place.appendChild(document.createElement("p")).textContent = capitalised(line);
       }
       field.querySelector("label").after(place);
       input.setAttribute("aria-invalid", "true");

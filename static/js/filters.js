@@ -11,6 +11,7 @@ export class Filters {
   constructor(dataset) {
     this.status = dataset.status;
     this.priority = dataset.priority;
+    this.owner = dataset.owner;
     this.text = lowerAscii(dataset.text);
     this.digits = this.text.replaceAll("-", "");
     if (!/^[0-9a-f]{4,32}$/.test(this.digits)) this.digits = null;
@@ -26,6 +27,7 @@ export class Filters {
   matches(session) {
     if (this.status && session.status !== this.status) return false;
     if (this.priority && session.priority !== this.priority) return false;
+    if (this.owner && session.owner !== this.owner) return false;
     if (!this.text || lowerAscii(session.task).includes(this.text)) return true;
     const id = session.session_id.replaceAll("-", "");
     if (this.digits && id.startsWith(this.digits)) return true;

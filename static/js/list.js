@@ -3,6 +3,7 @@
 import { setUpActions } from "./actions.js";
 import { Connection } from "./connection.js";
 import { Filters } from "./filters.js";
+import { refused, signedOut, STAY } from "./identity.js";
 import "./page.js";
 import { Painter } from "./painter.js";
 import { Rows } from "./rows.js";
@@ -48,6 +49,7 @@ class List {
       opened: () => this.watch(true),
       text: (message) => this.take(message),
       state: (state) => this.connection.set(state),
+      outdated: () => this.connection.outdated(),
     });
   }
 
@@ -175,8 +177,8 @@ class List {
   }
 
   showEmptiness() {
-    const { status, priority, text, cursor } = this.element.dataset;
-    const narrowed = Boolean(status || priority || text || cursor);
+    const { status, priority, text, owner, cursor } = this.element.dataset;
+    const narrowed = Boolean(status || priority || text || owner || cursor);
     const empty = this.rows.size === 0;
     this.table.hidden = empty;
     const first = !narrowed && !this.total;
@@ -196,7 +198,11 @@ class List {
     if (this.sinceRefetch) return;
     this.sinceRefetch = [];
     try {
-      const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const response = await fetch(location.href, { ...STAY, headers: { Accept: "text/html" } });
+      if (refused(response)) {
+        signedOut();
+        return;
+      }
       if (!response.ok) throw new Error(`status ${response.status}`);
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const fresh = page.querySelector("[data-list]");

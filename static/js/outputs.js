@@ -1,5 +1,6 @@
 // The list of a session's output files, read again while it runs and when it has ended.
 
+import { refused, signedOut, STAY } from "./identity.js";
 import { size } from "./time.js";
 
 const SHOWN = 500;
@@ -27,7 +28,12 @@ export class Outputs {
     if (document.hidden && this.live) return;
     let listing;
     try {
-      const response = await fetch(this.url, { headers: { Accept: "application/json" } });
+      const response = await fetch(this.url, { ...STAY, headers: { Accept: "application/json" } });
+      if (refused(response)) {
+        this.live = false;
+        signedOut();
+        return;
+      }
       listing = await response.json();
       if (!response.ok) throw new Error(listing.detail);
     } catch (error) {

@@ -1,4 +1,4 @@
-// What every page has: theme switch, copy buttons, times, toasts, forms that are sent once.
+// What every page has: theme switch, menu, copy buttons, times, toasts, forms that are sent once.
 
 import { keepCurrent } from "./time.js";
 
@@ -29,6 +29,22 @@ function setUpTheme() {
   button.hidden = false;
 }
 
+/** The menu closes like one: by Escape, by a press elsewhere, when the focus leaves it. */
+function setUpMenu() {
+  const menu = document.querySelector("[data-menu]");
+  if (!menu) return;
+  const closeFrom = (event) => {
+    if (menu.open && !menu.contains(event.target)) menu.open = false;
+  };
+  document.addEventListener("pointerdown", closeFrom);
+  document.addEventListener("focusin", closeFrom);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
 function setUpCopying() {
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   document.addEventListener("click", async (event) => {
@@ -36,6 +52,7 @@ function setUpCopying() {
     if (!button) return;
     const source = button.closest(".copy-block").querySelector("pre, code");
     const done = await copy(source);
+    if (done) button.dispatchEvent(new CustomEvent("copied", { bubbles: true }));
     const label = (button.dataset.label ??= button.textContent);
     button.textContent = done ? "Copied" : "Press Ctrl+C";
     setTimeout(() => {
@@ -96,6 +113,7 @@ function setUpForms() {
 }
 
 setUpTheme();
+setUpMenu();
 setUpCopying();
 setUpForms();
 keepCurrent();

@@ -111,6 +111,8 @@ function fill(row, session) {
   setText(at("summary"), session.summary);
   setState(at("priority-word"), "priority", session.priority);
   setText(at("priority-word"), session.priority);
+  setText(at("owner"), session.owner || "–");
+  at("owner").title = session.owner;
   setMoment(at("created"), session.created);
   setMoment(at("updated"), session.updated);
   showMarks(row, session.marks);

@@ -48,6 +48,7 @@ class SessionPage {
       text: (message) => this.take(message),
       binary: (buffer) => this.takeLog(buffer),
       state: (state) => this.connection.set(state),
+      outdated: () => this.connection.outdated(),
     });
   }
 

@@ -1,5 +1,7 @@
 // A websocket that comes back: exponential backoff with jitter, and a sign of its state.
 
+import { ask, onSignedOut, signedOut } from "./identity.js";
+
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
 // The server says something at least every 15 s; after this long the line is dead.
@@ -7,13 +9,16 @@ const SILENCE = 40_000;
 // Codes after which coming back is of no use (sessions_app/consumers.py).
 const MALFORMED = 4400;
 const GONE = 4404;
+// What let the reader in counts no more (hiveweb/revocation.py).
+const REVOKED = 4401;
 
 /**
  * A connection that is kept up.
  *
  * @param {() => string} path gives path and query at each connect, so that it can resume.
  * @param {object} handlers `text(message)`, `binary(buffer)`, `opened()`, `state(name)`; states are
- *   "connecting", "live", "lost" and "over".
+ *   "connecting", "live", "lost", "over" and "out" (signed out). `outdated()` is called when the
+ *   reader is another one, or may do other things, than when the page was made.
  */
 export class LiveSocket {
   constructor(path, handlers) {
@@ -30,6 +35,7 @@ export class LiveSocket {
     window.addEventListener("online", again);
     window.addEventListener("pageshow", again);
     setInterval(() => this.checkSilence(), 5000);
+    onSignedOut(() => this.end());
     this.connect();
   }
 
@@ -46,7 +52,11 @@ export class LiveSocket {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.heard = performance.now();
-    socket.addEventListener("open", () => this.handlers.opened?.());
+    let opened = false;
+    socket.addEventListener("open", () => {
+      opened = true;
+      this.handlers.opened?.();
+    });
     socket.addEventListener("message", (event) => {
       if (this.socket !== socket) return;
       this.heard = performance.now();
@@ -56,7 +66,7 @@ export class LiveSocket {
       else this.handlers.binary?.(event.data);
     });
     socket.addEventListener("close", (event) => {
-      if (this.socket === socket) this.closed(event.code);
+      if (this.socket === socket) this.closed(event.code, opened);
     });
   }
 
@@ -68,7 +78,7 @@ export class LiveSocket {
     socket.close();
   }
 
-  closed(code) {
+  closed(code, opened = true) {
     this.socket = null;
     if (code === GONE || code === MALFORMED) {
       this.over = true;
@@ -78,6 +88,24 @@ export class LiveSocket {
     this.handlers.state("lost");
     this.timer = setTimeout(() => this.connect(), this.wait * (0.75 + Math.random() / 2));
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
+    // A browser is not told why a connection was refused.
+    if (code === REVOKED || !opened) this.askWhy(code);
+  }
+
+  async askWhy(code) {
+    const answer = await ask();
+    if (answer === "out") signedOut();
+    if (answer === "in" && code === REVOKED) this.handlers.outdated?.();
+  }
+
+  /** Nobody is signed in: coming back is of no use. */
+  end() {
+    clearTimeout(this.timer);
+    this.over = true;
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+    this.handlers.state("out");
   }
 
   checkSilence() {

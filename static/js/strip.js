@@ -43,7 +43,8 @@ export class Strip {
   add(profile) {
     const line = this.template.content.firstElementChild.cloneNode(true);
     line.dataset.hold = profile;
-    line.querySelector("[name=profile]").value = profile;
+    const lift = line.querySelector("[name=profile]"); // not there for who may not lift it
+    if (lift) lift.value = profile;
     for (const place of line.querySelectorAll("[data-hold-profile]")) place.textContent = profile;
     this.holds.set(profile, line);
     this.element.append(line);
