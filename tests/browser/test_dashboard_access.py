@@ -1,0 +1,404 @@
+"""Signing in and out, roles, owners and tokens, as the dashboard shows them."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Dialog, Locator, Page, expect
+
+from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.support import create, live, no_sideways_scrolling, open_list, open_session
+from tests.support import Installation, Server, eventually
+
+SECRET = "correct horse battery"
+LONG = "bartholomew.featherstonehaugh-of-the-night-shift"
+#: Users of each role, some with a password, and links for those who come by one; a held profile.
+PEOPLE = f"""
+import json, uuid
+from datetime import UTC, datetime, timedelta
+from sessions_app import access, accounts, admission, callers
+from sessions_app.callers import Role
+callers.become(callers.SYSTEM)
+links = {{}}
+for name, role in (
+    ("anna", "operator"), ("bert", "operator"), ("carla", "operator"), ("dora", "operator"),
+    ("vera", "viewer"), ({LONG!r}, "operator"),
+):
+    user = accounts.create(name, Role(role))
+    if name == "dora":
+        user.set_password({SECRET!r})
+        user.save()
+    links[name] = [access.make_link(user) for _ in range(4)]
+until = datetime.now(UTC) + timedelta(hours=1)
+admission.hold("sample", until, "said so", uuid.uuid4())
+print(json.dumps(links))
+"""
+
+#: Opens a page, at a phone's width if asked, in which somebody is signed in by a link.
+Comes = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def links(shared_site: Installation, shared_server: Server) -> dict[str, list[str]]:
+    """Unused links by the name of whom they sign in."""
+    done = shared_site.manage("shell", "-v0", "-c", PEOPLE)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture
+def comes(open_page: OpenPage, shared_server: Server, links: dict[str, list[str]]) -> Comes:
+    """Somebody comes in by a link."""
+
+    def come(name: str, **options: object) -> Page:
+        page = open_page(extra_http_headers={}, **options)
+        page.goto(f"{shared_server.url}/login?key={links[name].pop()}")
+        return page
+
+    return come
+
+
+def created_by(page: Page, server: Server, task: str) -> str:
+    """The id of a session that whoever is signed in there creates."""
+    answer = page.request.post(
+        f"{server.url}/api/v1/sessions",
+        data={"task": task, "profile": "sample"},
+        headers={"Origin": server.url},
+    )
+    assert answer.status == 201, answer.text()
+    return str(answer.json()["session_id"])
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    """Fill in the form."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def sign_out(page: Page) -> None:
+    """By the menu below one's name."""
+    page.locator("[data-menu] summary").click()
+    page.get_by_role("button", name="Sign out").click()
+
+
+def says(page: Page, field: Locator) -> str:
+    """What a screen reader reads as the description of a field."""
+    ids = (field.get_attribute("aria-describedby") or "").split()
+    return " ".join(page.locator(f"#{item}").inner_text() for item in ids)
+
+
+def test_who_comes_by_a_link_chooses_a_password_and_comes_by_it(
+    comes: Comes, shared_server: Server
+) -> None:
+    page = comes("anna")
+    assert page.url == f"{shared_server.url}/account"
+    first = page.get_by_label("New password", exact=True)
+    second = page.get_by_label("New password, once more")
+    expect(first).to_have_attribute("autocomplete", "new-password")
+    assert "At least 12 characters" in says(page, first)
+
+    first.fill("anna")
+    second.fill("another")
+    page.get_by_role("button", name="Save password").click()
+    expect(first).to_be_focused()
+    expect(first).to_have_attribute("aria-invalid", "true")
+    assert "too short" in says(page, first)
+    assert "not the same" in says(page, second)
+    page.goto(page.url)  # the address where the mistakes were told
+    assert page.url == f"{shared_server.url}/account"
+    first.fill(SECRET)
+    second.fill(SECRET)
+    page.get_by_role("button", name="Save password").click()
+    expect(page.get_by_role("status").first).to_contain_text("Your password was changed")
+    expect(page.get_by_label("Present password")).to_have_attribute(
+        "autocomplete", "current-password"
+    )
+    sign_out(page)
+    expect(page.get_by_role("status").first).to_have_text("You are signed out.")
+
+    page.goto(f"{shared_server.url}/login?key=used")
+    expect(page.get_by_role("alert")).to_contain_text("already used")
+    expect(page.get_by_text("hive link --user NAME")).to_be_visible()
+    page.goto(f"{shared_server.url}/?q=wanted")
+    name, password = page.get_by_label("Name"), page.get_by_label("Password")
+    expect(name).to_be_focused()
+    expect(name).to_have_attribute("autocomplete", "username")
+    expect(password).to_have_attribute("autocomplete", "current-password")
+    sign_in(page, "anna", "wrong horse battery")
+    expect(page.get_by_role("alert")).to_contain_text("The name or the password is wrong")
+    expect(name).to_have_value("anna")
+    expect(password).to_be_focused()
+    expect(password).to_have_attribute("aria-invalid", "true")
+    assert "wrong" in says(page, password)
+    sign_in(page, "anna", SECRET)
+    live(page)
+    assert page.url == f"{shared_server.url}/?q=wanted"
+    expect(page.locator("[data-menu] summary")).to_contain_text("anna")
+
+
+def test_signing_out_in_one_tab_is_told_in_the_others(comes: Comes, shared_server: Server) -> None:
+    tab = comes("dora")
+    session_id = created_by(tab, shared_server, "left open")
+    other, third = tab.context.new_page(), tab.context.new_page()
+    open_session(other, shared_server, session_id)
+    open_list(tab, shared_server)
+    tries: list[str] = []
+    third.goto(f"{shared_server.url}/account")
+
+    sign_out(third)
+
+    for page in (tab, other):
+        expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
+        expect(page.locator("html")).to_have_attribute("data-connection", "out")
+        page.on("websocket", lambda socket: tries.append(socket.url))
+    other.get_by_role("button", name="Start", exact=True).click()
+    expect(other.locator("[data-toasts]")).to_contain_text("Nothing was changed")
+    other.wait_for_timeout(1000)  # a lost connection would have been tried again
+    assert not tries
+    other.locator("[data-lost]").get_by_role("link", name="Sign in").click()
+    sign_in(other, "dora", SECRET)
+    live(other)
+    assert other.url == f"{shared_server.url}/sessions/{session_id}/"
+
+
+def test_an_identity_that_ended_while_the_line_was_down_is_noticed(
+    comes: Comes, shared_server: Server
+) -> None:
+    page = comes("dora")
+    page.add_init_script(
+        "window.Plain = WebSocket; window.lines = [];"
+        "window.WebSocket = class extends Plain { constructor(url) { super(url);"
+        " lines.push(this); } }; "
+    )
+    open_list(page, shared_server)
+    page.context.clear_cookies()
+
+    page.evaluate("lines[0].close()")
+
+    expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
+
+
+def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_server: Server) -> None:
+    page = comes("carla", permissions=["clipboard-read", "clipboard-write"])
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    name = page.locator("#token_name")
+    name.fill("not a name")
+    page.get_by_role("button", name="Create token").click()
+    expect(name).to_be_focused()
+    assert "letters, digits, dots and dashes" in says(page, name)
+
+    name.fill("laptop")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_role("heading", name="Copy the token “laptop” now")).to_be_focused()
+    text = page.locator("[data-token]").inner_text()
+    assert re.fullmatch(r"hivetok_[\w-]{51}", text)
+    page.get_by_role("link", name="Sessions").first.click()
+    eventually(lambda: asked == ["beforeunload"] or page.wait_for_timeout(20), "to be asked")
+    expect(page.locator("[data-token]")).to_have_text(text)
+
+    page.locator(".made [data-copy]").click()
+    expect(page.locator(".made [data-copy]")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert shared_server.request("GET", "/api/v1/queue", headers=bearer)[0] == 200
+    page.goto(f"{shared_server.url}/account")
+    assert asked == ["beforeunload"], "it was copied"
+    assert text not in page.content()
+    page.locator("#token_name").fill("put-away")
+    page.get_by_role("button", name="Create token").click()
+    page.get_by_role("button", name="I have stored it").click()
+    expect(page.locator("[data-token]")).to_be_hidden()
+    expect(page.locator("[data-once-over]")).to_be_focused()
+    page.goto(f"{shared_server.url}/account")
+    assert asked == ["beforeunload"], "it was stored"
+
+    token = page.locator(".token", has_text="laptop")
+    expect(token).to_contain_text("valid")
+    expect(token).to_contain_text("operator")
+    expect(token.locator("[data-exact]")).to_have_attribute("title", re.compile("20"))
+    token.get_by_role("button", name="Revoke… laptop").click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    token.get_by_role("button", name="Revoke… laptop").click()
+    expect(page.get_by_role("dialog")).to_contain_text("cannot be taken back")
+    page.get_by_role("button", name="Revoke it").click()
+    expect(page.get_by_role("status").first).to_have_text("The token laptop is revoked.")
+    page.get_by_text("1 revoked or expired").click()
+    expect(token).to_contain_text("revoked")
+    expect(token.get_by_role("button")).to_have_count(0)
+    eventually(
+        lambda: shared_server.request("GET", "/api/v1/queue", headers=bearer)[0] == 401,
+        "it to be refused",
+    )
+
+
+def test_a_viewer_is_offered_nothing_that_would_be_refused(
+    comes: Comes, open_page: OpenPage, shared_server: Server
+) -> None:
+    session_id = create(shared_server, "of somebody else", start=False)
+    page = comes("vera")
+    open_list(page, shared_server)
+    expect(page.locator("[data-hold=sample]")).to_be_visible()
+    assert page.locator("[data-action=lift], [data-new], a[href='/new']").count() == 0
+    template = "document.querySelector('[data-hold-template]').content.querySelector('form')"
+    assert page.evaluate(template) is None
+    open_session(page, shared_server, session_id)
+    buttons = page.locator("[data-actions] button, [data-change] button")
+    shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
+    expect(page.locator("[data-badge]")).to_have_text("failed")
+    for button in buttons.all():
+        expect(button).to_be_hidden()
+
+    answer = page.goto(f"{shared_server.url}/new")
+
+    assert answer is not None
+    assert answer.status == 403
+    expect(page.locator("main")).to_contain_text("takes the role operator")
+    expect(page.locator("main")).to_contain_text("You are here as vera")
+    administrator = open_page()
+    open_list(administrator, shared_server)
+    expect(administrator.get_by_role("button", name="Lift the hold of sample")).to_be_visible()
+    open_session(administrator, shared_server, session_id)
+    expect(administrator.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def test_a_role_that_is_taken_back_is_told_kindly(
+    comes: Comes, shared_site: Installation, shared_server: Server
+) -> None:
+    page = comes("bert")
+    session_id = created_by(page, shared_server, "still mine")
+    open_session(page, shared_server, session_id)
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+
+    assert shared_site.hive("user", "role", "bert", "--role", "viewer").returncode == 0
+
+    expect(page.locator("[data-lost]")).to_contain_text("What you may do here has changed")
+    expect(page.locator("html")).to_have_attribute("data-connection", "live")
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_hidden()
+    page.evaluate("document.querySelector('[data-action=start]').hidden = false")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("[data-toasts]")).to_contain_text("You may not do this (any more)")
+    page.get_by_role("link", name="Reload the page").click()
+    live(page)
+    expect(page.locator("[data-new]")).to_have_count(0)
+
+
+def test_owners_are_shown_and_can_be_filtered_by(comes: Comes, shared_server: Server) -> None:
+    page = comes("anna")
+    other = page.context.new_page()
+    page.goto(f"{shared_server.url}/?q=owned")
+    page.get_by_label("Owner").select_option("mine")
+    page.get_by_role("button", name="Filter").click()
+    live(page)
+    assert page.url.endswith("/?q=owned&priority=&owner=me")
+    open_list(other, shared_server, "?q=owned")
+
+    create(shared_server, "owned by a program", start=False)
+    mine = created_by(page, shared_server, "owned by anna")
+
+    titles, owners = "[data-rows] [data-title]", "[data-rows] [data-owner]"
+    expect(other.locator(titles)).to_have_text(["owned by anna", "owned by a program"])
+    expect(other.locator(owners)).to_have_text(["anna", "token:HIVE_TOKEN"])
+    expect(page.locator(titles)).to_have_text(["owned by anna"])
+    other.reload()
+    expect(other.locator(owners)).to_have_text(["anna", "token:HIVE_TOKEN"])
+    other.get_by_label("Owner").select_option("token:HIVE_TOKEN")
+    other.get_by_role("button", name="Filter").click()
+    expect(other.locator(titles)).to_have_text(["owned by a program"])
+    open_session(page, shared_server, mine)
+    expect(page.locator("[data-events]")).to_contain_text("Created by anna")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    expect(page.locator("[data-events]")).to_contain_text("Pinned by anna: kept by every cleanup")
+    page.locator(".facts").get_by_role("link", name="anna").click()
+    expect(page.get_by_label("Owner")).to_have_value("me")
+
+
+#: The worst contrast of a page's texts with what is behind them, and its text.
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (colour) => rgb(colour).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (rgb(colour)[3] === 255) return colour;
+    }
+    return "white";
+  };
+  const texts = [...document.querySelectorAll("body *")].filter((element) =>
+    element.checkVisibility() &&
+    [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  return texts.map((element) => {
+    const [a, b] = [light(getComputedStyle(element).color), light(behind(element))];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.textContent.trim()];
+  }).toSorted((a, b) => a[0] - b[0])[0];
+}"""
+UNLABELLED = """() => [...document.querySelectorAll("input, select, textarea")]
+  .filter((field) => field.type !== "hidden" && !field.hidden && !field.labels.length)
+  .map((field) => field.name)"""
+INLINE = "document.querySelectorAll('[style], style, script:not([src]), [onclick]').length"
+
+
+def test_every_page_can_be_read_on_a_phone(
+    comes: Comes, open_page: OpenPage, shared_server: Server
+) -> None:
+    page = comes(LONG, viewport=PHONE, has_touch=True, is_mobile=True)
+    session_id = created_by(page, shared_server, "on a phone")
+    stranger = open_page(extra_http_headers={}, viewport=PHONE, has_touch=True, is_mobile=True)
+    viewer = comes("vera", viewport=PHONE)
+    for who, path in (
+        (stranger, "/login"),
+        (stranger, "/login?key=wrong"),
+        (page, "/"),
+        (page, "/?owner=me"),
+        (page, "/account"),
+        (page, f"/sessions/{session_id}/"),
+        (viewer, "/"),
+        (viewer, "/new"),
+    ):
+        who.goto(shared_server.url + path)
+        no_sideways_scrolling(who)
+        assert who.evaluate(UNLABELLED) == [], path
+        assert who.evaluate(INLINE) == 0, path
+        for scheme in ("light", "dark"):
+            who.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            contrast, text = who.evaluate(CONTRAST)
+            assert contrast >= 4.5, (path, scheme, text)
+
+    page.goto(f"{shared_server.url}/")
+    page.locator("[data-menu] summary").tap()
+    for name in ("Account and tokens", "API docs", "Sign out", "New session"):
+        box = page.locator("header").get_by_text(name, exact=True).bounding_box()
+        assert box is not None, name
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= PHONE["width"], name
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    expect(page.locator("[data-menu] summary")).to_be_focused()
+
+
+def test_the_account_needs_no_scripts(comes: Comes, shared_server: Server) -> None:
+    page = comes("carla", java_script_enabled=False)
+    page.locator("#token_name").fill("by-hand")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator("[data-token]")).to_contain_text("hivetok_")
+    page.get_by_role("button", name="Revoke… by-hand").click()
+    page.get_by_role("button", name="Revoke it").click()
+    expect(page.get_by_role("status").first).to_have_text("The token by-hand is revoked.")
+    sign_out(page)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
