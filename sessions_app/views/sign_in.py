@@ -28,7 +28,7 @@ class SignInForm(AuthenticationForm):
     """Name and password; whoever has no role is told so."""
 
     error_messages = {  # noqa: RUF012 - as Django's form declares it
-        "invalid_login": "The name or the password is wrong. Both tell capitals from small letters.",
+        "invalid_login": "The name or the password is wrong. Capitals count in both.",
         "inactive": "This account is disabled.",
     }
 

@@ -200,8 +200,9 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     expect(page.get_by_role("heading", name="Copy the token “laptop” now")).to_be_focused()
     text = page.locator("[data-token]").inner_text()
     assert re.fullmatch(r"hivetok_[\w-]{51}", text)
-    page.get_by_role("link", name="Sessions").first.click()
-    eventually(lambda: asked == ["beforeunload"] or page.wait_for_timeout(20), "to be asked")
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Sessions").first.click()
+    assert asked == ["beforeunload"]
     expect(page.locator("[data-token]")).to_have_text(text)
 
     page.locator(".made [data-copy]").click()
@@ -376,7 +377,7 @@ def test_every_page_can_be_read_on_a_phone(
         assert who.evaluate(UNLABELLED) == [], path
         assert who.evaluate(INLINE) == 0, path
         for scheme in ("light", "dark"):
-            who.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            who.emulate_media(color_scheme=scheme)
             contrast, text = who.evaluate(CONTRAST)
             assert contrast >= 4.5, (path, scheme, text)
 
