@@ -12,10 +12,12 @@ export function refused(response) {
   return response.status === 401 || response.type === "opaqueredirect";
 }
 
-/** Ask the server: "in", "out", or "unknown" when it cannot be reached. */
+/** Ask the server: "in", "out", or "unknown" when it cannot be reached or says something else. */
 export async function ask() {
   try {
-    return refused(await fetch(ASKED, STAY)) ? "out" : "in";
+    const response = await fetch(ASKED, STAY);
+    if (refused(response)) return "out";
+    return response.ok ? "in" : "unknown";
   } catch {
     return "unknown";
   }

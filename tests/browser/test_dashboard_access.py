@@ -121,6 +121,10 @@ def test_who_comes_by_a_link_chooses_a_password_and_comes_by_it(
     page.goto(f"{shared_server.url}/login?key=used")
     expect(page.get_by_role("alert")).to_contain_text("already used")
     expect(page.get_by_text("hive link --user NAME")).to_be_visible()
+    for _ in range(6):
+        sign_in(page, "somebody", "")
+    expect(page.get_by_role("alert")).to_contain_text("Too many attempts; try again in")
+    expect(page.get_by_label("Name")).to_have_value("somebody")
     page.goto(f"{shared_server.url}/?q=wanted")
     name, password = page.get_by_label("Name"), page.get_by_label("Password")
     expect(name).to_be_focused()
@@ -352,7 +356,6 @@ CONTRAST = """() => {
 UNLABELLED = """() => [...document.querySelectorAll("input, select, textarea")]
   .filter((field) => field.type !== "hidden" && !field.hidden && !field.labels.length)
   .map((field) => field.name)"""
-INLINE = "document.querySelectorAll('[style], style, script:not([src]), [onclick]').length"
 
 
 def test_every_page_can_be_read_on_a_phone(
@@ -375,7 +378,6 @@ def test_every_page_can_be_read_on_a_phone(
         who.goto(shared_server.url + path)
         no_sideways_scrolling(who)
         assert who.evaluate(UNLABELLED) == [], path
-        assert who.evaluate(INLINE) == 0, path
         for scheme in ("light", "dark"):
             who.emulate_media(color_scheme=scheme)
             contrast, text = who.evaluate(CONTRAST)
