@@ -173,10 +173,10 @@ def test_reading_a_log_stays_fast(tmp_path: Path, tell: Callable[[str], None]) -
     line = b"2026-11-22 20:59:46 \x1b[32m[INFO]\x1b[0m a line as hives print them, with words\n"
     log.write_bytes(line * (64_000_000 // len(line)))
     mask = Mask(os.urandom(24).hex().encode() for _ in range(5))
-    begun = time.perf_counter()
+    begun = time.process_time()
     offset = 0
     while (chunk := log_tail.read(str(log), offset, 256 * 1024)).data:
         offset += len(log_tail.as_shown(str(log), chunk, mask).data)
-    speed = offset / (time.perf_counter() - begun) / 1e6
+    speed = offset / (time.process_time() - begun) / 1e6
     tell(f"reading with 5 secrets: {speed:,.0f} MB/s")
     assert speed > 100  # on a loaded machine; on a quiet one 500 and more
