@@ -5,6 +5,7 @@ does the rest.
 """
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -63,12 +64,18 @@ def _want_pause(session_id: object, event: EventKind, *, wanted: bool) -> AgentS
     return session
 
 
-def retry(session_id: object, *, start_now: bool = True) -> AgentSession:
+def retry(
+    session_id: object,
+    *,
+    start_now: bool = True,
+    record: Callable[[uuid.UUID], None] | None = None,
+) -> AgentSession:
     """A new session with the task, arguments, metadata, priority, profile and limits of another.
 
     Args:
         session_id: the session to try again; it has ended, and stays as it is.
         start_now: start the new one at once.
+        record: as for :func:`sessions_app.services.create`.
 
     Raises:
         NotFound: there is no such session.
@@ -80,17 +87,27 @@ def retry(session_id: object, *, start_now: bool = True) -> AgentSession:
     callers.require_over(old.owner, "try sessions again")
     if not old.finished:
         raise Conflict(f"session {old.id} is {old.status}; it can be retried once it has ended")
-    new = another(old)
-    AgentSession.objects.note(old.id, EventKind.RETRIED, session=str(new.id))
+
+    def note(new_id: uuid.UUID) -> None:
+        if record is not None:
+            record(new_id)
+        AgentSession.objects.note(old.id, EventKind.RETRIED, session=str(new_id))
+
+    new = another(old, record=note)
     return start(new.id) if start_now else new
 
 
-def another(old: AgentSession, session_id: uuid.UUID | None = None) -> AgentSession:
+def another(
+    old: AgentSession,
+    session_id: uuid.UUID | None = None,
+    record: Callable[[uuid.UUID], None] | None = None,
+) -> AgentSession:
     """Create a session like one that has ended, which is its parent. It is not started.
 
     Args:
         old: the session to be tried again.
         session_id: the id of the new one; a random one if None.
+        record: as for :func:`sessions_app.services.create`.
 
     Raises:
         Invalid: its profile is not in the settings any more.
@@ -106,6 +123,7 @@ def another(old: AgentSession, session_id: uuid.UUID | None = None) -> AgentSess
         on_usage_limit=old.on_usage_limit,
         retry_of=old,
         session_id=session_id,
+        record=record,
     )
 
 

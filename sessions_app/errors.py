@@ -27,6 +27,12 @@ class Invalid(HiveError):
     exit_code = 2
 
 
+class KeyReused(Invalid):
+    """This Idempotency-Key was used for another request; use a new one for each request."""
+
+    code = "idempotency_key_reused"
+
+
 class NotFound(HiveError):
     """There is no such session."""
 

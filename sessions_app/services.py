@@ -6,7 +6,7 @@ rest. Nothing here touches a process.
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from django.db import transaction
@@ -34,6 +34,7 @@ def create(
     on_usage_limit: str = "",
     retry_of: AgentSession | None = None,
     session_id: uuid.UUID | None = None,
+    record: Callable[[uuid.UUID], None] | None = None,
 ) -> AgentSession:
     """Create a session: its directories, its row, its entry in the registry.
 
@@ -48,6 +49,8 @@ def create(
         on_usage_limit: ``fail`` or ``retry``; empty for the profile's own.
         retry_of: the session that this one is another try of.
         session_id: its id; a new one if None.
+        record: writes down more, given the id, in the transaction that makes the row; if it
+            fails, nothing is left behind.
 
     Raises:
         Forbidden: the caller's role does not allow it.
@@ -80,6 +83,8 @@ def create(
         log_file=str(place.log_file),
     )
     with workspace.creating(conf, session), transaction.atomic():
+        if record is not None:
+            record(session_id)
         session.save(force_insert=True)
         AgentSession.objects.note(session_id, EventKind.CREATED, at=now)
     announce()
@@ -100,7 +105,11 @@ def get(session_id: object) -> AgentSession:
 
 
 def start(
-    session_id: object, args: Iterable[object] = (), *, not_before: datetime | None = None
+    session_id: object,
+    args: Iterable[object] = (),
+    *,
+    not_before: datetime | None = None,
+    record: Callable[[uuid.UUID], None] | None = None,
 ) -> AgentSession:
     """Ask for a session to be run. Already starting or running: success, and nothing changes.
 
@@ -108,6 +117,8 @@ def start(
         session_id: which one.
         args: further arguments for the command.
         not_before: it waits at least until then.
+        record: writes down more, given the id, in the transaction of the start, also where it
+            changes nothing; not for one that is refused.
 
     Raises:
         NotFound: there is no such session.
@@ -118,29 +129,46 @@ def start(
     session = get(session_id)
     callers.require_over(session.owner, "start sessions")
     extra = validation.args(args)
+    started = False
     if session.status == Status.CREATED:
         now = timezone.now()
-        AgentSession.objects.advance(
-            session.id,
-            EventKind.STARTING,
-            when=[Status.CREATED],
-            at=now,
-            data={"args": len(extra)},
-            status=Status.STARTING,
-            queued_at=now,
-            queue_key=claims.queue_key(now, session.priority),
-            not_before=not_before,
-            args=validation.args([*session.args, *extra]),
-        )
+        with transaction.atomic():
+            started = AgentSession.objects.advance(
+                session.id,
+                EventKind.STARTING,
+                when=[Status.CREATED],
+                at=now,
+                data={"args": len(extra)},
+                status=Status.STARTING,
+                queued_at=now,
+                queue_key=claims.queue_key(now, session.priority),
+                not_before=not_before,
+                args=validation.args([*session.args, *extra]),
+            )
+            if started and record is not None:
+                record(session.id)
         session = workspace.project(session.id) or get(session.id)
     if session.finished:
         raise Conflict(
             f"session {session.id} has ended ({session.status}) and cannot be started again; "
             "run its task once more with: retry"
         )
+    if not started and record is not None:
+        with transaction.atomic():
+            record(session.id)
     if session.status in ACTIVE:
         announce(work=True)
     return session
+
+
+def go_on(session_id: object) -> AgentSession:
+    """Finish a start that may have been interrupted; a session that has ended stays as it is.
+
+    Raises:
+        NotFound: there is no such session.
+    """
+    session = get(session_id)
+    return session if session.finished else start(session.id)
 
 
 def stop(session_id: object) -> AgentSession:

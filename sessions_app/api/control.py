@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from sessions_app import control, db, hints, problems, queries, services, validation
-from sessions_app.api import requests, schemas
+from sessions_app import control, db, hints, idempotency, queries, services, validation
+from sessions_app.api import repeats, requests, schemas
 from sessions_app.api.answers import answer, responses, show
 from sessions_app.errors import NotFound
 from sessions_app.models import AgentSession
@@ -59,23 +59,34 @@ def _not_paused(session: AgentSession) -> bool:
     operation_id="retry_session",
     summary="Try a session again",
     response=responses(201, schemas.Session, 404, 409, 413, 422),
+    openapi_extra={
+        "responses": {
+            201: {
+                "headers": {
+                    "Location": {"description": "the new one", "schema": {"type": "string"}},
+                    **repeats.HEADERS,
+                }
+            }
+        }
+    },
 )
 async def retry_session(
-    request: HttpRequest, session_id: str, body: requests.Retry | None = None
+    request: HttpRequest, session_id: str, key: repeats.Key, body: requests.Retry | None = None
 ) -> HttpResponse:
     """A new session like one that has ended, which is its `parent`. Started unless told not to."""
-    made = await db.call(_retry, session_id, start=body.start if body else True)
-    base = request.path.split("/sessions/", 1)[0]
-    return HttpResponse(
-        problems.encode(made),
-        status=201,
-        content_type="application/json",
-        headers={"Location": f"{base}/sessions/{made['session_id']}"},
+    start = body.start if body else True
+    made, repeated = await db.call(_retry_once, session_id, key, start=start)
+    location = request.path.split("/sessions/", 1)[0] + "/sessions"
+    return repeats.respond(201, made, repeated=repeated, location=location)
+
+
+def _retry_once(session_id: str, key: str | None, *, start: bool) -> tuple[dict[str, Any], bool]:
+    found = idempotency.once(
+        idempotency.intent(key, "retry_session", session_id=session_id, start=start),
+        lambda record: control.retry(session_id, start_now=start, record=record),
+        lambda new_id: repeats.made_before(new_id, start=start),
     )
-
-
-def _retry(session_id: str, *, start: bool) -> dict[str, Any]:
-    return queries.full_json(control.retry(session_id, start_now=start))
+    return repeats.told(found)
 
 
 @router.post(

@@ -10,13 +10,13 @@ from sessions_app import (
     control,
     db,
     hints,
-    problems,
+    idempotency,
     queries,
     registry,
     services,
     validation,
 )
-from sessions_app.api import requests, schemas
+from sessions_app.api import repeats, requests, schemas
 from sessions_app.api.answers import answer, responses, show
 from sessions_app.errors import Invalid, Unavailable
 from sessions_app.models import AgentSession
@@ -29,29 +29,36 @@ router = Router(tags=["sessions"])
     "/sessions",
     operation_id="create_session",
     summary="Create a session",
-    response=responses(201, schemas.Session, 413, 422),
+    response=responses(201, schemas.Session, 409, 413, 422),
     openapi_extra={
         "responses": {
             201: {
                 "headers": {
-                    "Location": {"description": "the session", "schema": {"type": "string"}}
+                    "Location": {"description": "the session", "schema": {"type": "string"}},
+                    **repeats.HEADERS,
                 }
             }
         }
     },
 )
-async def create_session(request: HttpRequest, body: requests.Create) -> HttpResponse:
+async def create_session(
+    request: HttpRequest, body: requests.Create, key: repeats.Key
+) -> HttpResponse:
     """Create a session, and with `start` start it at once."""
-    made = await db.call(_create, body)
-    return HttpResponse(
-        problems.encode(made),
-        status=201,
-        content_type="application/json",
-        headers={"Location": f"{request.path}/{made['session_id']}"},
+    made, repeated = await db.call(_create_once, body, key)
+    return repeats.respond(201, made, repeated=repeated, location=request.path)
+
+
+def _create_once(body: requests.Create, key: str | None) -> tuple[dict[str, Any], bool]:
+    found = idempotency.once(
+        idempotency.intent(key, "create_session", body=body.dict()),
+        lambda record: _create(body, record),
+        lambda session_id: repeats.made_before(session_id, start=body.start),
     )
+    return repeats.told(found)
 
 
-def _create(body: requests.Create) -> dict[str, Any]:
+def _create(body: requests.Create, record: idempotency.Record) -> AgentSession:
     session = services.create(
         body.task,
         priority=body.priority,
@@ -60,6 +67,7 @@ def _create(body: requests.Create) -> dict[str, Any]:
         profile=body.profile,
         limits=body.limits,
         on_usage_limit=body.on_usage_limit or "",
+        record=record,
     )
     if body.start:
         try:
@@ -68,7 +76,7 @@ def _create(body: requests.Create) -> dict[str, Any]:
             # The start is recorded and will be seen; an error would make the caller create twice.
             logger.warning("session %s waits for a spawner: %s", session.id, error.detail)
             session = services.get(session.id)
-    return queries.full_json(session)
+    return session
 
 
 @router.get(
@@ -158,16 +166,23 @@ def _status(session_id: str) -> dict[str, str]:
     operation_id="start_session",
     summary="Start a session",
     response=responses(202, schemas.Session, 404, 409, 413, 422),
+    openapi_extra={"responses": {202: {"headers": repeats.HEADERS}}},
 )
 async def start_session(
-    request: HttpRequest, session_id: str, body: requests.Start | None = None
+    request: HttpRequest, session_id: str, key: repeats.Key, body: requests.Start | None = None
 ) -> HttpResponse:
     """Ask for a session to be run. Already starting or running: success, nothing runs twice."""
-    return await answer(202, _start, session_id, body.args if body else [])
+    started, repeated = await db.call(_start_once, session_id, body.args if body else [], key)
+    return repeats.respond(202, started, repeated=repeated)
 
 
-def _start(session_id: str, args: list[str]) -> dict[str, Any]:
-    return queries.full_json(services.start(session_id, args))
+def _start_once(session_id: str, args: list[str], key: str | None) -> tuple[dict[str, Any], bool]:
+    found = idempotency.once(
+        idempotency.intent(key, "start_session", session_id=session_id, args=args),
+        lambda record: services.start(session_id, args, record=record),
+        services.go_on,
+    )
+    return repeats.told(found)
 
 
 @router.post(

@@ -1,6 +1,7 @@
 """The truth: rows of sessions, their events, and of who may come in."""
 
 from sessions_app.models.access import ApiToken, AuditEvent, OneTimeLink
+from sessions_app.models.idempotency import IdempotencyKey
 from sessions_app.models.sessions import (
     AgentSession,
     AgentSessionManager,
@@ -14,6 +15,7 @@ __all__ = [
     "AgentSessionManager",
     "ApiToken",
     "AuditEvent",
+    "IdempotencyKey",
     "Installation",
     "OneTimeLink",
     "SessionEvent",

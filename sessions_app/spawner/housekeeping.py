@@ -1,4 +1,4 @@
-"""The server cleans by itself, if the settings say how often: logs, outputs, sessions by their age.
+"""The server cleans by itself: idempotency keys, and if the settings say how often, what is old.
 
 When it last did so is kept in the state directory, so that restarts do not put it off.
 """
@@ -10,8 +10,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from sessions_app import cleanup, db, units
+from django.db import DatabaseError
+
+from sessions_app import cleanup, db, idempotency, units
 from sessions_app.cleanup import Kind
+from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 
 logger = logging.getLogger(__name__)
@@ -19,13 +22,15 @@ logger = logging.getLogger(__name__)
 MARK = "cleaned"
 #: Seconds: from the start to the first one, between looks at the clock, and after a failure.
 FIRST, LOOK, AGAIN = 1.0, 30.0, 60.0
+#: Seconds between two looks for keys that are too old.
+KEYS = 600.0
 
 
 async def run(conf: Conf, *, wanted: bool = True) -> None:
     """Put right what a killed cleanup left, then clean whenever it is due.
 
     Args:
-        conf: the settings; without ``HIVE_CLEANUP_EVERY`` nothing is ever removed.
+        conf: the settings; without ``HIVE_CLEANUP_EVERY`` no session is ever removed.
         wanted: False for a spawner that is here for one session only.
     """
     with contextlib.suppress(Exception):  # what it could not put back, the next cleanup does
@@ -48,6 +53,18 @@ async def run(conf: Conf, *, wanted: bool = True) -> None:
         except Exception:
             logger.exception("cleaning failed, trying again in %g s", min(AGAIN, every))
             pause = min(AGAIN, every)
+
+
+async def forget_keys() -> None:
+    """Remove idempotency keys that are too old, for as long as it runs."""
+    trouble = Complaint(logger, "old idempotency keys cannot be removed")
+    while True:
+        try:
+            await db.call(idempotency.forget_old)
+            trouble.over()
+        except DatabaseError as error:
+            trouble.say(error)
+        await asyncio.sleep(KEYS)
 
 
 def _mark(conf: Conf) -> Path:

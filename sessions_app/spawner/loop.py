@@ -82,6 +82,7 @@ class Spawner:
                 asyncio.create_task(
                     housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
                 ),
+                asyncio.create_task(housekeeping.forget_keys(), name="spawner.keys"),
             ]
             try:
                 while not (until_idle and await self._idle()):

@@ -12,7 +12,7 @@ TOKEN = "a-token-of-twenty-one"
 
 def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     with installation(tmp_path / "site", HIVE_TOKEN=TOKEN) as site:
@@ -28,8 +28,10 @@ def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         headers = {"Authorization": f"Bearer {TOKEN}"}
         sessions = fetch(server, "GET", f"{API}/sessions", headers=headers).json["sessions"]
-        assert [session["status"] for session in sessions] == ["completed", "completed"]
-        haiku, scraper = sessions
+        haiku, limerick, scraper = sessions
+        statuses = [session["status"] for session in sessions]
+        assert statuses == ["completed", "created", "completed"]
+        assert limerick["session_id"] in done.stdout.decode()
         assert scraper["args"] == ["--max-workers", "8"]
         # then: statuses and the log's last lines are printed, the files are here, the log followed
         printed = done.stdout.decode()
