@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 
 from sessions_app import workspace
 from sessions_app.errors import FileMissing, Forbidden
@@ -34,12 +35,23 @@ class OutputFile:
     modified: datetime
 
 
+class Other(Enum):
+    """What is no regular file."""
+
+    DIRECTORY = "directory"
+    SPECIAL = "link, socket, FIFO or device"
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The regular files below an output directory by path; ``truncated`` when there are more."""
+    """The regular files below an output directory by path.
+
+    ``truncated`` when there are more; ``others`` counts links, sockets, FIFOs and devices.
+    """
 
     files: list[OutputFile]
     truncated: bool
+    others: int = 0
 
 
 def listing(root: str, limit: int = MAX_FILES) -> Listing:
@@ -52,6 +64,7 @@ def listing(root: str, limit: int = MAX_FILES) -> Listing:
     """
     files: list[OutputFile] = []
     truncated = False
+    others = 0
     try:
         with workspace.open_directory(root) as root_fd:
             for examined, found in enumerate(_walk(root_fd)):
@@ -60,15 +73,17 @@ def listing(root: str, limit: int = MAX_FILES) -> Listing:
                     break
                 if isinstance(found, OutputFile):
                     files.append(found)
+                else:
+                    others += found is Other.SPECIAL
     except PermissionError:
         raise Forbidden("the output directory cannot be read by the server") from None
     except OSError:  # missing, or not a directory of ours
         pass
-    return Listing(sorted(files, key=lambda file: file.path), truncated)
+    return Listing(sorted(files, key=lambda file: file.path), truncated, others)
 
 
-def _walk(root_fd: int) -> Iterator[OutputFile | str | None]:
-    """Every entry, nearest first: a file, the path of anything else, None for "too deep"."""
+def _walk(root_fd: int) -> Iterator[OutputFile | Other | None]:
+    """Every entry, nearest first: a file, what else it is, None for "too deep"."""
     owner = os.fstat(root_fd).st_uid
     waiting: deque[tuple[str, ...]] = deque([()])
     while waiting:
@@ -88,7 +103,7 @@ def _walk(root_fd: int) -> Iterator[OutputFile | str | None]:
                     modified = datetime.fromtimestamp(info.st_mtime, UTC)
                     yield OutputFile("/".join(path), info.st_size, modified)
                 else:
-                    yield "/".join(path)
+                    yield Other.DIRECTORY if stat.S_ISDIR(info.st_mode) else Other.SPECIAL
 
 
 def _linked_in(info: os.stat_result, owner: int) -> bool:

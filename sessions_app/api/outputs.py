@@ -1,20 +1,20 @@
-"""A session's output files: listing and download."""
+"""A session's output files: listing, download, and all of them as an archive."""
 
 import asyncio
 import os
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import register_converter
 from django.urls.converters import StringConverter
 from django.utils.http import content_disposition_header
 from ninja import Router
 
-from sessions_app import db, outputs, problems, services
+from sessions_app import archive, db, outputs, problems, services
 from sessions_app.api import schemas
 from sessions_app.api.answers import responses
-from sessions_app.api.streaming import send_file
+from sessions_app.api.streaming import Pumped, send_file
 from sessions_app.clock import wire_time
 
 router = Router(tags=["outputs"])
@@ -56,6 +56,39 @@ def _listing(root: str, url: str) -> bytes:
         for file in found.files
     ]
     return problems.encode({"files": files, "truncated": found.truncated})
+
+
+@router.get(
+    "/sessions/{session_id}/outputs.zip",
+    operation_id="download_outputs",
+    summary="Download all output files",
+    response=responses(200, None, 404),
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "The archive",
+                "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    },
+)
+async def download_outputs(request: HttpRequest, session_id: str) -> HttpResponseBase:
+    """The files of the listing as one ZIP archive, made while it is sent.
+
+    Names are those of the listing, with `%XX` for what is unsafe when unpacked. What is left out is
+    said in its last file, `LEFT-OUT.txt`.
+    """
+    session = await db.read(services.get, session_id)
+    found = await asyncio.to_thread(outputs.listing, session.output_dir)
+    return StreamingHttpResponse(
+        Pumped(archive.pieces(session.output_dir, found)),
+        content_type="application/zip",
+        headers={
+            "Content-Disposition": f'attachment; filename="hive-{session.id}-outputs.zip"',
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        },
+    )
 
 
 @router.get(

@@ -1,10 +1,11 @@
-"""Sending a part of an open file: in pieces, read in threads, with byte ranges (RFC 9110)."""
+"""Sending files in pieces that are read or made in threads, with byte ranges (RFC 9110)."""
 
 import asyncio
 import io
 import os
 import re
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Generator
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 
@@ -45,6 +46,30 @@ class FilePart:
     def _read(self, position: int, size: int) -> bytes:
         data = os.pread(self._file.fileno(), size, position)
         return shown(self._file.fileno(), position, data, self._mask) if self._mask else data
+
+
+class Pumped:
+    """What a blocking generator makes, as the body of a response; each step runs in a thread."""
+
+    def __init__(self, steps: Generator[bytes, None, None]) -> None:
+        self._steps = steps
+        self._turn = threading.Lock()
+
+    def close(self) -> None:
+        """Give it up, after the step that is under way."""
+        with self._turn:
+            self._steps.close()
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while (piece := await asyncio.to_thread(self._step)) is not None:
+                yield piece
+        finally:
+            await asyncio.shield(asyncio.to_thread(self.close))
+
+    def _step(self) -> bytes | None:
+        with self._turn:
+            return next(self._steps, None)
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -23,6 +23,7 @@ OPERATIONS = {
     "read_log": ("get", "/sessions/{session_id}/log"),
     "stream_log": ("get", "/sessions/{session_id}/log/stream"),
     "list_outputs": ("get", "/sessions/{session_id}/outputs"),
+    "download_outputs": ("get", "/sessions/{session_id}/outputs.zip"),
     "download_output": ("get", "/sessions/{session_id}/outputs/{path}"),
     "get_queue": ("get", "/queue"),
     "lift_hold": ("delete", "/holds/{profile}"),

@@ -46,8 +46,12 @@ def test_who_is_refused_because_the_same_request_was_first_gets_its_session() ->
     assert wanted is not None
     first = AgentSession(id=uuid.uuid4())
 
+    def start(record: idempotency.Record) -> AgentSession:
+        record(first.id)
+        return first
+
     def too_late(_: idempotency.Record) -> AgentSession:
-        idempotency.once(wanted, lambda record: record(first.id) or first, lambda _: first)
+        idempotency.once(wanted, start, lambda _: first)
         raise Conflict
 
     assert idempotency.once(wanted, too_late, lambda _: first) == (first, True)
