@@ -5,6 +5,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -18,24 +19,32 @@ REREAD = 2.0
 _RETRY = 1.0
 
 
-@contextlib.asynccontextmanager
-async def listening(session_id: uuid.UUID) -> AsyncIterator[asyncio.Event]:
+def listening(session_id: uuid.UUID) -> AbstractAsyncContextManager[asyncio.Event]:
     """An event that is set whenever the session may have changed; the listener clears it.
 
     Listening has begun when the block is entered: read the row inside it, and no change between
     that reading and the wait goes unnoticed. A channel layer that is away costs only promptness.
     """
+    return _listening(publish.group_of(session_id))
+
+
+def listening_to_all() -> AbstractAsyncContextManager[asyncio.Event]:
+    """As :func:`listening`, for the changes of any session."""
+    return _listening(publish.ALL_SESSIONS)
+
+
+@contextlib.asynccontextmanager
+async def _listening(group: str) -> AsyncIterator[asyncio.Event]:
     layer: Any = get_channel_layer()
-    group = publish.group_of(session_id)
     publish.ensure_watching()
     changed = asyncio.Event()
     pump = None
     try:
         channel = await layer.new_channel()
         await layer.group_add(group, channel)
-        pump = asyncio.create_task(_pump(layer, channel, changed), name=f"hints of {session_id}")
+        pump = asyncio.create_task(_pump(layer, channel, changed), name=f"hints of {group}")
     except Exception as error:  # noqa: BLE001 - each layer has errors of its own
-        logger.warning("no hints for session %s: %s", session_id, error)
+        logger.warning("no hints of %s: %s", group, error)
     try:
         yield changed
     finally:

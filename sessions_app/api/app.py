@@ -17,7 +17,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from sessions_app import problems
-from sessions_app.api import audit, cleaning, control, logs, outputs, sessions
+from sessions_app.api import audit, cleaning, control, events, logs, outputs, sessions
 from sessions_app.api.answers import problem, problem_of
 from sessions_app.errors import HiveError, Invalid, TooLarge, Unavailable
 
@@ -52,6 +52,7 @@ api = HiveAPI(
 api.add_router("", sessions.router)
 api.add_router("", control.router)
 api.add_router("", cleaning.router)
+api.add_router("", events.router)
 api.add_router("", logs.router)
 api.add_router("", outputs.router)
 api.add_router("", audit.router)

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from typing import Any
 
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from ninja import Query, Router
 
-from sessions_app import db, log_follow, log_tail, problems, services
-from sessions_app.api import requests
+from sessions_app import db, log_follow, log_tail, services
+from sessions_app.api import requests, sse
 from sessions_app.api.answers import responses
 from sessions_app.api.streaming import send_file, send_part
 from sessions_app.conf import current
@@ -26,11 +26,6 @@ router = Router(tags=["logs"])
 CONTENT_TYPE = "text/plain; charset=utf-8"
 #: The last lines are looked for this far back.
 MAX_TAIL_BYTES = 256 * 1024 * 1024
-#: Seconds of silence after which a stream says that it is still there.
-KEEP_ALIVE = 15.0
-#: Milliseconds after which a browser comes back to a stream that broke.
-RECONNECT = 1000
-
 _HEADERS = {
     "X-Log-Offset": "where in the log the body begins",
     "X-Log-Size": "bytes in the log now",
@@ -131,14 +126,7 @@ def _sent(response: HttpResponseBase, size: int) -> tuple[int, int]:
     summary="Follow the log",
     response=responses(200, None, 404, 422),
     openapi_extra={
-        "parameters": [
-            {
-                "in": "header",
-                "name": "Last-Event-ID",
-                "schema": {"type": "string", "pattern": "^[0-9]*$"},
-                "description": "go on after this event",
-            }
-        ],
+        "parameters": [sse.PARAMETER],
         "responses": {
             200: {
                 "description": "Events `log` with `{offset, text}`, then one `end` with "
@@ -153,20 +141,14 @@ async def stream_log(
 ) -> HttpResponseBase:
     """Server-sent events with the log as it is written; ends with the session."""
     session = await db.read(services.get, session_id)
-    last_id = request.headers.get("Last-Event-ID", "")
+    last_id = sse.last_id(request)
     offset = await asyncio.to_thread(_first_offset, session.log_file, begin, last_id)
-    return StreamingHttpResponse(
-        _events(session, offset),
-        content_type="text/event-stream; charset=utf-8",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return sse.response(_events(session, offset))
 
 
-def _first_offset(log_file: str, begin: requests.StreamLog, last_id: str) -> int:
-    if last_id:
-        if not (last_id.isascii() and last_id.isdecimal() and len(last_id) < 19):
-            raise Invalid("Last-Event-ID must be the id of an event of this stream")
-        offset = int(last_id)
+def _first_offset(log_file: str, begin: requests.StreamLog, last_id: int | None) -> int:
+    if last_id is not None:
+        offset = last_id
     elif begin.offset is None and begin.tail is not None:
         offset = _tail(log_file, begin.tail)
     else:
@@ -175,24 +157,20 @@ def _first_offset(log_file: str, begin: requests.StreamLog, last_id: str) -> int
 
 
 async def _events(session: AgentSession, offset: int) -> AsyncGenerator[str, None]:
-    yield f"retry: {RECONNECT}\n\n"
-    follower = log_follow.follow(session.id, session.log_file, offset, quiet=KEEP_ALIVE)
+    yield sse.HELLO
+    follower = log_follow.follow(session.id, session.log_file, offset, quiet=sse.KEEP_ALIVE)
     async with aclosing(follower) as chunks:
         async for chunk in chunks:
             offset = chunk.end
             if chunk.data:
                 text = chunk.data.decode("utf-8", "replace")
-                yield _event("log", offset, {"offset": chunk.offset, "text": text})
+                yield sse.event("log", offset, {"offset": chunk.offset, "text": text})
             else:
-                yield ": still here\n\n"
+                yield sse.STILL_HERE
     try:
-        yield _event("end", offset, await db.read(_ending, session))
+        yield sse.event("end", offset, await db.read(_ending, session))
     except DatabaseError:
         return  # the reader comes back, and gets the end then
-
-
-def _event(kind: str, event_id: int, data: dict[str, Any]) -> str:
-    return f"id: {event_id}\nevent: {kind}\ndata: {problems.encode(data).decode()}\n\n"
 
 
 def _ending(session: AgentSession) -> dict[str, Any]:

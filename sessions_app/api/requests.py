@@ -6,6 +6,7 @@ from ninja import Schema
 from pydantic import ConfigDict, Field, JsonValue
 
 from sessions_app import trail, validation
+from sessions_app.lifecycle import EventKind
 from sessions_app.queries import MAX_PAGE
 
 _STATUS: dict[str, JsonValue] = {"enum": ["created", "starting", "running", "completed", "failed"]}
@@ -155,3 +156,19 @@ class StreamLog(Schema):
 
     offset: int | None = Field(None, ge=0, le=2**63 - 1, description="First byte.")
     tail: int | None = Field(None, ge=0, le=1_000_000, description="The last so many lines.")
+
+
+class FollowEvents(Schema):
+    """Where to begin, and which events. ``Last-Event-ID`` goes before ``after``."""
+
+    after: int | None = Field(
+        None,
+        ge=0,
+        le=2**63 - 1,
+        description="The id of the last event you know; from now on if left out.",
+    )
+    session: str = Field("", description="Only events of this session.")
+    kind: str = Field(
+        "",
+        description=f"Only events of these kinds, separated by commas: {', '.join(EventKind)}.",
+    )

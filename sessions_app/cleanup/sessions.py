@@ -96,7 +96,7 @@ def _remove(run: Run, session: AgentSession) -> Work:
             taken, _ = row.delete()
             if taken:
                 SessionEvent.objects.filter(session_id=session.id).delete()
-                AgentSession.objects.note(session.id, EventKind.REMOVED)
+                AgentSession.objects.note(session.id, EventKind.REMOVED, owner=session.owner)
                 aside.take()
             return bool(taken)
 

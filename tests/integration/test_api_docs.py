@@ -22,6 +22,7 @@ OPERATIONS = {
     "wait_for_session": ("get", "/sessions/{session_id}/wait"),
     "read_log": ("get", "/sessions/{session_id}/log"),
     "stream_log": ("get", "/sessions/{session_id}/log/stream"),
+    "follow_events": ("get", "/events"),
     "list_outputs": ("get", "/sessions/{session_id}/outputs"),
     "download_outputs": ("get", "/sessions/{session_id}/outputs.zip"),
     "download_output": ("get", "/sessions/{session_id}/outputs/{path}"),

@@ -12,7 +12,7 @@ TOKEN = "a-token-of-twenty-one"
 
 def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     with installation(tmp_path / "site", HIVE_TOKEN=TOKEN) as site:
@@ -40,6 +40,8 @@ def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
         assert lines[-1] in printed
         assert "event: end" in printed
         assert '"text":"' in printed
+        assert '"kind":"created"' in printed
+        assert '"kind":"completed"' in printed
         left = {path.name for path in site.output_dir(scraper["session_id"]).rglob("*.*")}
         assert left
         assert left <= {path.name for path in downloads.iterdir()}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.integration.api_client import API, Reply, create, ended, fetch, get
-from tests.support import Installation, Server, eventually
+from tests.support import BEARER, Installation, Server, eventually
 
 QUICK = ["--exit", "--seconds", "0"]
 
@@ -163,7 +163,7 @@ def send_and_kill(server: Server, body: bytes, key: str, moment: Callable[[], bo
     """Send a create and kill the server as soon as something holds; nobody reads the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     with contextlib.closing(connection):
-        connection.request("POST", f"{API}/sessions", body, {"Idempotency-Key": key})
+        connection.request("POST", f"{API}/sessions", body, {**BEARER, "Idempotency-Key": key})
         while not moment():
             assert server.process.poll() is None
         server.kill()

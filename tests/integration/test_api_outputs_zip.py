@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api_client import API, create, fetch
-from tests.support import Installation, Server, eventually
+from tests.support import BEARER, Installation, Server, eventually
 
 MIB = 2**20
 SIZE = 96 * MIB
@@ -69,7 +69,7 @@ def download(server: Server, url: str) -> Iterator[http.client.HTTPResponse]:
     """The archive, whose body has not been read yet; hung up after the block."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     with contextlib.closing(connection):
-        connection.request("GET", url)
+        connection.request("GET", url, headers=BEARER)
         with connection.getresponse() as answer:
             yield answer
 

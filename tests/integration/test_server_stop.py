@@ -29,13 +29,14 @@ class Crowd:
 
     def __init__(self, server: Server, session_id: str, stack: ExitStack) -> None:
         self.connections = []
-        paths = [f"wait?until=end&timeout=120&n={n}" for n in range(3)]
-        paths += [f"log/stream?n={n}" for n in range(3)]
-        for path in ["", *paths]:
+        session = f"/api/v1/sessions/{session_id}"
+        paths = [f"{session}/wait?until=end&timeout=120&n={n}" for n in range(3)]
+        paths += [f"{session}/log/stream?n={n}" for n in range(3)]
+        paths += [f"/api/v1/events?n={n}" for n in range(3)]
+        for path in [session, *paths]:
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
             stack.enter_context(closing(connection))
-            url = f"/api/v1/sessions/{session_id}/{path}".rstrip("/")
-            connection.request("GET", url, headers=BEARER)
+            connection.request("GET", path, headers=BEARER)
             self.connections.append(connection)
         self.connections[0].getresponse().read()  # stays open for the next request
         for connection in self.connections[4:]:
