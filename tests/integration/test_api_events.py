@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.integration.api_client import API, Event, Stream, create, ended, fetch, get, run
+from tests.integration.browsing import token
+from tests.integration.test_access import make
 from tests.support import BEARER, Installation, Server, eventually
 
 QUICK = ["--exit", "--seconds", "0"]
@@ -169,6 +171,39 @@ def test_a_removed_session_is_told_without_a_row(site: Installation) -> None:
         assert fetch(server, "POST", f"{API}/cleanup", {"hours": 0}).json["removed"] == [session_id]
         event = next(iter(stream))
     assert (event.data["kind"], event.data["session"]) == ("removed", None)
+
+
+def test_a_session_that_one_may_not_see_makes_no_events(site: Installation) -> None:
+    server = site.up(HIVE_PRIVATE_SESSIONS="on")
+    anna, bert = token(site, "anna", "operator"), token(site, "bert", "operator")
+    # given sessions of two people, both removed in the end
+    ids = [make(server, who, task="secret") for who in (anna, bert, anna)]
+    for session_id in ids:
+        fetch(server, "POST", f"{API}/sessions/{session_id}/stop")
+    hers, his = ids[0], ids[1]
+    start = stored(site)[-1][0]
+    with Stream(server, f"{EVENTS}?after=0", bert) as stream:
+        seen = {event.data["session_id"] for event in upto(stream, of(site, his)[-1])}
+    assert seen == {his}
+    assert len(fetch(server, "POST", f"{API}/cleanup", {"hours": 0}).json["removed"]) == 3
+    his_last = make(server, bert)
+    # then each is told of their own
+    with Stream(server, f"{EVENTS}?after={start}", bert) as stream:
+        events = upto(stream, of(site, his_last)[-1])
+    assert [(event.data["kind"], event.data["session_id"]) for event in events] == [
+        ("removed", his),
+        ("created", his_last),
+    ]
+    fetch(server, "GET", f"{EVENTS}?session={hers}", headers=bert).problem(404, "not_found")
+    # and an administrator of all
+    with Stream(server, f"{EVENTS}?after={start}") as stream:
+        events = upto(stream, of(site, his_last)[-1])
+    assert {event.data["session_id"] for event in events} == {*ids, his_last}
+
+
+def of(site: Installation, session_id: str) -> list[int]:
+    """The ids of a session's events."""
+    return [n for n, _, _ in stored(site, f"session_id = '{uuid.UUID(session_id).hex}'")]
 
 
 class Reader(threading.Thread):

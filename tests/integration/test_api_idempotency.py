@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.integration.api_client import API, Reply, create, ended, fetch, get
+from tests.integration.browsing import token
 from tests.support import BEARER, Installation, Server, eventually
 
 QUICK = ["--exit", "--seconds", "0"]
@@ -157,6 +158,23 @@ def test_what_was_removed_is_not_made_again(shared_server: Server) -> None:
     assert made in removed
     gone = post(shared_server, "/sessions", {"task": "short-lived"}, key=key)
     assert made in gone.problem(409, "conflict")["detail"]
+
+
+def test_a_key_is_its_callers_own(shared_site: Installation, shared_server: Server) -> None:
+    key, task = str(uuid.uuid4()), f"ours {uuid.uuid4()}"
+    made = {
+        fetch(
+            shared_server,
+            "POST",
+            f"{API}/sessions",
+            {"task": task},
+            {**who, "Idempotency-Key": key},
+        ).json["owner"]
+        for who in (token(shared_site, "anna", "operator"), BEARER)
+        for _ in range(2)
+    }
+    assert len(made) == 2
+    assert len(listed(shared_server, task)) == 2
 
 
 def send_and_kill(server: Server, body: bytes, key: str, moment: Callable[[], bool]) -> None:
