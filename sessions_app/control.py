@@ -6,12 +6,13 @@ does the rest.
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from sessions_app import admission, callers, claims, validation, workspace
-from sessions_app.errors import Conflict, Invalid
+from sessions_app.errors import Changed, Conflict, Invalid
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, AuditEvent
 from sessions_app.services import announce, create, get, start
@@ -128,7 +129,11 @@ def another(
 
 
 def update(
-    session_id: object, *, priority: object = UNCHANGED, metadata: object = UNCHANGED
+    session_id: object,
+    *,
+    priority: object = UNCHANGED,
+    metadata: object = UNCHANGED,
+    known: datetime | None = None,
 ) -> AgentSession:
     """Change a session that does not run yet.
 
@@ -136,10 +141,12 @@ def update(
         session_id: which one.
         priority: ``high``, ``medium`` or ``low``; it changes its place in the queue.
         metadata: a JSON object or None, in the place of the metadata it has.
+        known: only if it was ``updated`` then and not since.
 
     Raises:
         NotFound: there is no such session.
         Invalid: a value cannot be taken, or there is none.
+        Changed: it was updated since ``known``.
         Conflict: it runs, or has ended.
     """
     session = get(session_id)
@@ -156,14 +163,14 @@ def update(
         session.id,
         EventKind.UPDATED,
         when=[Status.CREATED, Status.STARTING],
-        guard={"claimed_by": "", "queued_at": session.queued_at},
+        guard={"claimed_by": "", "queued_at": session.queued_at, **_as_known(known)},
         data={"changed": ", ".join(names)},
         **changes,
     )
     if not updated:
-        session = get(session.id)
+        session = _unless_changed(session.id, known)
         if session.status == Status.STARTING and not session.claimed_by:
-            return update(session_id, priority=priority, metadata=metadata)  # started meanwhile
+            return update(session_id, priority=priority, metadata=metadata, known=known)
         raise Conflict(
             f"session {session.id} is {session.status}; priority and metadata can be changed "
             "while it waits"
@@ -172,21 +179,40 @@ def update(
     return workspace.project(session.id) or get(session.id)
 
 
-def pin(session_id: object, *, pinned: bool = True) -> AgentSession:
+def _as_known(known: datetime | None) -> dict[str, Any]:
+    return {} if known is None else {"updated": known}
+
+
+def _unless_changed(session_id: uuid.UUID, known: datetime | None) -> AgentSession:
+    session = get(session_id)
+    if known is not None and session.updated != known:
+        raise Changed
+    return session
+
+
+def pin(session_id: object, *, pinned: bool = True, known: datetime | None = None) -> AgentSession:
     """Keep a session from every cleanup, or (``pinned=False``) no longer.
+
+    Args:
+        session_id: which one.
+        pinned: whether to keep it.
+        known: only if it was ``updated`` then and not since.
 
     Raises:
         NotFound: there is no such session.
+        Changed: it was updated since ``known``.
     """
     session = get(session_id)
     callers.require_over(session.owner, "pin sessions")
-    AgentSession.objects.advance(
+    changed = AgentSession.objects.advance(
         session.id,
         EventKind.PINNED if pinned else EventKind.UNPINNED,
         when=[*Status],
-        guard={"pinned": not pinned},
+        guard={"pinned": not pinned, **_as_known(known)},
         pinned=pinned,
     )
+    if not changed:
+        _unless_changed(session.id, known)
     announce()
     return workspace.project(session.id) or get(session.id)
 

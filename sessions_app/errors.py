@@ -55,6 +55,13 @@ class Conflict(HiveError):
     exit_code = 3
 
 
+class Changed(Conflict):
+    """The session has changed since you read it; read it again and decide anew."""
+
+    code = "precondition_failed"
+    http_status = 412
+
+
 class TooLarge(HiveError):
     """The request is too large."""
 

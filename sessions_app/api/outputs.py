@@ -11,8 +11,8 @@ from django.urls.converters import StringConverter
 from django.utils.http import content_disposition_header
 from ninja import Router
 
-from sessions_app import archive, db, outputs, problems, services
-from sessions_app.api import schemas
+from sessions_app import archive, db, outputs, services
+from sessions_app.api import conditional, schemas
 from sessions_app.api.answers import responses
 from sessions_app.api.streaming import Pumped, send_file
 from sessions_app.clock import wire_time
@@ -36,15 +36,16 @@ register_converter(AnyPathConverter, "anypath")
     operation_id="list_outputs",
     summary="List output files",
     response=responses(200, schemas.Outputs, 404),
+    openapi_extra=conditional.extra(),
 )
 async def list_outputs(request: HttpRequest, session_id: str) -> HttpResponse:
     """The regular files in the session's output directory, at most 10,000."""
     session = await db.read(services.get, session_id)
-    content = await asyncio.to_thread(_listing, session.output_dir, request.path)
-    return HttpResponse(content, content_type="application/json")
+    content, tag = await asyncio.to_thread(_listing, session.output_dir, request.path)
+    return conditional.respond(request, content, tag)
 
 
-def _listing(root: str, url: str) -> bytes:
+def _listing(root: str, url: str) -> tuple[bytes, str]:
     found = outputs.listing(root)
     files: list[dict[str, Any]] = [
         {
@@ -55,7 +56,7 @@ def _listing(root: str, url: str) -> bytes:
         }
         for file in found.files
     ]
-    return problems.encode({"files": files, "truncated": found.truncated})
+    return conditional.encode({"files": files, "truncated": found.truncated})
 
 
 @router.get(

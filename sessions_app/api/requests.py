@@ -103,6 +103,18 @@ class Cleanup(Strict):
     dry_run: bool = Field(False, description="Remove nothing, tell what would be removed.")
 
 
+_FIELDS = Field(
+    "",
+    description="Only these fields of a session, separated by commas; all of them if left out.",
+)
+
+
+class Get(Schema):
+    """How much of a session."""
+
+    fields: str = _FIELDS
+
+
 class Find(Schema):
     """Filters of the list. An empty one filters nothing."""
 
@@ -112,6 +124,7 @@ class Find(Schema):
     owner: str = Field("", max_length=200, description="Only theirs; `me` for your own.")
     cursor: str = Field("", description="``next_cursor`` of the page before.")
     limit: int = Field(100, ge=1, le=MAX_PAGE)
+    fields: str = _FIELDS
 
 
 class Audit(Schema):

@@ -5,6 +5,8 @@ from typing import Any, Literal
 from ninja import Schema
 from pydantic import Field
 
+from sessions_app.errors import Invalid
+
 Word = Literal["created", "starting", "running", "completed", "failed"]
 PriorityWord = Literal["high", "medium", "low"]
 
@@ -104,6 +106,27 @@ class Session(Schema):
     log_removed: bool = Field(description="retention has removed its log")
     outputs_removed: bool = Field(description="retention has removed its output")
     waiting: Waiting | None
+
+
+def trimmed(session: dict[str, Any], fields: str) -> dict[str, Any]:
+    """A session with the fields that were asked for, in their usual order; none means all.
+
+    Args:
+        session: as :class:`Session`.
+        fields: names, separated by commas.
+
+    Raises:
+        Invalid: there is no such field.
+    """
+    names = {name.strip() for name in fields.split(",") if name.strip()}
+    if not names:
+        return session
+    if unknown := names - set(Session.model_fields):
+        raise Invalid(
+            f"fields: a session has no {', '.join(sorted(unknown))}; "
+            f"it has {', '.join(Session.model_fields)}"
+        )
+    return {name: value for name, value in session.items() if name in names}
 
 
 class Sessions(Schema):

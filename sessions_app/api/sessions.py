@@ -16,9 +16,9 @@ from sessions_app import (
     services,
     validation,
 )
-from sessions_app.api import repeats, requests, schemas
+from sessions_app.api import conditional, repeats, requests, schemas
 from sessions_app.api.answers import answer, responses, show
-from sessions_app.errors import Invalid, Unavailable
+from sessions_app.errors import Changed, Invalid, Unavailable
 from sessions_app.models import AgentSession
 
 logger = logging.getLogger(__name__)
@@ -84,10 +84,11 @@ def _create(body: requests.Create, record: idempotency.Record) -> AgentSession:
     operation_id="list_sessions",
     summary="Find sessions",
     response=responses(200, schemas.Sessions, 422),
+    openapi_extra=conditional.extra(),
 )
 async def list_sessions(request: HttpRequest, find: Query[requests.Find]) -> HttpResponse:
     """A page of sessions, newest first; go on with `next_cursor` until it is null."""
-    return await show(_find, find)
+    return await conditional.show(request, _find, find)
 
 
 def _find(find: requests.Find) -> dict[str, Any]:
@@ -99,38 +100,48 @@ def _find(find: requests.Find) -> dict[str, Any]:
         cursor=find.cursor,
         limit=find.limit,
     )
-    return {"sessions": queries.many_json(page.sessions), "next_cursor": page.next_cursor}
+    sessions = [
+        schemas.trimmed(session, find.fields) for session in queries.many_json(page.sessions)
+    ]
+    return {"sessions": sessions, "next_cursor": page.next_cursor}
 
 
 @router.get(
     "/sessions/{session_id}",
     operation_id="get_session",
     summary="Get a session",
-    response=responses(200, schemas.Session, 404),
+    response=responses(200, schemas.Session, 404, 422),
+    openapi_extra=conditional.extra(),
 )
-async def get_session(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Everything that is known of a session."""
-    return await show(_get, session_id)
+async def get_session(
+    request: HttpRequest, session_id: str, how: Query[requests.Get]
+) -> HttpResponse:
+    """Everything that is known of a session, or some `fields` of it."""
+    return await conditional.show(request, _get, session_id, how.fields)
 
 
-def _get(session_id: str) -> dict[str, Any]:
-    return queries.full_json(services.get(session_id))
+def _get(session_id: str, fields: str) -> dict[str, Any]:
+    return schemas.trimmed(queries.full_json(services.get(session_id)), fields)
 
 
 @router.patch(
     "/sessions/{session_id}",
     operation_id="update_session",
     summary="Change a session",
-    response=responses(200, schemas.Session, 404, 409, 413, 422),
+    response=responses(200, schemas.Session, 404, 409, 412, 413, 422),
+    openapi_extra={"responses": {200: {"headers": conditional.HEADERS}}},
 )
 async def update_session(
-    request: HttpRequest, session_id: str, body: requests.Update
+    request: HttpRequest, session_id: str, body: requests.Update, if_match: conditional.IfMatch
 ) -> HttpResponse:
     """Priority and metadata while it waits; `pinned` at any time."""
-    return await answer(200, _update, session_id, body)
+    content, tag = await db.call(
+        lambda: conditional.encode(_update(session_id, body, if_match)),
+    )
+    return HttpResponse(content, content_type="application/json", headers={"ETag": tag})
 
 
-def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
+def _update(session_id: str, body: requests.Update, if_match: str | None) -> dict[str, Any]:
     given = body.model_fields_set
     changes = {name: getattr(body, name) for name in ("priority", "metadata") if name in given}
     if not given:
@@ -138,10 +149,14 @@ def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
     if "priority" in changes and not body.priority:
         raise Invalid("the priority must be high, medium or low")
     session = services.get(session_id)
+    if not conditional.allows(if_match, lambda: conditional.encode(queries.full_json(session))[1]):
+        raise Changed
+    known = session.updated if if_match is not None else None
     if changes:
-        session = control.update(session_id, **changes)
+        session = control.update(session_id, **changes, known=known)
+        known = None
     if body.pinned is not None:
-        session = control.pin(session_id, pinned=body.pinned)
+        session = control.pin(session_id, pinned=body.pinned, known=known)
     return queries.full_json(session)
 
 
@@ -150,10 +165,11 @@ def _update(session_id: str, body: requests.Update) -> dict[str, Any]:
     operation_id="get_status",
     summary="Get a session's status",
     response=responses(200, schemas.SessionStatus, 404),
+    openapi_extra=conditional.extra(),
 )
 async def get_status(request: HttpRequest, session_id: str) -> HttpResponse:
     """Only where the session is."""
-    return await show(_status, session_id)
+    return await conditional.show(request, _status, session_id)
 
 
 def _status(session_id: str) -> dict[str, str]:
@@ -231,7 +247,8 @@ async def wait_for_session(
     operation_id="get_registry",
     summary="The registry",
     response=responses(200, schemas.Registry),
+    openapi_extra=conditional.extra(),
 )
 async def get_registry(request: HttpRequest) -> HttpResponse:
     """Every session, in the shape of the command line's `list`."""
-    return await show(registry.registry)
+    return await conditional.show(request, registry.registry)

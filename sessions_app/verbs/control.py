@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sessions_app import arguments, control, queries, services, validation
 from sessions_app.errors import Invalid, NotFound, Unavailable
@@ -99,7 +100,7 @@ def _retry(words: list[str]) -> Verb:
 
 def _update(words: list[str]) -> Verb:
     options, rest = arguments.split(words, valued=["--priority", "--metadata"])
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     if "--priority" in options:
         changes["priority"] = options["--priority"]
     if "--metadata" in options:

@@ -1,0 +1,88 @@
+"""ETags: an answer that the caller has already is not sent again, and nothing is changed blindly.
+
+A tag is a hash of the very bytes of an answer, so it is strong, and another choice of fields or
+another page has another one.
+"""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Annotated, Any, ParamSpec
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_etags
+from ninja import Header
+
+from sessions_app import db, problems
+
+P = ParamSpec("P")
+#: A cache keeps it for its owner only, and asks each time whether it still holds.
+_CACHE = "private, no-cache"
+
+#: The header of a change that is made only to what the caller has seen, as an argument.
+IfMatch = Annotated[
+    str | None,
+    Header(
+        None,
+        alias="If-Match",
+        description="The `ETag` of the session as you know it (all of its fields): 412 if it has "
+        "changed since.",
+    ),
+]
+
+#: For the API's description.
+HEADERS = {"ETag": {"description": "of this very answer", "schema": {"type": "string"}}}
+NOT_MODIFIED = {"description": "What the caller has still holds", "headers": HEADERS}
+PARAMETER = {
+    "in": "header",
+    "name": "If-None-Match",
+    "schema": {"type": "string"},
+    "description": "The `ETag` of the answer you have: 304 if it still holds.",
+}
+
+
+def extra(**more: Any) -> dict[str, Any]:
+    """What the description of an operation says of this, with more of its own."""
+    parameters = [PARAMETER, *more.pop("parameters", [])]
+    responses = {200: {"headers": HEADERS}, 304: NOT_MODIFIED}
+    return {"parameters": parameters, "responses": responses, **more}
+
+
+def tag_of(body: bytes) -> str:
+    """The ETag of an answer."""
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def encode(value: object) -> tuple[bytes, str]:
+    """A value as JSON, and its tag."""
+    body = problems.encode(value)
+    return body, tag_of(body)
+
+
+async def show(
+    request: HttpRequest, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+) -> HttpResponse:
+    """What a function that only reads rows returns, or 304 if the caller has that already."""
+    return respond(request, *await db.read(lambda: encode(function(*args, **kwargs))))
+
+
+def respond(request: HttpRequest, body: bytes, tag: str) -> HttpResponse:
+    """The answer with a tag, or 304 without it."""
+    asked = request.headers.get("If-None-Match")
+    known = [given.removeprefix("W/") for given in parse_etags(asked)] if asked else []
+    if tag in known or known == ["*"]:
+        # The length is that of the answer which is not sent (RFC 9110, 15.4.5).
+        response = HttpResponse(status=304, headers={"Content-Length": str(len(body))})
+        del response["Content-Type"]
+    else:
+        response = HttpResponse(body, content_type="application/json")
+    response["ETag"] = tag
+    response["Cache-Control"] = _CACHE
+    return response
+
+
+def allows(if_match: str | None, tag: Callable[[], str]) -> bool:
+    """Whether ``If-Match`` lets a change be made to what has this tag now."""
+    if if_match is None:
+        return True
+    given = parse_etags(if_match)
+    return given == ["*"] or tag() in given
