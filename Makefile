@@ -6,7 +6,7 @@ PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench lint install install-dev system-dev requirements screenshots clean
+.PHONY: help run test test-long bench lint install install-dev system-dev openapi requirements screenshots clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,10 @@ install-dev: .venv/installed-dev ## the same and what tests and lint need
 
 system-dev: install-dev ## programs the tests use: Chromium, jq, curl, lsof, libfaketime
 	@scripts/install-test-tools.sh
+
+openapi: install-dev ## write docs/openapi.json, the API's description, from the code
+	$(MANAGE) export_openapi_schema --api sessions_app.api.app.api --indent 2 --output docs/openapi.json
+	@echo >>docs/openapi.json
 
 requirements: install-dev ## pin the dependencies of pyproject.toml anew, with hashes
 	$(BIN)/python -m pip install -q pip-tools

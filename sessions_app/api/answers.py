@@ -11,8 +11,9 @@ from sessions_app.errors import HiveError, TooManyRequests
 
 P = ParamSpec("P")
 
-#: Errors that every endpoint may answer with.
-_ALWAYS = (400, 401, 403, 500, 503)
+#: Errors that every endpoint may answer with: what the gate, the listener below it and the
+#: database refuse.
+_ALWAYS = (400, 401, 403, 408, 413, 429, 431, 500, 503)
 
 
 def responses(status: int, schema: Any, *errors: int) -> dict[int, Any]:

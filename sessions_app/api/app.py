@@ -17,7 +17,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from sessions_app import problems
-from sessions_app.api import audit, cleaning, control, events, logs, outputs, sessions
+from sessions_app.api import audit, cleaning, control, document, events, logs, outputs, sessions
 from sessions_app.api.answers import problem, problem_of
 from sessions_app.errors import HiveError, Invalid, TooLarge, Unavailable
 
@@ -25,27 +25,20 @@ logger = logging.getLogger(__name__)
 
 
 class HiveAPI(NinjaAPI):
-    """NinjaAPI whose OpenAPI says what our errors look like and how callers identify themselves."""
+    """NinjaAPI whose OpenAPI document is complete (document.py)."""
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
-        """The document, with problems under their own content type."""
+        """The document."""
         schema = super().get_openapi_schema(**kwargs)
-        for operations in schema["paths"].values():
-            for operation in operations.values():
-                for status, response in operation["responses"].items():
-                    content = response.get("content", {})
-                    if int(status) >= 400 and "application/json" in content:
-                        content[problems.CONTENT_TYPE] = content.pop("application/json")
-        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{}, {"token": []}]
+        whole = document.complete(dict(schema))
+        schema.clear()
+        schema.update(whole)
         return schema
 
 
 api = HiveAPI(
     title="hiveweb",
-    version="1",
-    description="Sessions of hive-mind runs: create, start, watch, collect, clean up. "
-    "Errors are problem documents (RFC 9457).",
+    version=document.VERSION,
     urls_namespace="api",
     docs=Swagger(settings={"validatorUrl": None}),  # its default asks a host in the internet
 )
@@ -149,7 +142,7 @@ def _endpoint(view: Callable[..., Any]) -> Callable[..., Any]:
 def _without_body(response: HttpResponseBase) -> HttpResponse:
     bare = HttpResponse(status=response.status_code, headers=dict(response.items()))
     if isinstance(response, HttpResponse):
-        bare["Content-Length"] = str(len(response.content))
+        bare.headers.setdefault("Content-Length", str(len(response.content)))
     response.close()
     return bare
 

@@ -6,11 +6,12 @@ from ninja import Schema
 from pydantic import ConfigDict, Field, JsonValue
 
 from sessions_app import trail, validation
-from sessions_app.lifecycle import EventKind
+from sessions_app.lifecycle import EventKind, Status
 from sessions_app.queries import MAX_PAGE
 
-_STATUS: dict[str, JsonValue] = {"enum": ["created", "starting", "running", "completed", "failed"]}
-_PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low"]}
+_STATUS: dict[str, JsonValue] = {"enum": ["", *Status]}
+_PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low", None]}
+_ANY_PRIORITY: dict[str, JsonValue] = {"enum": ["", "high", "medium", "low"]}
 
 
 class Strict(Schema):
@@ -46,7 +47,7 @@ class Create(Strict):
         None,
         description="When the account's usage limit ends it: `retry` once the limit is reset, or "
         "`fail`. The profile's own if left out.",
-        json_schema_extra={"enum": ["fail", "retry"]},
+        json_schema_extra={"enum": ["fail", "retry", None]},
     )
 
 
@@ -119,7 +120,7 @@ class Find(Schema):
     """Filters of the list. An empty one filters nothing."""
 
     status: str = Field("", json_schema_extra=_STATUS)
-    priority: str = Field("", json_schema_extra=_PRIORITY)
+    priority: str = Field("", json_schema_extra=_ANY_PRIORITY)
     q: str = Field("", description="Text in the task, or the beginning of an id.")
     owner: str = Field("", max_length=200, description="Only theirs; `me` for your own.")
     cursor: str = Field("", description="``next_cursor`` of the page before.")
