@@ -47,11 +47,23 @@ class Cargo:
             "RUSTDOCFLAGS": "-D warnings",
         }
 
-    def run(self, *words: str, cwd: Path = CRATE) -> str:
-        """Run cargo in a crate; returns what it printed. It must succeed."""
+    def run(self, *words: str) -> str:
+        """Run cargo on the crate; returns what it printed. It must succeed."""
+        return self._run(tool("cargo"), *words)
+
+    def check_program(self, source: Path) -> None:
+        """Compile a program that uses the crate, which must have been built, as far as errors."""
+        (library,) = (self.target / "debug" / "deps").glob("libhiveweb_client-*.rlib")
+        self._run(
+            tool("rustc"),
+            *("--edition", "2021", "--emit", "metadata", "-D", "warnings"),
+            *("--extern", f"hiveweb_client={library}", "-o", f"{source}.rmeta", str(source)),
+        )
+
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [tool("cargo"), *words],
-            cwd=cwd,
+            words,
+            cwd=CRATE,
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -39,18 +39,21 @@ class Cutting:
         carrier.start()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # closed: the end
+        with contextlib.suppress(OSError):  # our end is closed, and that is the end
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._port), timeout=60)
-                self._start(self._carry, client, server)
-                if self.cut:
-                    self._start(self._carry, server, client)
-                    continue
+                self._start(self._serve, client)
+
+    def _serve(self, client: socket.socket) -> None:
+        upstream = ("127.0.0.1", self._port)
+        with client, socket.create_connection(upstream, timeout=60) as server:
+            self._start(self._carry, client, server)
+            if not self.cut:
                 self.cut = 1
-                server.recv(65536)  # its answer, or the first part of it
+                server.recv(65536)  # its answer, or the first part of it: nobody gets that
                 client.shutdown(socket.SHUT_RDWR)
-                server.close()
+            else:
+                self._carry(server, client)
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):

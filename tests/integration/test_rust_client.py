@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.container import SHIMS
+from tests.integration.acting import acting
 from tests.integration.cargo import CRATE, Cargo, tool
 from tests.integration.cutting import Cutting
 from tests.support import ROOT, SCRIPT, Installation, Server, eventually
@@ -16,14 +17,15 @@ from tests.support import ROOT, SCRIPT, Installation, Server, eventually
 DOCUMENTS = ("docs/rust.md", "README.md")
 #: In the place of the crate that asynchronous programs have: the one function that is called.
 TOKIO = """
-pub mod task {
-    /// As tokio has it.
-    pub async fn spawn_blocking<F, R>(work: F) -> Result<R, std::io::Error>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        Ok(work())
+mod tokio {
+    pub mod task {
+        pub async fn spawn_blocking<F, R>(work: F) -> Result<R, std::io::Error>
+        where
+            F: FnOnce() -> R + Send + 'static,
+            R: Send + 'static,
+        {
+            Ok(work())
+        }
     }
 }
 """
@@ -113,39 +115,33 @@ def test_it_needs_nothing_but_the_standard_library_of_debians_rust() -> None:
 
 def test_it_is_formatted() -> None:
     sources = sorted(CRATE.glob("examples/*.rs"))
-    words = [tool("rustfmt"), "--edition", "2021", "--check", "src/lib.rs", *sources]
+    words = [tool("rustfmt"), "--edition", "2021", "--check", "src/lib.rs", *map(str, sources)]
     done = subprocess.run(words, cwd=CRATE, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode()
 
 
 def test_what_the_documentation_shows_compiles(cargo: Cargo, tmp_path: Path) -> None:
-    # given every block of Rust as a program of its own
     blocks = [
         block
         for name in DOCUMENTS
         for block in re.findall(r"^```rust\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S)
     ]
     assert len(blocks) >= 6
-    (tmp_path / "src" / "bin").mkdir(parents=True)
-    for number, block in enumerate(blocks):
-        main = "" if "fn main()" in block else "\nfn main() {}\n"
-        (tmp_path / f"src/bin/block{number}.rs").write_text(f"#![allow(dead_code)]\n{block}{main}")
-    tokio = tmp_path / "tokio"
-    (tokio / "src").mkdir(parents=True)
-    (tokio / "src/lib.rs").write_text(TOKIO)
-    (tokio / "Cargo.toml").write_text('[package]\nname = "tokio"\nversion = "1.0.0"\n')
-    (tmp_path / "Cargo.toml").write_text(
-        '[package]\nname = "blocks"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\n'
-        f'hiveweb-client = {{ path = "{CRATE}" }}\ntokio = {{ path = "tokio" }}\n'
-    )
-    # when they are checked, then the compiler finds nothing wrong
-    cargo.run("check", cwd=tmp_path)
+    # given every block of Rust as a module of one program
+    modules = [
+        f"mod block{number} {{ #[allow(unused_imports)] use crate::tokio;\n{block}}}\n"
+        for number, block in enumerate(blocks)
+    ]
+    source = tmp_path / "blocks.rs"
+    source.write_text("#![allow(dead_code)]\n" + TOKIO + "".join(modules) + "fn main() {}\n")
+    # when it is compiled, then the compiler finds nothing wrong
+    cargo.check_program(source)
 
 
 def test_the_example_in_the_documentation_is_the_one_that_is_tested_here() -> None:
     page = (ROOT / "docs" / "rust.md").read_text()
     code = (CRATE / "examples" / "run_task.rs").read_text()
-    shown = re.search(r"```rust\n(/// Start a session and print.*?)```", page, re.S)
+    shown = re.search(r"^(/// Start a session and print.*?)^```$", page, re.M | re.S)
     assert shown
     assert shown[1] in code
 
@@ -153,10 +149,13 @@ def test_the_example_in_the_documentation_is_the_one_that_is_tested_here() -> No
 def test_a_log_is_followed_through_restarts_of_the_server_byte_for_byte(
     cargo: Cargo, site: Installation, followed: list[Followed], tmp_path: Path
 ) -> None:
-    # given a run that prints now and then, bytes that are no text among it
-    server = site.up()
-    run = ["--seconds", "7", "--lines", "400", "--binary", "--exit"]
-    words = ["--save", str(tmp_path / "saved"), "a task with 🐝", *run]
+    # given a run that prints until it is told to end, bytes that are no text among it
+    enough = tmp_path / "enough"
+    ticks = f"until [ -e {enough} ]; do printf 'tick \\351\\n'; sleep 0.02; done"
+    leaves = 'for name in a b; do echo "$name" >"$HIVE_MIND_OUTPUT_DIR/$name ü.md"; done'
+    acts = ["fill", "200000", "run", json.dumps(["sh", "-c", f"{ticks}; {leaves}"]), "exit", "0"]
+    server = acting(site).up()
+    words = ["--save", str(tmp_path / "saved"), "a task with 🐝", *acts]
     client = Followed(cargo, tmp_path, over_http(site, server), *words)
     followed.append(client)
     log = site.log(client.session_id)
@@ -172,20 +171,22 @@ def test_a_log_is_followed_through_restarts_of_the_server_byte_for_byte(
     second = len(client.log)
     grows(log)
     server = site.up()
+    grows(client.path)
+    enough.touch()
 
     # then the client has all of the log, each byte once, and what the run has made
     assert client.end() == 0, client.said
     assert client.log == log.read_bytes()
     assert 0 < first < second < len(client.log)
-    assert b"\xff\xfe" in client.log
+    assert b"tick \xe9\n" in client.log
     assert "\ncompleted\n" in client.said
     made = site.output_dir(client.session_id)
     files = {path.relative_to(made): path.read_bytes() for path in made.rglob("*.md")}
     saved = tmp_path / "saved"
-    assert files
+    assert len(files) == 2
     assert {p.relative_to(saved): p.read_bytes() for p in saved.rglob("*.md")} == files
     status, session = server.request("GET", f"/api/v1/sessions/{client.session_id}")
-    assert (status, session["task"], session["args"]) == (200, "a task with 🐝", run)
+    assert (status, session["task"], session["args"]) == (200, "a task with 🐝", acts)
 
 
 def test_a_create_whose_answer_is_lost_makes_one_session(
