@@ -69,8 +69,8 @@ pub trait Session {
 
     /// The lines of its log from the first on, as they are written.
     ///
-    /// A thread reads them; it ends with the session, and when the receiver is dropped. Lines come
-    /// without their line feed, bytes that are not UTF-8 as U+FFFD, a line of more than 1 MiB in
+    /// A thread reads them; it ends with the session, or at the next line once the receiver was
+    /// dropped. Lines come without their line feed, bytes that are not UTF-8 as U+FFFD, a line of more than 1 MiB in
     /// pieces. The channel also ends where the log cannot be followed any longer:
     /// [`Session::wait`] behind it tells.
     fn tail_logs(&self) -> Result<Receiver<String>>;

@@ -20,6 +20,10 @@
 //! asynchronous code, and which request each `docker exec` call becomes over HTTP.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations, rust_2018_idioms)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 mod command;
 mod docker;

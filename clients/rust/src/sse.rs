@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn no_damage_makes_the_reader_panic_or_depend_on_how_the_bytes_come() {
+        let whole = "id: 5\r\nevent: log\r\ndata: é\r\n\r\n: x\n\ndata: a\ndata: b\n\n";
+        for text in crate::testing::damaged(whole.as_bytes(), 5_000) {
+            let single: Vec<&[u8]> = text.chunks(1).collect();
+            assert_eq!(parse(&single), parse(&[&text]));
+        }
+    }
+
+    #[test]
     fn an_event_has_a_limit() {
         let piece = [b'x'; 64 * 1024];
         for prefix in [b"data: ".as_slice(), b"", b":"] {

@@ -102,3 +102,29 @@ impl Drop for Directory {
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }
+
+/// Texts with random damage: bytes replaced, removed, doubled. The same ones at each run.
+pub(crate) fn damaged(whole: &[u8], count: usize) -> Vec<Vec<u8>> {
+    let mut state: u64 = 0x2545_f491_4f6c_dd1d;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % below
+    };
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let mut text = whole.to_vec();
+        for _ in 0..=random(4) {
+            let at = random(text.len());
+            match random(4) {
+                0 => text.truncate(at + 1),
+                1 => text[at] = random(256) as u8,
+                2 => text.insert(at, whole[random(whole.len())]),
+                _ => text[at] = b"\r\n:;0{}[]\"\\u-e"[random(14)],
+            }
+        }
+        made.push(text);
+    }
+    made
+}

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, ErrorKind, Read};
 use super::body::Body;
 use super::head::{Framing, Head, MAX_HEAD};
 use super::url::BaseUrl;
+use crate::testing::damaged;
 
 fn head(text: &str) -> io::Result<Head> {
     Head::read(&mut text.as_bytes())
@@ -210,4 +211,19 @@ fn a_url_has_host_port_and_prefix() {
     assert!(tls.to_string().contains("proxy"));
     let secret = BaseUrl::parse("http://me:secret@x").expect_err("a password");
     assert!(!secret.to_string().contains("secret"));
+}
+
+#[test]
+fn no_damage_makes_the_reader_panic_or_go_on_for_ever() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n\
+        4;x=y\r\nabcd\r\n3\r\nefg\r\n0\r\nX: y\r\n\r\n";
+    let sized = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX: y\r\n\r\nabcdefg";
+    for text in damaged(chunked, 10_000)
+        .iter()
+        .chain(&damaged(sized, 10_000))
+    {
+        if let Ok(body) = whole(text) {
+            assert!(body.len() < text.len());
+        }
+    }
 }

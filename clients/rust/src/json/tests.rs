@@ -1,6 +1,7 @@
 //! What is JSON and what is not.
 
 use super::*;
+use crate::testing::damaged;
 
 fn read(text: &str) -> Json {
     text.parse()
@@ -160,4 +161,15 @@ fn members_are_found_by_name() {
     assert_eq!(Json::Null.get("a"), None);
     let made = Json::object([("x", Json::array(["y"])), ("z", Json::Null)]);
     assert_eq!(made.to_string(), r#"{"x":["y"],"z":null}"#);
+}
+
+#[test]
+fn no_damage_makes_the_reader_panic_and_what_it_reads_is_json() {
+    let whole = r#"{"a": [1.5e-3, "\ud83d\udc1d é\n", {"b": null}], "c": "🐝", "d": -0}"#;
+    for bytes in damaged(whole.as_bytes(), 20_000) {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(value) = text.parse::<Json>() {
+            assert_eq!(read(&value.to_string()), value);
+        }
+    }
 }

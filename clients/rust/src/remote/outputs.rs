@@ -108,6 +108,19 @@ pub(super) fn download(
     Ok(part.done)
 }
 
+/// Write the archive at `path` to `to`.
+pub(super) fn download_all(client: &Client, path: &str, to: &mut dyn Write) -> Result<u64> {
+    let mut archive = Part {
+        client,
+        path: path.to_string(),
+        done: 0,
+        tag: None,
+    };
+    archive.fetch(to)?;
+    to.flush().map_err(Error::Writer)?;
+    Ok(archive.done)
+}
+
 /// A file of which we have the first bytes.
 struct Part<'a> {
     client: &'a Client,

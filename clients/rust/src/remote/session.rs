@@ -60,6 +60,13 @@ impl HttpSession {
         outputs::download(&self.client, &self.path("/outputs"), file, to)
     }
 
+    /// Write all output files to `to`, as one ZIP archive; returns how many bytes it has.
+    ///
+    /// The server makes it while it is sent, so a broken connection is an error here.
+    pub fn download_all(&self, to: &mut dyn Write) -> Result<u64> {
+        outputs::download_all(&self.client, &self.path("/outputs.zip"), to)
+    }
+
     /// The path below `/api/v1` of something that belongs to the session.
     fn path(&self, rest: &str) -> String {
         format!("/sessions/{}{}", self.uuid, rest)

@@ -38,6 +38,23 @@ fn outputs_are_listed_and_fetched_whole() {
 }
 
 #[test]
+fn all_outputs_come_as_one_archive_or_not_at_all() {
+    let chunked = |rest: &str| {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        format!("{}4\r\nPK..\r\n{}", head, rest)
+    };
+    let server = Scripted::new([chunked("0\r\n\r\n"), chunked("4\r\n")]);
+    let session = session(&server);
+    let mut archive = Vec::new();
+    assert_eq!(session.download_all(&mut archive).ok(), Some(4));
+    assert_eq!(archive, b"PK..");
+    let error = session.download_all(&mut archive).expect_err("cut off");
+    assert!(error.is_temporary(), "{}", error);
+    let path = format!("GET /api/v1/sessions/{}/outputs.zip HTTP/1.1\r\n", ID);
+    assert!(server.requests()[0].starts_with(&path));
+}
+
+#[test]
 fn a_file_that_changed_while_it_was_fetched_is_no_whole() {
     let cut = |tag: &str| format!("HTTP/1.1 200 OK\r\n{}Content-Length: 6\r\n\r\nfir", tag);
     for (first, second) in [
