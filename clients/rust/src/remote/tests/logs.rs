@@ -71,12 +71,15 @@ fn the_ending_is_told_and_lines_are_the_same() {
 
 #[test]
 fn bytes_that_are_no_text_come_from_the_log_itself() {
-    let events = log_event(0, 2, "a\n") + &log_event(2, 5, "\u{fffd}\u{fffd}\n") + &end_event(5);
+    // one that is longer as text, and one that is as long: three bytes of a cut character
+    let events = log_event(0, 2, "a\n") + &log_event(2, 5, "\u{fffd}\u{fffd}\n");
+    let events = events + &log_event(5, 9, "\u{fffd}\n") + &end_event(9);
     let raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\xff\xfe\n".to_vec();
-    let server = Scripted::new([stream(&events).into_bytes(), raw]);
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xf0\x9f\x90\n".to_vec();
+    let server = Scripted::new([stream(&events).into_bytes(), raw, cut]);
     let mut log = Vec::new();
     session(&server).write_log(&mut log).expect("a log");
-    assert_eq!(log, b"a\n\xff\xfe\n");
+    assert_eq!(log, b"a\n\xff\xfe\n\xf0\x9f\x90\n");
     assert!(server.requests()[1].starts_with(&format!(
         "GET /api/v1/sessions/{}/log?offset=2&limit=3 HTTP/1.1\r\n",
         ID
