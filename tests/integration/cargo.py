@@ -29,6 +29,8 @@ class Cargo:
     """Cargo with directories of its own, so that nothing is written into the repository."""
 
     def __init__(self, base: Path) -> None:
+        #: The files of the crate before anything was built.
+        self.sources = sorted(CRATE.rglob("*"))
         self.target = base / "target"
         self.env = {
             "PATH": os.environ["PATH"],
@@ -39,6 +41,7 @@ class Cargo:
             "CARGO_TARGET_DIR": str(self.target),
             "CARGO_INCREMENTAL": "0",
             "CARGO_NET_OFFLINE": "true",
+            "CARGO_PROFILE_DEV_CODEGEN_UNITS": "16",
             "CARGO_PROFILE_DEV_DEBUG": "0",
             "CARGO_PROFILE_TEST_DEBUG": "0",
             "RUSTC": tool("rustc"),
