@@ -8,6 +8,7 @@ from importlib import import_module
 from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -80,7 +81,6 @@ def make_link(user: User | None = None) -> str:
     user = user or accounts.administrator()
     key = secrets.token_urlsafe(32)
     with transaction.atomic():
-        OneTimeLink.objects.filter(created__lte=now - OneTimeLink.LIFETIME).delete()
         OneTimeLink.objects.create(digest=tokens.digest(key), user=user, created=now)
         AuditEvent.objects.record("link_made", user=user.username)
     return key
@@ -99,3 +99,10 @@ def redeem(key: str) -> User | None:
     if row is None or row.user is None or not row.user.is_active or link.update(used_at=now) != 1:
         return None
     return row.user
+
+
+def forget_expired() -> None:
+    """Remove links and signed-in browsers that count no more."""
+    now = timezone.now()
+    OneTimeLink.objects.filter(created__lte=now - OneTimeLink.LIFETIME).delete()
+    Session.objects.filter(expire_date__lt=now).delete()

@@ -1,4 +1,4 @@
-"""The server cleans by itself: idempotency keys, and if the settings say how often, what is old.
+"""The server cleans by itself: keys and links that are old; more if the settings say how often.
 
 When it last did so is kept in the state directory, so that restarts do not put it off.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db import DatabaseError
 
-from sessions_app import cleanup, db, idempotency, units
+from sessions_app import access, cleanup, db, idempotency, units
 from sessions_app.cleanup import Kind
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 MARK = "cleaned"
 #: Seconds: from the start to the first one, between looks at the clock, and after a failure.
 FIRST, LOOK, AGAIN = 1.0, 30.0, 60.0
-#: Seconds between two looks for keys that are too old.
-KEYS = 600.0
+#: Seconds between two looks for keys, browsers and links that are too old.
+OLD = 600.0
 
 
 async def run(conf: Conf, *, wanted: bool = True) -> None:
@@ -55,16 +55,17 @@ async def run(conf: Conf, *, wanted: bool = True) -> None:
             pause = min(AGAIN, every)
 
 
-async def forget_keys() -> None:
-    """Remove idempotency keys that are too old, for as long as it runs."""
-    trouble = Complaint(logger, "old idempotency keys cannot be removed")
+async def forget() -> None:
+    """Remove idempotency keys, browsers and links that are too old, for as long as it runs."""
+    trouble = Complaint(logger, "what is too old cannot be removed")
     while True:
         try:
             await db.call(idempotency.forget_old)
+            await db.call(access.forget_expired)
             trouble.over()
         except DatabaseError as error:
             trouble.say(error)
-        await asyncio.sleep(KEYS)
+        await asyncio.sleep(OLD)
 
 
 def _mark(conf: Conf) -> Path:
