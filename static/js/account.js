@@ -10,7 +10,12 @@ function keep(card) {
   const stored = card.querySelector("[data-stored]");
   stored.hidden = false;
   window.addEventListener("beforeunload", (event) => {
-    if (!safe) event.preventDefault();
+    if (safe) return;
+    event.preventDefault();
+    // Whoever stays may still send the forms: page.js has just closed the one that was sent.
+    setTimeout(() => {
+      for (const button of document.querySelectorAll("form [type=submit]")) button.disabled = false;
+    });
   });
   const copied = () => {
     safe = true;
