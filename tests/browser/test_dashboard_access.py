@@ -204,9 +204,16 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     expect(page.get_by_role("heading", name="Copy the token “laptop” now")).to_be_focused()
     text = page.locator("[data-token]").inner_text()
     assert re.fullmatch(r"hivetok_[\w-]{51}", text)
-    with page.expect_event("dialog"):
-        page.get_by_role("link", name="Sessions").first.click()
-    assert asked == ["beforeunload"]
+    name.fill("another")
+    leaving = [
+        page.get_by_role("button", name="Create token"),
+        page.get_by_role("link", name="Sessions").first,
+    ]
+    for way in leaving:
+        with page.expect_event("dialog"):
+            way.click()
+        expect(leaving[0]).to_be_enabled()
+    assert asked == ["beforeunload"] * 2
     expect(page.locator("[data-token]")).to_have_text(text)
 
     page.locator(".made [data-copy]").click()
@@ -215,7 +222,7 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     bearer = {"Authorization": f"Bearer {text}"}
     assert shared_server.request("GET", "/api/v1/queue", headers=bearer)[0] == 200
     page.goto(f"{shared_server.url}/account")
-    assert asked == ["beforeunload"], "it was copied"
+    assert len(asked) == 2, "it was copied"
     assert text not in page.content()
     page.locator("#token_name").fill("put-away")
     page.get_by_role("button", name="Create token").click()
@@ -223,7 +230,7 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     expect(page.locator("[data-token]")).to_be_hidden()
     expect(page.locator("[data-once-over]")).to_be_focused()
     page.goto(f"{shared_server.url}/account")
-    assert asked == ["beforeunload"], "it was stored"
+    assert len(asked) == 2, "it was stored"
 
     token = page.locator(".token", has_text="laptop")
     expect(token).to_contain_text("valid")
