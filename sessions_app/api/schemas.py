@@ -136,7 +136,7 @@ class Sessions(Schema):
     next_cursor: str | None = Field(description="``cursor`` of the next page; null on the last")
 
 
-class SessionStatus(Schema):
+class StatusOfSession(Schema):
     """Where a session is."""
 
     session_id: str

@@ -164,7 +164,7 @@ def _update(session_id: str, body: requests.Update, if_match: str | None) -> dic
     "/sessions/{session_id}/status",
     operation_id="get_status",
     summary="Get a session's status",
-    response=responses(200, schemas.SessionStatus, 404),
+    response=responses(200, schemas.StatusOfSession, 404),
     openapi_extra=conditional.extra(),
 )
 async def get_status(request: HttpRequest, session_id: str) -> HttpResponse:
