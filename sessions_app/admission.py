@@ -21,7 +21,7 @@ class Hold:
     profile: str
     until: datetime
     detail: str
-    session_id: uuid.UUID
+    session_id: uuid.UUID | None
 
     @property
     def reason(self) -> str:
@@ -39,9 +39,19 @@ def slots_taken() -> int:
 
 
 def holds(now: datetime | None = None) -> list[Hold]:
-    """The holds in force."""
-    rows = UsageHold.objects.filter(until__gt=now or timezone.now()).order_by("profile")
-    return [Hold(row.profile, row.until, row.detail, row.session_id) for row in rows]
+    """The holds in force; without what a session said of it that the caller may not see."""
+    rows = list(UsageHold.objects.filter(until__gt=now or timezone.now()).order_by("profile"))
+    if rows and not AgentSession.objects.shows_all():
+        ids = [row.session_id for row in rows]
+        shown = set(AgentSession.objects.visible().filter(id__in=ids).values_list("id", flat=True))
+    else:
+        shown = {row.session_id for row in rows}
+    return [
+        Hold(row.profile, row.until, row.detail, row.session_id)
+        if row.session_id in shown
+        else Hold(row.profile, row.until, "", None)
+        for row in rows
+    ]
 
 
 def hold(profile: str, until: datetime, detail: str, session_id: uuid.UUID) -> None:

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 from sessions_app import callers, claims, db, presentation, queries, services
 from sessions_app.clock import wire_time
-from sessions_app.conf import current
 from sessions_app.lifecycle import EventKind, Reason
 from sessions_app.models import AgentSession, SessionEvent
 
@@ -91,15 +90,16 @@ def _reset(cursor: int) -> str:
 
 
 def queue() -> dict[str, dict[str, Any]]:
-    """Everybody who waits, by id: ``{place, reason, until}`` and the words for it."""
+    """Those who wait and may be seen, by id: ``{place, reason, until}`` and the words for it."""
+    waiting = claims.all_waiting()
+    shown = set(AgentSession.objects.visible().filter(id__in=waiting).values_list("id", flat=True))
     return {
         str(session_id): {
-            **waiting.as_json(),
-            "summary": presentation.why_waiting(
-                waiting.place, waiting.reason, wire_time(waiting.until)
-            ),
+            **place.as_json(),
+            "summary": presentation.why_waiting(place.place, place.reason, wire_time(place.until)),
         }
-        for session_id, waiting in claims.all_waiting().items()
+        for session_id, place in waiting.items()
+        if session_id in shown
     }
 
 
@@ -217,9 +217,7 @@ class Feed:
 
 def _sees() -> str:
     """Viewers who see the same sessions share their readings."""
-    caller = callers.current()
-    everything = caller.rules_all or not current().private_sessions
-    return "" if everything else caller.principal
+    return "" if AgentSession.objects.shows_all() else callers.current().principal
 
 
 def _retrieve(task: asyncio.Task[Update]) -> None:

@@ -13,7 +13,7 @@ from sessions_app import admission, callers, claims, validation
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
-from sessions_app.lifecycle import Status
+from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, SessionEvent
 from sessions_app.projection import session_json
 
@@ -169,7 +169,7 @@ def obstacles() -> dict[str, Any]:
                 "until": wire_time(hold.until),
                 "reason": hold.reason,
                 "detail": hold.detail,
-                "session": str(hold.session_id),
+                "session": str(hold.session_id or ""),
             }
             for hold in admission.holds()
         ],
@@ -201,6 +201,11 @@ def changes_after(event_id: int) -> Changes:
     ids = {session_id for _, session_id in events}
     found = AgentSession.objects.filter(id__in=ids)
     gone = ids - set(found.values_list("id", flat=True))
+    if not AgentSession.objects.shows_all():
+        told = SessionEvent.objects.filter(
+            session_id__in=gone, kind=EventKind.REMOVED, data__owner=callers.current().principal
+        )
+        gone = set(told.values_list("session_id", flat=True))
     sessions = list(AgentSession.objects.visible().filter(id__in=ids))
     cursor = events[-1][0] if events else event_id
     return Changes(cursor, sessions, sorted(gone))

@@ -222,8 +222,10 @@ class Held(Schema):
     profile: str
     until: str
     reason: str
-    detail: str = Field(description="what the output said of the limit")
-    session: str = Field(description="the session that ran into the limit")
+    detail: str = Field(description="what its output said of the limit, likewise")
+    session: str = Field(
+        description="the session that ran into the limit; empty when you may not see it"
+    )
 
 
 class Queue(Schema):

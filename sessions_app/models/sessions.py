@@ -27,9 +27,15 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         caller = callers.current()
         if caller.via is Via.RUN:
             return self.filter(id=caller.principal.partition(":")[2])
-        if caller.rules_all or not current().private_sessions:
-            return self.all()
-        return self.filter(owner=caller.principal)
+        return self.all() if self.shows_all() else self.filter(owner=caller.principal)
+
+    def shows_all(self) -> bool:
+        """Whether whoever asks may see every session.
+
+        Raises:
+            Unauthorized: nobody has said who asks.
+        """
+        return callers.current().rules_all or not current().private_sessions
 
     def advance(
         self,

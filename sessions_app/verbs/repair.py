@@ -3,7 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from sessions_app import arguments, doctor, importing, schema, services
+from sessions_app import arguments, callers, doctor, importing, schema, services
+from sessions_app.callers import Role
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
@@ -14,6 +15,7 @@ UNPREPARED = ("doctor", "import")
 
 
 def _import(words: list[str]) -> Verb:
+    callers.require(Role.ADMINISTRATOR, "import sessions")
     options, rest = arguments.split(words, flags=["--dry-run"])
     arguments.nothing_else("import takes --dry-run and one workspace", rest[1:])
     if rest and not rest[0].startswith("/"):
@@ -53,6 +55,8 @@ def _told(taken: importing.Taken, *, dry_run: bool) -> Print:
 def _doctor(words: list[str]) -> Verb:
     options, rest = arguments.split(words, flags=["--repair", "--json"])
     arguments.nothing_else("doctor takes --repair and --json", rest)
+    if "--repair" in options:
+        callers.require(Role.ADMINISTRATOR, "repair an installation")
     told: list[dict[str, str]] = []
     for examination, finding in doctor.examine(current()):
         state, left = "found", finding.todo

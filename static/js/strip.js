@@ -52,6 +52,7 @@ export class Strip {
 
   fill(line, hold) {
     setMoment(line.querySelector("time"), hold.until);
+    line.querySelector("[data-hold-said]").hidden = !hold.session; // another's, which is private
     setText(line.querySelector("[data-hold-detail]"), hold.detail);
     const link = line.querySelector("[data-hold-session]");
     setText(link, hold.session.slice(0, 8));
