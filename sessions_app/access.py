@@ -20,8 +20,6 @@ from sessions_app.models import AuditEvent, OneTimeLink
 
 #: What a proof of identity is: a digest of a bearer token, or the key of a browser's session.
 TOKEN, SESSION = "token", "session"
-#: The principal of HIVE_TOKEN.
-BOOTSTRAP = "HIVE_TOKEN"
 
 
 def proof_of_bearer(text: str) -> tuple[str, str]:
@@ -43,7 +41,9 @@ def by_bearer_alone(text: str) -> Caller | None:
             return None
         return Caller(run_token.principal(session_id), Role.VIEWER, Via.RUN)
     if is_bootstrap(text):
-        return Caller(f"token:{BOOTSTRAP}", Role.ADMINISTRATOR, Via.TOKEN, token=BOOTSTRAP)
+        return Caller(
+            f"token:{tokens.BOOTSTRAP}", Role.ADMINISTRATOR, Via.TOKEN, token=tokens.BOOTSTRAP
+        )
     return None
 
 

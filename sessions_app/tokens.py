@@ -18,6 +18,8 @@ from sessions_app.models import ApiToken, AuditEvent
 #: What scanners for leaked secrets can look for; a checksum at the end tells real ones.
 PREFIX = "hivetok_"
 SHAPE = re.compile(r"hivetok_[A-Za-z0-9_-]{43}[0-9a-f]{8}\Z")
+#: HIVE_TOKEN's own name: no other token has it, since it would own what that one owns.
+BOOTSTRAP = "HIVE_TOKEN"
 MAX_TOKENS = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", re.ASCII)
 #: How much of a token is kept to tell it from others.
@@ -61,6 +63,8 @@ def create(
     caller = _check_giver(role, others=others, user=user)
     if not _NAME.match(name):
         raise Invalid("a token's name has 1 to 64 letters, digits, dots and dashes")
+    if name == BOOTSTRAP:
+        raise Invalid(f"{BOOTSTRAP} is the token of that setting; choose another name")
     if lasts is not None and not 1 <= lasts <= 100 * 366 * 86400:
         raise Invalid("a token lasts from 1 second to 100 years")
     body = PREFIX + secrets.token_urlsafe(32)
