@@ -1,6 +1,7 @@
 """Attacks by headers that claim to be somebody, or to come from somewhere.
 
-Forwarded headers, and who is believed: tests/unit/test_proxies.py and tests/integration/test_edge.py.
+Forwarded headers, and who is believed: tests/unit/test_proxies.py. Lengths, slow and large requests:
+tests/integration/test_edge.py.
 """
 
 import json
@@ -133,14 +134,13 @@ def test_a_token_that_only_some_would_read_is_none(town: Town, head: bytes) -> N
         b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
         b"Content-Length: 0\r\nContent-Length: 44\r\n\r\n",
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         b"Content-Length: +0\r\n\r\n",
         b"Content-Length: 0x0\r\n\r\n",
     ],
 )
 def test_no_second_request_hides_in_a_first(town: Town, framing: bytes) -> None:
-    """Smuggling: a message whose end is in doubt is refused, and nothing after it is carried out."""
+    """Smuggling: where a message's end is in doubt, nothing after it is carried out."""
     first = b"POST /api/v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     inner = json.dumps({"task": "smuggled"}).encode()
     second = (
@@ -148,6 +148,7 @@ def test_no_second_request_hides_in_a_first(town: Town, framing: bytes) -> None:
         b"Authorization: " + town.anna["Authorization"].encode() + b"\r\n"
         b"Content-Length: " + str(len(inner)).encode() + b"\r\n\r\n" + inner
     )
-    raw(town.server, first + framing + second)
+    answer = raw(town.server, first + framing + second)
+    assert answer.startswith(b"HTTP/1.1 400"), answer
     found = fetch(town.server, "GET", f"{API}/sessions?q=smuggled", headers=town.root).json
     assert found["sessions"] == []

@@ -52,7 +52,8 @@ async def test_another_pages_websocket_does_not_open(town: Town, path: str, orig
     browser = await asyncio.to_thread(_browser, town)
     forged = origin.format(port=town.server.port)
     for who in (browser, town.root):
-        assert await opened(town, path, who, origin=forged) == 403
+        # 400: autobahn, which opens websockets, does not understand it
+        assert await opened(town, path, who, origin=forged) in (400, 403)
 
 
 async def test_our_own_pages_websocket_opens(town: Town) -> None:
