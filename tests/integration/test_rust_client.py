@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,7 +77,7 @@ class Followed:
 
 
 @pytest.fixture
-def followed(cargo: Cargo, site: Installation) -> Iterator["list[Followed]"]:
+def followed() -> Iterator[list[Followed]]:
     """Examples that a test started, ended with it."""
     started: list[Followed] = []
     yield started
@@ -189,26 +190,43 @@ def test_a_log_is_followed_through_restarts_of_the_server_byte_for_byte(
 
 
 def test_a_create_whose_answer_is_lost_makes_one_session(
-    cargo: Cargo, site: Installation, server: Server, followed: list[Followed], tmp_path: Path
+    cargo: Cargo,
+    shared_site: Installation,
+    shared_server: Server,
+    followed: list[Followed],
+    tmp_path: Path,
 ) -> None:
     # given a connection that breaks when the server has answered the first request
-    with Cutting(server.port) as cutting:
-        env = over_http(site, server, HIVE_URL=cutting.url)
-        client = Followed(cargo, tmp_path, env, "once", "--seconds", "0", "--exit")
+    archive = tmp_path / "all.zip"
+    words = ["--save", str(archive), "make it once", "--seconds", "0", "--exit"]
+    with Cutting(shared_server.port) as cutting:
+        env = over_http(shared_site, shared_server, HIVE_URL=cutting.url)
+        client = Followed(cargo, tmp_path, env, *words)
         followed.append(client)
         assert client.end() == 0, client.said
     assert cutting.cut == 1
     # then the next try was answered with the same session
-    status, found = server.request("GET", "/api/v1/sessions")
+    status, found = shared_server.request("GET", "/api/v1/sessions?q=make%20it%20once")
     assert status == 200
     assert [session["session_id"] for session in found["sessions"]] == [client.session_id]
-    assert client.log == site.log(client.session_id).read_bytes()
+    assert client.log == shared_site.log(client.session_id).read_bytes()
+    # and all that it has made came as one archive
+    with zipfile.ZipFile(archive) as opened:
+        made = shared_site.output_dir(client.session_id)
+        assert sorted(opened.namelist()) == sorted(
+            str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()
+        )
+        assert "hive-summary.md" in opened.namelist()
 
 
 def test_a_run_that_fails_is_told_with_its_reason(
-    cargo: Cargo, site: Installation, server: Server, followed: list[Followed], tmp_path: Path
+    cargo: Cargo,
+    shared_site: Installation,
+    shared_server: Server,
+    followed: list[Followed],
+    tmp_path: Path,
 ) -> None:
-    env = over_http(site, server)
+    env = over_http(shared_site, shared_server)
     client = Followed(cargo, tmp_path, env, "x", "--seconds", "0", "--fail", "3")
     followed.append(client)
     assert client.end() == 1
@@ -221,12 +239,16 @@ def test_a_run_that_fails_is_told_with_its_reason(
 
 
 def test_the_same_runs_over_docker_exec(
-    cargo: Cargo, site: Installation, server: Server, followed: list[Followed], tmp_path: Path
+    cargo: Cargo,
+    shared_site: Installation,
+    shared_server: Server,
+    followed: list[Followed],
+    tmp_path: Path,
 ) -> None:
     # given a `docker` that carries out right here what it is told
     env = {
-        **site.env,
-        "PATH": f"{SHIMS}:{site.env['PATH']}",
+        **shared_site.env,
+        "PATH": f"{SHIMS}:{shared_site.env['PATH']}",
         "HIVE_CONTAINER": "multi-agent-container",
         "HIVE_SESSION_MANAGER": str(SCRIPT),
     }
@@ -237,10 +259,10 @@ def test_the_same_runs_over_docker_exec(
 
     # then it is the same session, log and ending
     assert client.end() == 0, client.said
-    assert client.log == site.log(client.session_id).read_bytes()
+    assert client.log == shared_site.log(client.session_id).read_bytes()
     assert b"\xff\xfe" in client.log
-    made = site.output_dir(client.session_id)
+    made = shared_site.output_dir(client.session_id)
     assert client.said.splitlines()[1] == "completed"
     assert f"\noutput in {made}/\n" in client.said
-    session = json.loads(site.script("get", client.session_id).stdout)
+    session = json.loads(shared_site.script("get", client.session_id).stdout)
     assert (session["task"], session["args"]) == (task, run)

@@ -1,6 +1,6 @@
 //! Run a task to its end: print its log, say how it ended, and fetch what it made.
 //!
-//! usage: run_task [--save DIRECTORY] TASK [ARGUMENT...]
+//! usage: run_task [--save DIRECTORY|FILE.zip] TASK [ARGUMENT...]
 //!
 //! Over HTTP at HIVE_URL (default http://127.0.0.1:8765) with HIVE_TOKEN; with HIVE_CONTAINER set
 //! over `docker exec` into that container, where HIVE_SESSION_MANAGER is the script. HIVE_PROFILE
@@ -37,7 +37,7 @@ fn run() -> Result<SessionStatus, Box<dyn Error>> {
         words.remove(0);
     }
     if words.is_empty() {
-        return Err("usage: run_task [--save DIRECTORY] TASK [ARGUMENT...]".into());
+        return Err("usage: run_task [--save DIRECTORY|FILE.zip] TASK [ARGUMENT...]".into());
     }
     let mut new = NewSession::new(words.remove(0)).args(words);
     new.profile = env::var("HIVE_PROFILE").ok();
@@ -76,8 +76,13 @@ fn follow<H: HiveMind>(
     Ok((session, status))
 }
 
-/// Show the output files, and save them where they are wanted.
+/// Show the output files, and save them where they are wanted, or all in one archive.
 fn fetch(session: &HttpSession, save: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let archive = save.filter(|path| path.extension() == Some("zip".as_ref()));
+    if let Some(path) = archive {
+        session.download_all(&mut File::create(path)?)?;
+        return Ok(());
+    }
     for file in session.outputs()?.files {
         eprintln!("output {} ({} bytes)", file.path, file.size);
         // A name that would lead elsewhere is left out.

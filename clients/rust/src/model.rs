@@ -6,18 +6,7 @@ use crate::error::{Error, Result};
 use crate::json::Json;
 use crate::status::SessionStatus;
 
-/// A session to be made.
-///
-/// ```
-/// use hiveweb_client::{Json, NewSession};
-///
-/// let new = NewSession::new("Port the tests")
-///     .priority("high")
-///     .metadata(Json::object([("requester", "voice".into())]))
-///     .args(["--max-workers", "8"])
-///     .limit("run_time", "2h");
-/// assert_eq!(new.task, "Port the tests");
-/// ```
+/// A session to be made: `NewSession::new("Port the tests").priority("high").limit("run_time", "2h")`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NewSession {
