@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sessions_app import callers, claims, db, presentation, queries, services
 from sessions_app.clock import wire_time
-from sessions_app.lifecycle import EventKind, Reason
+from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
 
 #: The list shows one line of a task; longer values are cut in its frames (``"cut": true``).
@@ -92,14 +92,16 @@ def _reset(cursor: int) -> str:
 def queue() -> dict[str, dict[str, Any]]:
     """Those who wait and may be seen, by id: ``{place, reason, until}`` and the words for it."""
     waiting = claims.all_waiting()
-    shown = set(AgentSession.objects.visible().filter(id__in=waiting).values_list("id", flat=True))
+    if not AgentSession.objects.shows_all():
+        mine = AgentSession.objects.visible().filter(status=Status.STARTING)
+        shown = set(mine.values_list("id", flat=True))
+        waiting = {key: place for key, place in waiting.items() if key in shown}
     return {
         str(session_id): {
             **place.as_json(),
             "summary": presentation.why_waiting(place.place, place.reason, wire_time(place.until)),
         }
         for session_id, place in waiting.items()
-        if session_id in shown
     }
 
 

@@ -117,7 +117,7 @@ def _hidden(server: Server, site: Installation, owner: dict[str, str]) -> str:
 @pytest.fixture
 def examples(request: pytest.FixtureRequest) -> int:
     """How many requests each operation gets from each role."""
-    return 200 if request.config.getoption("--run-long") else 10
+    return 200 if request.config.getoption("--run-long") else 8
 
 
 def _places(world: World, role: str) -> Iterator[tuple[str, str]]:
