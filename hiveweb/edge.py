@@ -124,9 +124,15 @@ class Channel(http.HTTPChannel):
         self._refuse(431, Invalid.code, "the request's head is too large")
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802 - as above
-        """A header; of a length, only so many digits as Python would read."""
+        """A header; of a length, only so many digits as Python would read.
+
+        Twisted overlooks ``Transfer-Encoding: identity``, which a proxy may read as "no chunks".
+        """
         if len(line) > 100 and line[:15].lower() == b"content-length:":
             self._refuse(400, Invalid.code, "Content-Length is no length")
+            return False
+        if line[:18].lower() == b"transfer-encoding:" and line[18:].strip().lower() != b"chunked":
+            self._refuse(400, Invalid.code, "a body can come in chunks, and in no other encoding")
             return False
         return bool(super().headerReceived(line))
 

@@ -94,7 +94,7 @@ def fall_back(root: str, words: list[bytes]) -> NoReturn:
     directory, name = os.path.split(sys.executable)
     python = os.path.join(os.path.realpath(directory), name)
     command = [os.fsencode(python), os.fsencode(manage), b"hive", *words]
-    os.execv(python, command)
+    os.execv(python, command)  # noqa: S606 - our own Python; the words are arguments
 
 
 class Answer:

@@ -140,7 +140,7 @@ def hire(state_dir: str, manage_py: str) -> None:
         0o600,
     )
     try:
-        spawner = subprocess.Popen(
+        spawner = subprocess.Popen(  # noqa: S603 - our own Python and program
             [sys.executable, manage_py, "hive", "spawner", "--until-idle"],
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -160,7 +160,7 @@ class LocalLauncher:
     def _open_door(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._server = subprocess.Popen(
+            self._server = subprocess.Popen(  # noqa: S603 - our own Python and program
                 [sys.executable, "-I", "-S", "-c", _SERVE, str(_ROOT)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,

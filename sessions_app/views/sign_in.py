@@ -71,12 +71,18 @@ class SignIn(LoginView):
     http_method_names = ["get", "head", "post"]  # noqa: RUF012 - as Django's View declares it
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The form, or a link that is used up. A preview's HEAD uses up nothing."""
+        """The form, or a link that is used up. A preview's HEAD uses up nothing.
+
+        A link does nothing to who is signed in: else one that a stranger sends would make them act
+        as somebody else without noticing.
+        """
         key = request.GET.get("key", "")
+        known = request.user
+        if isinstance(known, User) and accounts.role_of(known) is not None:
+            if key:
+                messages.info(request, "You are signed in, so the link was not used.")
+            return redirect(self.get_success_url())
         if not key:
-            known = request.user
-            if isinstance(known, User) and accounts.role_of(known) is not None:
-                return redirect(self.get_success_url())
             return super().get(request, *args, **kwargs)
         user = access.redeem(key) if request.method == "GET" else None
         if user is None:

@@ -112,11 +112,11 @@ def test_an_address_is_text(town: Town, page: Page, path: str) -> None:
 def test_what_was_entered_wrongly_comes_back_as_text(town: Town, page: Page) -> None:
     page.context.set_extra_http_headers({})
     page.goto(f"{town.server.url}/login")
-    page.get_by_label("Username").fill(TEXT[:140])
+    page.get_by_label("Name").fill(TEXT[:140])
     page.locator("[name=password]").fill(TEXT)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("[role=alert]").first).to_be_visible()
-    assert page.get_by_label("Username").input_value() == TEXT[:140]
+    assert page.get_by_label("Name").input_value() == TEXT[:140]
     inert(page)
 
     page.context.set_extra_http_headers(town.root)

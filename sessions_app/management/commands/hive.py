@@ -97,7 +97,7 @@ def _become_follower(follow: Follow) -> NoReturn:
     argv = follower.command(
         str(current().root), follow.with_exit_code, follow.session_json, follow.log_file
     )
-    os.execv(argv[0], argv)
+    os.execv(argv[0], argv)  # noqa: S606 - our own Python and program
 
 
 def _up(words: list[str]) -> int:
