@@ -91,7 +91,13 @@ class SignIn(LoginView):
             return self.render_to_response(context, status=403)
         auth.login(request, user, backend=_BACKEND)
         _audit(request, user, "link")
-        return redirect("sessions" if user.has_usable_password() else "account")
+        if not user.has_usable_password():
+            messages.info(
+                request,
+                "You are signed in. To sign in again without a link, choose a "
+                "password: it is on your account page, under your name above.",
+            )
+        return redirect("sessions")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Name and password, not more often than :mod:`sessions_app.attempts` allows."""

@@ -93,7 +93,9 @@ def test_who_comes_by_a_link_chooses_a_password_and_comes_by_it(
     comes: Comes, shared_server: Server
 ) -> None:
     page = comes("anna")
-    assert page.url == f"{shared_server.url}/account"
+    assert page.url == f"{shared_server.url}/"
+    expect(page.get_by_text("choose a password")).to_be_visible()
+    page.goto(f"{shared_server.url}/account")
     first = page.get_by_label("New password", exact=True)
     second = page.get_by_label("New password, once more")
     expect(first).to_have_attribute("autocomplete", "new-password")

@@ -81,7 +81,7 @@ def test_the_first_start_shows_the_way_in_and_later_ones_do_not(site: Installati
     first = site.up()
     shown = eventually(lambda: re.findall(r"/login\?key=\S+", first.output), "a link")
     browser = Browser(first)
-    assert browser.get(shown[0]).headers["location"] == "/account"
+    assert browser.get(shown[0]).headers["location"] == "/"
     assert b"admin" in browser.get("/account").body
     assert browser.get("/").status == 200
     first.stop()
@@ -311,7 +311,7 @@ def test_a_user_chooses_a_password_signs_out_and_in(house: Installation, door: S
     path = re.search(r"/login\?key=\S+", done.stdout.decode())
     assert path, done
     browser = Browser(door)
-    assert browser.get(path[0]).headers["location"] == "/account"
+    assert browser.get(path[0]).headers["location"] == "/"
     weak = browser.post(
         "/account/password", form_at="/account", new_password1="carla", new_password2="carla"
     )

@@ -43,5 +43,5 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         tmp_path_factory.mktemp("town") / "site", HIVE_PRIVATE_SESSIONS="on", HIVE_SLOTS="2"
     ) as site:
         server = site.up()
-        tokens = (token(site, name, "operator") for name in ("anna", "bert"))
-        yield Town(site, server, *tokens, token(site, "viewer", "viewer"))
+        anna, bert = token(site, "anna", "operator"), token(site, "bert", "operator")
+        yield Town(site, server, anna, bert, token(site, "viewer", "viewer"))

@@ -159,8 +159,8 @@ def test_what_a_run_and_its_ending_say_is_text(town: Town, page: Page) -> None:
         page.goto(f"{town.server.url}/sessions/{session_id}/")
         for way in WAYS[:5]:
             expect(page.locator("[data-log-lines]")).to_contain_text(way)
-        for place in page.locator("[style]").all():
-            assert "url" not in str(place.get_attribute("style"))
+        for styled in page.locator("[style]").all():
+            assert "url" not in str(styled.get_attribute("style"))
         inert(page)
         for file in page.locator("[data-outputs] a").all()[:4]:
             reply = page.request.get(town.server.url + str(file.get_attribute("href")))
