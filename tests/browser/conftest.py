@@ -1,5 +1,6 @@
 """A headless Chromium for the tests of this directory, and pages that tell of their errors."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.support import BEARER
+from tests.browser.people import PEOPLE, Comes
+from tests.support import BEARER, Installation, Server
 
 ARGS = [
     "--no-sandbox",
@@ -83,3 +85,23 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 def page(open_page: OpenPage) -> Page:
     """One desktop page."""
     return open_page()
+
+
+@pytest.fixture(scope="module")
+def links(shared_site: Installation, shared_server: Server) -> dict[str, list[str]]:
+    """Unused links by the name of whom they sign in."""
+    done = shared_site.manage("shell", "-v0", "-c", PEOPLE)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture
+def comes(open_page: OpenPage, shared_server: Server, links: dict[str, list[str]]) -> Comes:
+    """Somebody comes in by a link."""
+
+    def come(name: str, **options: object) -> Page:
+        page = open_page(extra_http_headers={}, **options)
+        page.goto(f"{shared_server.url}/login?key={links[name].pop()}")
+        return page
+
+    return come

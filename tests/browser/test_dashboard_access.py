@@ -1,92 +1,23 @@
 """Signing in and out, roles, owners and tokens, as the dashboard shows them."""
 
-import json
 import re
-from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Dialog, expect
 
 from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.people import (
+    CONTRAST,
+    LONG,
+    SECRET,
+    UNLABELLED,
+    Comes,
+    created_by,
+    says,
+    sign_in,
+    sign_out,
+)
 from tests.browser.support import create, live, no_sideways_scrolling, open_list, open_session
 from tests.support import Installation, Server, eventually
-
-SECRET = "correct horse battery"
-LONG = "bartholomew.featherstonehaugh-of-the-night-shift"
-#: Users of each role, some with a password, and links for those who come by one; a held profile.
-PEOPLE = f"""
-import json, uuid
-from datetime import UTC, datetime, timedelta
-from sessions_app import access, accounts, admission, callers
-from sessions_app.callers import Role
-callers.become(callers.SYSTEM)
-links = {{}}
-for name, role in (
-    ("anna", "operator"), ("bert", "operator"), ("carla", "operator"), ("dora", "operator"),
-    ("vera", "viewer"), ({LONG!r}, "operator"),
-):
-    user = accounts.create(name, Role(role))
-    if name == "dora":
-        user.set_password({SECRET!r})
-        user.save()
-    links[name] = [access.make_link(user) for _ in range(4)]
-until = datetime.now(UTC) + timedelta(hours=1)
-admission.hold("sample", until, "said so", uuid.uuid4())
-print(json.dumps(links))
-"""
-
-#: Opens a page, at a phone's width if asked, in which somebody is signed in by a link.
-Comes = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def links(shared_site: Installation, shared_server: Server) -> dict[str, list[str]]:
-    """Unused links by the name of whom they sign in."""
-    done = shared_site.manage("shell", "-v0", "-c", PEOPLE)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
-@pytest.fixture
-def comes(open_page: OpenPage, shared_server: Server, links: dict[str, list[str]]) -> Comes:
-    """Somebody comes in by a link."""
-
-    def come(name: str, **options: object) -> Page:
-        page = open_page(extra_http_headers={}, **options)
-        page.goto(f"{shared_server.url}/login?key={links[name].pop()}")
-        return page
-
-    return come
-
-
-def created_by(page: Page, server: Server, task: str) -> str:
-    """The id of a session that whoever is signed in there creates."""
-    answer = page.request.post(
-        f"{server.url}/api/v1/sessions",
-        data={"task": task, "profile": "sample"},
-        headers={"Origin": server.url},
-    )
-    assert answer.status == 201, answer.text()
-    return str(answer.json()["session_id"])
-
-
-def sign_in(page: Page, name: str, password: str) -> None:
-    """Fill in the form."""
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def sign_out(page: Page) -> None:
-    """By the menu below one's name."""
-    page.locator("[data-menu] summary").click()
-    page.get_by_role("button", name="Sign out").click()
-
-
-def says(page: Page, field: Locator) -> str:
-    """What a screen reader reads as the description of a field."""
-    ids = (field.get_attribute("aria-describedby") or "").split()
-    return " ".join(page.locator(f"#{item}").inner_text() for item in ids)
 
 
 def test_who_comes_by_a_link_chooses_a_password_and_comes_by_it(
@@ -144,21 +75,18 @@ def test_who_comes_by_a_link_chooses_a_password_and_comes_by_it(
     expect(page.locator("[data-menu] summary")).to_contain_text("anna")
 
 
-def test_signing_out_in_one_tab_is_told_in_the_others(comes: Comes, shared_server: Server) -> None:
+def test_signing_out_in_one_tab_is_told_in_another(comes: Comes, shared_server: Server) -> None:
     tab = comes("dora")
     session_id = created_by(tab, shared_server, "left open")
-    other, third = tab.context.new_page(), tab.context.new_page()
+    other = tab.context.new_page()
     open_session(other, shared_server, session_id)
-    open_list(tab, shared_server)
     tries: list[str] = []
-    third.goto(f"{shared_server.url}/account")
 
-    sign_out(third)
+    sign_out(tab)
 
-    for page in (tab, other):
-        expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
-        expect(page.locator("html")).to_have_attribute("data-connection", "out")
-        page.on("websocket", lambda socket: tries.append(socket.url))
+    expect(other.locator("[data-lost]")).to_contain_text("You are signed out")
+    expect(other.locator("html")).to_have_attribute("data-connection", "out")
+    other.on("websocket", lambda socket: tries.append(socket.url))
     other.get_by_role("button", name="Start", exact=True).click()
     expect(other.locator("[data-toasts]")).to_contain_text("Nothing was changed")
     other.wait_for_timeout(1000)  # a lost connection would have been tried again
@@ -332,38 +260,6 @@ def test_owners_are_shown_and_can_be_filtered_by(comes: Comes, shared_server: Se
     expect(page.locator("[data-events]")).to_contain_text("Pinned by anna: kept by every cleanup")
     page.locator(".facts").get_by_role("link", name="anna").click()
     expect(page.get_by_label("Owner")).to_have_value("me")
-
-
-#: The worst contrast of a page's texts with what is behind them, and its text.
-CONTRAST = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgb = (colour) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = (colour) => rgb(colour).slice(0, 3).map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if (rgb(colour)[3] === 255) return colour;
-    }
-    return "white";
-  };
-  const texts = [...document.querySelectorAll("body *")].filter((element) =>
-    element.checkVisibility() &&
-    [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
-  return texts.map((element) => {
-    const [a, b] = [light(getComputedStyle(element).color), light(behind(element))];
-    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.textContent.trim()];
-  }).toSorted((a, b) => a[0] - b[0])[0];
-}"""
-UNLABELLED = """() => [...document.querySelectorAll("input, select, textarea")]
-  .filter((field) => field.type !== "hidden" && !field.hidden && !field.labels.length)
-  .map((field) => field.name)"""
 
 
 def test_every_page_can_be_read_on_a_phone(
