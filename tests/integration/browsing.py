@@ -7,6 +7,9 @@ from urllib.parse import urlencode
 from tests.integration.api_client import Reply, fetch
 from tests.support import Installation, Server
 
+#: How the cookie of a signed-in browser is called: each installation's has a name of its own.
+SESSION_COOKIE = re.compile(r"hive_[0-9a-f]{8}")
+
 
 class Browser:
     """One person's browser at one server."""
@@ -19,6 +22,12 @@ class Browser:
     def headers(self) -> dict[str, str]:
         """What it sends with each request."""
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+
+    @property
+    def session_cookie(self) -> str:
+        """The name of the cookie by which it is signed in."""
+        [name] = [name for name in self.cookies if SESSION_COOKIE.fullmatch(name)]
+        return name
 
     def get(self, path: str) -> Reply:
         """Open a page."""
