@@ -123,6 +123,7 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
         dialog.dismiss()
 
     page.on("dialog", stay)
+    page.goto(f"{shared_server.url}/account")
     name = page.locator("#token_name")
     name.fill("not a name")
     page.get_by_role("button", name="Create token").click()
@@ -300,6 +301,7 @@ def test_every_page_can_be_read_on_a_phone(
 
 def test_the_account_needs_no_scripts(comes: Comes, shared_server: Server) -> None:
     page = comes("carla", java_script_enabled=False)
+    page.goto(f"{shared_server.url}/account")
     page.locator("#token_name").fill("by-hand")
     page.get_by_role("button", name="Create token").click()
     expect(page.locator("[data-token]")).to_contain_text("hivetok_")
