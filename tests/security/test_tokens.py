@@ -105,12 +105,9 @@ def test_a_name_that_is_there_is_not_told_by_how_long_a_wrong_password_takes() -
     User.objects.create_user("disabled", password="correct horse battery", is_active=False)
     taken = {}
     for name in ("there", "without-password", "disabled", "nobody"):
-        tries = []
-        for _ in range(3):
-            begun = time.process_time()
-            assert authenticate(None, username=name, password="wrong") is None
-            tries.append(time.process_time() - begun)
-        taken[name] = min(tries)
+        begun = time.process_time()
+        assert authenticate(None, username=name, password="wrong") is None
+        taken[name] = time.process_time() - begun
     # one hash more or less is all or nothing
     assert max(taken.values()) < 1.8 * min(taken.values()), taken
 
