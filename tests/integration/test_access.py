@@ -232,8 +232,10 @@ def test_private_sessions_are_not_there_for_others(site: Installation) -> None:
     assert his.encode() in page
     assert hers.encode() not in page
     assert fetch(server, "GET", f"/sessions/{hers}/", headers=bert).status == 404
-    index = json.loads((site.workspace / ".swarm/sessions/index.json").read_text())
-    assert {hers, his} <= set(index["sessions"])
+    index = site.workspace / ".swarm/sessions/index.json"  # written a moment after the rows
+    eventually(
+        lambda: {hers, his} <= set(json.loads(index.read_text())["sessions"]), "all in the index"
+    )
 
 
 async def test_a_websocket_tells_of_no_private_session(site: Installation) -> None:
