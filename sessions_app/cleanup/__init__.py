@@ -8,13 +8,13 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from sessions_app import callers, services, validation, workspace
+from sessions_app import callers, services, units, validation, workspace
 from sessions_app.cleanup import leftovers, orphans, retention, sessions
 from sessions_app.cleanup.told import Kind, Removal, Run, Work
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import EventKind
-from sessions_app.models import SessionEvent
+from sessions_app.models import AuditEvent, SessionEvent
 
 __all__ = ["Kind", "Removal", "Work", "cleanup", "put_back"]
 
@@ -60,6 +60,11 @@ def cleanup(
 def _cleanup(
     run: Run, age: timedelta | None, *, by_settings: bool, with_orphans: bool | None
 ) -> Work:
+    wish = {
+        "older_than": None if age is None else units.duration_words(age.total_seconds()),
+        "by_settings": by_settings,
+        "orphans": bool(with_orphans),
+    }
     if not run.dry_run:
         workspace.remove_interrupted_creates(run.conf)
     kept_for = run.conf.retention
@@ -81,5 +86,6 @@ def _cleanup(
     finally:
         if not run.dry_run:
             leftovers.tidy(run.conf)
+            AuditEvent.objects.record_if_possible("cleaned_up", **wish)
         if run.changed:
             services.announce()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from sessions_app import stored, workspace
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, EventKind, Reason, Status
-from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.models import AgentSession
 from sessions_app.profiles import DEFAULT_PROFILE
 from sessions_app.stored import Stored
 
@@ -145,13 +145,11 @@ def insert(session: AgentSession, kind: EventKind, notes: list[str]) -> bool:
     Raises:
         DatabaseError: it cannot be saved.
     """
-    data = {"status": session.status, "notes": "; ".join(notes)[:500]}
+    told = "; ".join(notes)[:500]
     try:
         with transaction.atomic():
             session.save(force_insert=True)
-            SessionEvent.objects.create(
-                session_id=session.id, kind=kind, at=timezone.now(), data=data
-            )
+            AgentSession.objects.note(session.id, kind, status=session.status, notes=told)
     except IntegrityError:
         if AgentSession.objects.filter(id=session.id).exists():
             return False

@@ -1,11 +1,12 @@
 """Who may come in, and who did what: API tokens, one-time links, the audit trail."""
 
+import contextlib
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import models
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
 from sessions_app import callers
@@ -94,6 +95,11 @@ class AuditEventManager(models.Manager["AuditEvent"]):
             session_id=session_id,
             data=data,
         )
+
+    def record_if_possible(self, action: str, **data: Any) -> None:
+        """Record what has been done already; a database that is full or broken keeps silent."""
+        with contextlib.suppress(DatabaseError), transaction.atomic():
+            self.record(action, **data)
 
 
 class AuditEvent(models.Model):

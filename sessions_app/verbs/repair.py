@@ -8,6 +8,7 @@ from sessions_app.callers import Role
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
+from sessions_app.models import AuditEvent
 from sessions_app.verb_steps import Print, Verb, VerbTable, json_object, line, printable
 
 #: For these the database is not made ready and the old script's sessions are not taken over first.
@@ -62,6 +63,10 @@ def _doctor(words: list[str]) -> Verb:
         state, left = "found", finding.todo
         if "--repair" in options:
             left = doctor.mend(examination, finding)
+            if not left:
+                AuditEvent.objects.record_if_possible(
+                    "repaired", code=finding.code, where=finding.where
+                )
             state = "left" if left else "mended"
         told.append(
             {

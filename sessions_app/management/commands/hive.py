@@ -14,6 +14,7 @@ from django.db import connections
 from sessions_app import arguments, backup, callers, follower, manual, streams, verbs
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid
+from sessions_app.models import AuditEvent
 from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line, line
 
 logger = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ def _backup(words: list[str]) -> int:
     name, force = arguments.backup(words)
     target = Path(os.fsdecode(name.encode("utf-8", "surrogateescape")))
     made = backup.write(target, overwrite=force)
+    AuditEvent.objects.record_if_possible("backed_up", file=str(target))
     sessions = f"{made.sessions} session{'' if made.sessions == 1 else 's'}"
     _write(line(f"Backed up {sessions} to {name} ({made.bytes:,} bytes)"))
     return 0
