@@ -70,7 +70,7 @@ def test_a_long_log_opens_at_its_end_with_bounded_memory(
     assert lines == [f"late {n}" for n in range(first, 30_000)]
     full = page.locator("[data-log-omitted] a").get_attribute("href") or ""
     assert page.request.get(shared_server.url + full).body().endswith(b"late 29999\n")
-    download = page.get_by_role("link", name="Download").get_attribute("href") or ""
+    download = page.get_by_role("link", name="Download", exact=True).get_attribute("href") or ""
     answer = page.request.get(shared_server.url + download)
     assert "attachment" in answer.headers["content-disposition"]
 
