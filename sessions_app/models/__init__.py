@@ -2,13 +2,8 @@
 
 from sessions_app.models.access import ApiToken, AuditEvent, OneTimeLink
 from sessions_app.models.idempotency import IdempotencyKey
-from sessions_app.models.sessions import (
-    AgentSession,
-    AgentSessionManager,
-    Installation,
-    SessionEvent,
-    UsageHold,
-)
+from sessions_app.models.installation import Installation, UsageHold
+from sessions_app.models.sessions import AgentSession, AgentSessionManager, SessionEvent
 
 __all__ = [
     "AgentSession",
