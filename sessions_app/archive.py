@@ -94,7 +94,7 @@ def _add(archive: zipfile.ZipFile, root: str, path: str) -> Generator[str, None,
         return
     with file:
         info = os.fstat(file.fileno())
-        member = _member(member_name(path), datetime.fromtimestamp(info.st_mtime, UTC))
+        member = _member(member_name(path), outputs.modified(info))
         member.file_size = info.st_size  # decides whether it needs 64 bits; zipfile puts it right
         member.external_attr = (stat.S_IFREG | (0o755 if info.st_mode & 0o100 else 0o644)) << 16
         with archive.open(member, "w") as entry:

@@ -22,6 +22,7 @@ MAX_FILES = 10_000
 #: It looks at no more entries than this, and no deeper.
 MAX_EXAMINED = 100_000
 MAX_DEPTH = 64
+_EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 #: O_NONBLOCK: opening a FIFO must not wait for its writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -100,10 +101,17 @@ def _walk(root_fd: int) -> Iterator[OutputFile | Other | None]:
                         yield None
                     waiting.append(path)
                 if stat.S_ISREG(info.st_mode) and not _linked_in(info, owner):
-                    modified = datetime.fromtimestamp(info.st_mtime, UTC)
-                    yield OutputFile("/".join(path), info.st_size, modified)
+                    yield OutputFile("/".join(path), info.st_size, modified(info))
                 else:
                     yield Other.DIRECTORY if stat.S_ISDIR(info.st_mode) else Other.SPECIAL
+
+
+def modified(info: os.stat_result) -> datetime:
+    """When a file was changed; the nearest moment that a datetime can be (a run may say any)."""
+    try:
+        return datetime.fromtimestamp(info.st_mtime, UTC)
+    except (ValueError, OverflowError):
+        return _LATEST if info.st_mtime > 0 else _EARLIEST
 
 
 def _linked_in(info: os.stat_result, owner: int) -> bool:

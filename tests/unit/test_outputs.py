@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions_app import outputs
+from sessions_app import archive, outputs
 from sessions_app.errors import FileMissing, Forbidden
 
 
@@ -137,3 +137,20 @@ def test_a_directory_swapped_for_a_link_meanwhile_leads_nowhere(tmp_path: Path) 
         done.set()
         swapper.join()
     assert read == {b"public"}
+
+
+def test_a_file_may_claim_any_age() -> None:
+    # given a file system that keeps whatever time a run says; ext4 ends in the year 2446
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as root:
+        for name, seconds in (("future", 2**40), ("past", -(2**40))):
+            path = Path(root, name)
+            path.touch()
+            os.utime(path, (seconds, seconds))
+            assert path.stat().st_mtime == seconds
+        # then it is listed, and goes into the archive
+        found = outputs.listing(root)
+        assert [(file.path, file.modified.year) for file in found.files] == [
+            ("future", 9999),
+            ("past", 1),
+        ]
+        assert b"".join(archive.pieces(root, found))
