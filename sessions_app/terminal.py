@@ -54,7 +54,7 @@ class TerminalFilter:
         end = _unfinished(text)
         if end < len(text):
             self._rest = text[end:] if len(text) - end <= MAX_SEQUENCE else ""
-            text = text[:end]
+            text = text[: end + 1]  # its first character goes, and ends a string that was open
         return _DROPPED.sub("", text).encode("utf-8", "replace")
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sessions_app.terminal import MAX_SEQUENCE, TerminalFilter, harmless
@@ -46,13 +46,15 @@ def test_only_colours_and_moves_within_a_line_are_left(raw: bytes, shown: bytes 
 
 
 _TEXTS = ["\x1b", "[", "]", "P", "0;31", "m", "J", "52;c;", "\x07", "\\", "x", "?", "\x1b[1m"]
-_TEXTS += ["\x9b", "\x9d", "\x9c", "🐝"]
+_TEXTS += ["\x9b", "\x9d", "\x9c", "\x90", "#", "🐝"]
 _PIECES = st.lists(
     st.sampled_from([*(text.encode() for text in _TEXTS), b"\x9b", b" ", b"\n"]), max_size=25
 )
 
 
 @given(pieces=_PIECES, cuts=st.lists(st.integers(1, 7), max_size=30))
+@example(pieces=[b"\x1b]", b"0;31", b"\x1b", b" ", b"x"], cuts=[1, 6, 1])
+@example(pieces=[b"\x1b]", b"0;31", b"\x1b[", b"0;31"], cuts=[2, 4, 2])
 @settings(max_examples=400, deadline=None)
 def test_it_is_the_same_in_whatever_pieces_it_comes_and_nothing_dangerous_is_left(
     pieces: list[bytes], cuts: list[int]
