@@ -2,14 +2,20 @@
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from inspect import iscoroutinefunction
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.urls import URLPattern
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
@@ -139,12 +145,24 @@ def _endpoint(view: Callable[..., Any]) -> Callable[..., Any]:
     return sync_view
 
 
-def _without_body(response: HttpResponseBase) -> HttpResponse:
-    bare = HttpResponse(status=response.status_code, headers=dict(response.items()))
+def _without_body(response: HttpResponseBase) -> HttpResponseBase:
+    known: dict[str, Any] = {"status": response.status_code, "headers": dict(response.items())}
+    bare: HttpResponseBase
+    if response.streaming and "Content-Length" not in response:  # nobody is to say that it is 0
+        bare = StreamingHttpResponse(_nothing(), **known)
+    else:
+        bare = HttpResponse(**known)
+    if "Content-Type" not in response:  # a 304 has none, and caches would take this one over
+        del bare["Content-Type"]
     if isinstance(response, HttpResponse):
         bare.headers.setdefault("Content-Length", str(len(response.content)))
     response.close()
     return bare
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    return
+    yield b""  # makes it a generator
 
 
 def _urls() -> tuple[list[URLPattern], str, str]:

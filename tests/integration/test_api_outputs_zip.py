@@ -49,6 +49,7 @@ def test_the_archive_has_what_the_listing_has(
     head = fetch(shared_server, "HEAD", url)
     assert (head.status, head.body) == (200, b"")
     assert head.headers["content-type"] == "application/zip"
+    assert "content-length" not in head.headers  # it is known once the archive is made
 
 
 def test_the_dashboard_links_it(shared_server: Server, place: tuple[str, Path]) -> None:
