@@ -1,7 +1,8 @@
 """ETags: an answer that the caller has already is not sent again, and nothing is changed blindly.
 
 A tag is a hash of the very bytes of an answer, so it is strong, and another choice of fields or
-another page has another one.
+another page has another one. That of a whole session begins with a hash of what somebody can have
+changed: its place in the queue, and why it waits there, change by themselves.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ IfMatch = Annotated[
         None,
         alias="If-Match",
         description="The `ETag` of the session as you know it (all of its fields): 412 if it has "
-        "changed since.",
+        "changed since. What `waiting` says does not count.",
     ),
 ]
 
@@ -47,15 +48,21 @@ def extra(**more: Any) -> dict[str, Any]:
     return {"parameters": parameters, "responses": responses, **more}
 
 
-def tag_of(body: bytes) -> str:
-    """The ETag of an answer."""
-    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
-
-
 def encode(value: object) -> tuple[bytes, str]:
     """A value as JSON, and its tag."""
     body = problems.encode(value)
-    return body, tag_of(body)
+    return body, f'"{_hash(body)}"'
+
+
+def encode_session(session: dict[str, Any]) -> tuple[bytes, str]:
+    """A whole session as JSON, and its tag."""
+    body = problems.encode(session)
+    row = problems.encode({**session, "waiting": None})
+    return body, f'"{_hash(row)}.{_hash(body)}"'
+
+
+def _hash(body: bytes) -> str:
+    return blake2b(body, digest_size=12).hexdigest()
 
 
 async def show(
@@ -81,8 +88,13 @@ def respond(request: HttpRequest, body: bytes, tag: str) -> HttpResponse:
 
 
 def allows(if_match: str | None, tag: Callable[[], str]) -> bool:
-    """Whether ``If-Match`` lets a change be made to what has this tag now."""
+    """Whether ``If-Match`` lets a change be made to a whole session that has this tag now."""
     if if_match is None:
         return True
     given = parse_etags(if_match)
-    return given == ["*"] or tag() in given
+    return given == ["*"] or _row(tag()) in map(_row, given)
+
+
+def _row(tag: str) -> str:
+    """Of a tag what does not count ``waiting``; a tag of something else stays another one."""
+    return tag.partition(".")[0]

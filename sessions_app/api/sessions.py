@@ -117,11 +117,14 @@ async def get_session(
     request: HttpRequest, session_id: str, how: Query[requests.Get]
 ) -> HttpResponse:
     """Everything that is known of a session, or some `fields` of it."""
-    return await conditional.show(request, _get, session_id, how.fields)
+    return conditional.respond(request, *await db.read(_get, session_id, how.fields))
 
 
-def _get(session_id: str, fields: str) -> dict[str, Any]:
-    return schemas.trimmed(queries.full_json(services.get(session_id)), fields)
+def _get(session_id: str, fields: str) -> tuple[bytes, str]:
+    session = queries.full_json(services.get(session_id))
+    wanted = schemas.trimmed(session, fields)
+    whole = wanted is session
+    return conditional.encode_session(session) if whole else conditional.encode(wanted)
 
 
 @router.patch(
@@ -136,7 +139,7 @@ async def update_session(
 ) -> HttpResponse:
     """Priority and metadata while it waits; `pinned` at any time."""
     content, tag = await db.call(
-        lambda: conditional.encode(_update(session_id, body, if_match)),
+        lambda: conditional.encode_session(_update(session_id, body, if_match)),
     )
     return HttpResponse(content, content_type="application/json", headers={"ETag": tag})
 
@@ -149,7 +152,7 @@ def _update(session_id: str, body: requests.Update, if_match: str | None) -> dic
     if "priority" in changes and not body.priority:
         raise Invalid("the priority must be high, medium or low")
     session = services.get(session_id)
-    if not conditional.allows(if_match, lambda: conditional.encode(queries.full_json(session))[1]):
+    if not conditional.allows(if_match, lambda: _tag(session)):
         raise Changed
     known = session.updated if if_match is not None else None
     if changes:
@@ -158,6 +161,10 @@ def _update(session_id: str, body: requests.Update, if_match: str | None) -> dic
     if body.pinned is not None:
         session = control.pin(session_id, pinned=body.pinned, known=known)
     return queries.full_json(session)
+
+
+def _tag(session: AgentSession) -> str:
+    return conditional.encode_session(queries.full_json(session))[1]
 
 
 @router.get(

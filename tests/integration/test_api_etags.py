@@ -139,6 +139,28 @@ def test_a_change_is_made_only_to_what_was_seen(shared_server: Server) -> None:
     assert change(tag, pinned=False).headers["etag"] == tag
 
 
+def test_a_queue_that_moves_is_no_change_of_the_session(site: Installation) -> None:
+    # given two that wait, where nothing is started
+    site.env["HIVE_MIN_FREE_MEMORY"] = "1000TiB"
+    server = site.up()
+    first, second = (create(server, start=True)["session_id"] for _ in range(2))
+    url = f"{API}/sessions/{second}"
+    seen = fetch(server, "GET", url)
+    assert seen.json["waiting"]["place"] == 2
+    # when the one before it leaves
+    fetch(server, "POST", f"{API}/sessions/{first}/stop")
+    # then the answer is another one, and still nobody has changed the session
+    assert again(server, f"/sessions/{second}", seen.headers["etag"]).json["waiting"]["place"] == 1
+    known = {"If-Match": seen.headers["etag"]}
+    assert fetch(server, "PATCH", url, {"priority": "high"}, known).status == 200
+    fetch(server, "PATCH", url, {"priority": "low"}, known).problem(412, "precondition_failed")
+    # and the tag of some of its fields is none of the session
+    some = fetch(server, "GET", f"{url}?fields=priority").headers["etag"]
+    fetch(server, "PATCH", url, {"priority": "low"}, {"If-Match": some}).problem(
+        412, "precondition_failed"
+    )
+
+
 @pytest.mark.parametrize("field", ["metadata", "pinned"])
 def test_of_ten_changes_at_once_one_is_made(shared_server: Server, field: str) -> None:
     session_id = create(shared_server)["session_id"]
