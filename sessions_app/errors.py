@@ -79,7 +79,7 @@ class Forbidden(HiveError):
 
 
 class Unauthorized(HiveError):
-    """Say who you are: send the header ``Authorization: Bearer TOKEN``."""
+    """Say who you are: send the header `Authorization: Bearer TOKEN`."""
 
     code = "unauthorized"
     http_status = 401
