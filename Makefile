@@ -44,7 +44,7 @@ install-dev: .venv/installed-dev ## the same and what tests and lint need
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements-dev.txt $@
 	@touch .venv/installed
 
-system-dev: install-dev ## programs the tests use: Chromium, jq, curl, lsof, libfaketime
+system-dev: install-dev ## programs the tests use: Chromium, Rust, jq, curl, lsof, unzip, libfaketime
 	@scripts/install-test-tools.sh
 
 openapi: install-dev ## write docs/openapi.json, the API's description, from the code

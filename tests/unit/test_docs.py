@@ -13,7 +13,10 @@ from sessions_app.profiles import DEFAULT_COMMAND
 from tests.support import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 #: Read by name in these modules and nowhere else.
 READERS = (
