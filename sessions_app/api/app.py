@@ -119,7 +119,9 @@ def _endpoint(view: Callable[..., Any]) -> Callable[..., Any]:
 
     def after(response: HttpResponseBase, *, head: bool) -> HttpResponseBase:
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = ", ".join(sorted(response["Allow"].split(", ")))
+            methods = {*response["Allow"].split(", ")}
+            methods |= {"HEAD"} if "GET" in methods else set()
+            allowed = ", ".join(sorted(methods))
             refusal = problem(405, "method_not_allowed", f"use {allowed} here")
             refusal["Allow"] = allowed
             return refusal

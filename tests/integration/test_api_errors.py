@@ -117,4 +117,4 @@ def test_a_page_that_is_missing_is_html(shared_server: Server) -> None:
 def test_a_wrong_method_is_a_problem_that_names_the_right_ones(shared_server: Server) -> None:
     reply = fetch(shared_server, "DELETE", f"{API}/sessions")
     reply.problem(405, "method_not_allowed")
-    assert reply.headers["allow"] == "GET, POST"
+    assert reply.headers["allow"] == "GET, HEAD, POST"
