@@ -12,11 +12,10 @@ from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.http import parse_cookie
 
 from hiveweb import cross_site, headers
 from hiveweb.hosts import Authority, Hosts, parse
-from hiveweb.identify import identify, is_open
+from hiveweb.identify import identify, is_open, session_key
 from hiveweb.proxies import Proxies
 from hiveweb.rates import Rates, bucket_of
 from hiveweb.request import Request, Scope
@@ -146,10 +145,7 @@ def _credential(request: Request) -> tuple[str, bool]:
     if authorization := ", ".join(request.all(b"authorization")):
         bearer = authorization.partition(" ")[2].strip()
         return authorization, not (tokens.looks_like(bearer) or run_token.looks_like(bearer))
-    for cookies in request.all(b"cookie"):
-        if key := parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME):
-            return key, False
-    return "", False
+    return session_key(request), False
 
 
 def _wait(seconds: float) -> None:
@@ -214,9 +210,13 @@ async def _serve(
     sender = Sender(send)
     send = _sealed(request, sender)
     limited = receive if request.one(b"content-length") else _limited(receive)
-    work = application(request.scope, limited, send)
     try:
-        await (work if watch is None else watch.until_revoked(work))
+        if watch is None:
+            await application(request.scope, limited, send)
+        else:
+            await watch.until_revoked(
+                lambda heard: application(request.scope, heard, send), limited
+            )
     except HiveError as refusal:
         if sender.started:
             sender.abort()

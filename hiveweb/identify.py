@@ -1,6 +1,6 @@
 """Who a connection is from: a bearer token, a browser that is signed in, or nobody."""
 
-from collections.abc import Iterator
+import re
 from dataclasses import replace
 
 from django.conf import settings
@@ -16,7 +16,8 @@ from sessions_app.identification import Identities
 #: What needs no identity: whether we live, how a page looks, and the way in.
 _OPEN = ("/healthz", "/login")
 _OPEN_BELOW = "/static/"
-_LONGEST_KEY = 64
+#: How Django makes the keys of signed-in browsers; what looks otherwise needs no query.
+_SESSION_KEY = re.compile(r"[a-z0-9]{32}\Z")
 
 
 def is_open(request: Request) -> bool:
@@ -41,9 +42,8 @@ async def identify(request: Request, identities: Identities) -> Caller:
         if caller is not None and caller.via is Via.RUN:
             _check_run(request, caller)
     else:
-        caller = None
-        for key in _session_keys(request):
-            caller = caller or await _found(identities, (access.SESSION, key))
+        key = session_key(request)
+        caller = await _found(identities, (access.SESSION, key)) if key else None
     if caller is None:
         raise Unauthorized
     return replace(caller, address=request.address)
@@ -57,10 +57,14 @@ async def _found(identities: Identities, proof: tuple[str, str]) -> Caller | Non
     return replace(caller, proof=proof) if caller else None
 
 
-def _session_keys(request: Request) -> Iterator[str]:
-    for cookies in request.all(b"cookie"):
-        if key := parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, ""):
-            yield key[:_LONGEST_KEY]
+def session_key(request: Request) -> str:
+    """The key of a browser's session, the very one that Django will take; empty without one.
+
+    A browser sends one line of cookies; of several, Django and we might choose differently.
+    """
+    cookies = parse_cookie(request.one(b"cookie") or "")
+    key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    return key if _SESSION_KEY.match(key) else ""
 
 
 def _check_run(request: Request, caller: Caller) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
+from typing import Any
 
 from django.db import DatabaseError
 
@@ -28,6 +29,8 @@ class Watch:
         self.revoked = asyncio.Event()
         self._timer: asyncio.TimerHandle
         self._task: asyncio.Task[None] | None = None
+        #: What waits for the client, and is told that it is gone.
+        self._listener: asyncio.Task[Any] | None = None
 
     @contextlib.asynccontextmanager
     async def watching(self, then: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
@@ -46,22 +49,42 @@ class Watch:
     def _begin(self, then: Callable[[], object]) -> None:
         self._task = asyncio.get_running_loop().create_task(self._look(then), name="revocation")
 
-    async def until_revoked(self, work: Awaitable[None]) -> None:
-        """Do it, unless the identity counts no more before it is done.
+    async def until_revoked(
+        self, application: Callable[[Receive], Awaitable[None]], receive: Receive
+    ) -> None:
+        """Serve a request, unless the identity counts no more before it is done.
+
+        The application is then told that the client hung up, and ends as it always does. To cancel
+        it would not do: Django runs a request in tasks of its own, which nobody would end.
 
         Raises:
             Unauthorized: that came first.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - we are a coroutine
-        async with self.watching(task.cancel):
+        async with self.watching(self._hang_up):
+            await application(self._hanging_up(receive))
+        if self.revoked.is_set():
+            raise Unauthorized
+
+    def _hang_up(self) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+
+    def _hanging_up(self, receive: Receive) -> Receive:
+        async def received() -> Message:
+            if self.revoked.is_set():
+                return {"type": "http.disconnect"}
+            task = self._listener = asyncio.current_task()
             try:
-                await work
+                return await receive()
             except asyncio.CancelledError:
-                if not self.revoked.is_set():
+                # Ours, and nobody else's beside it?
+                if not self.revoked.is_set() or task is None or task.uncancel():
                     raise
-                task.uncancel()
-                raise Unauthorized from None
+                return {"type": "http.disconnect"}
+            finally:
+                self._listener = None
+
+        return received
 
     async def _look(self, then: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
@@ -89,7 +112,8 @@ class Watch:
             gone = asyncio.ensure_future(self.revoked.wait())
             try:
                 await asyncio.wait({message, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if message.done():
+                # However much it still says: its end comes first.
+                if message.done() and not self.revoked.is_set():
                     return message.result()
             finally:
                 gone.cancel()
