@@ -6,7 +6,7 @@ one-time link.
 
 from dataclasses import dataclass, field
 
-from hiveweb.rates import Limiter
+from hiveweb.rates import Limiter, bucket_of
 
 
 def _pairs() -> Limiter:
@@ -24,7 +24,8 @@ def _names() -> Limiter:
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """What is remembered of attempts: five at once for a name from an address, then one in 15 s;
-    20 from an address, then one in 5 s; 50 at a name from anywhere, then one in 10 s.
+    20 from an address, then one in 5 s; 50 at a name from anywhere, then one in 10 s. IPv6
+    addresses count by their /64, all of which one party may use.
     """
 
     _pairs: Limiter = field(default_factory=_pairs)
@@ -33,7 +34,7 @@ class Attempts:
 
     def begin(self, name: str, address: str) -> float:
         """Count an attempt before it is looked at: 0.0, or the seconds to wait."""
-        name = name.casefold()[:150]
+        name, address = name.casefold()[:150], bucket_of([address])
         return (
             self._pairs.take((name, address))
             or self._addresses.take(address)
@@ -42,4 +43,4 @@ class Attempts:
 
     def succeeded(self, name: str, address: str) -> None:
         """It was right: those before it are forgiven, for this name and address."""
-        self._pairs.forget((name.casefold()[:150], address))
+        self._pairs.forget((name.casefold()[:150], bucket_of([address])))
