@@ -57,7 +57,8 @@ class Gate(policies.WrappingFactory):
         if len(self.protocols) >= self._edge.max_connections:
             self._say("HIVE_MAX_CONNECTIONS (%d) is reached", self._edge.max_connections)
             return None
-        if self._open[key] >= self._edge.max_per_address and not self._proxies.is_trusted(key):
+        many = self._open[key] >= self._edge.max_per_address
+        if many and not self._proxies.is_trusted(addr.host):
             self._say("%s has HIVE_MAX_CONNECTIONS_PER_ADDRESS connections open", key)
             return None
         return super().buildProtocol(addr)
@@ -183,7 +184,8 @@ class Channel(http.HTTPChannel):
         if waiting and taken == self._taken:
             self.forceAbortClient()
         elif waiting or self._handlingRequest:
-            self._taken = taken
+            # What was sent a moment ago is under way: nothing was waiting when we looked last.
+            self._taken = taken if waiting else -1
             self.setTimeout(self._edge.send_timeout)
         else:
             super().timeoutConnection()
