@@ -90,6 +90,7 @@ class LocalServer:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - streams run this callback as a task
         self._connections.add(task)
+        callers.become(None)  # until the kernel has told
         try:
             await self._serve(reader, _Frames(writer))
         except (ConnectionError, TimeoutError):

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.db import DatabaseError
 
-from sessions_app import connections, db, importing, publish, schema, welcome, workspace
+from sessions_app import callers, connections, db, importing, publish, schema, welcome, workspace
 from sessions_app.conf import Conf, current
 from sessions_app.errors import HiveError, Unavailable
 from sessions_app.launchers.local import LocalLauncher
@@ -137,6 +138,13 @@ def steady_reactor() -> Any:
     return reactor
 
 
+def _ourselves() -> Context:
+    """Where we ourselves ask."""
+    context = copy_context()
+    context.run(callers.become, callers.SYSTEM)
+    return context
+
+
 class _Server:
     """The parts of ``hive up`` and their order of starting and stopping."""
 
@@ -156,6 +164,7 @@ class _Server:
 
         from hiveweb import edge  # noqa: PLC0415 - as above
 
+        callers.become(None)  # our own parts say that they are; whoever else has to say it, too
         reactor = steady_reactor()
         ports: list[Any] = []
 
@@ -172,7 +181,8 @@ class _Server:
             for port in ports:
                 port.doRead()  # who has connected already is let in: a closed port would reset them
                 port.stopListening()
-            return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop(server)))
+            leaving = asyncio.get_event_loop().create_task(self._stop(server), context=_ourselves())
+            return defer.Deferred.fromFuture(leaving)
 
         reactor.addSystemEventTrigger("before", "shutdown", stop)
         server = Server(
@@ -208,7 +218,7 @@ class _Server:
                 with contextlib.suppress(Exception):  # stopping already
                     give_up()
 
-        task = loop.create_task(work, name=name)
+        task = loop.create_task(work, name=name, context=_ourselves())
         task.add_done_callback(ended)
         self._tasks.append(task)
 
