@@ -143,6 +143,7 @@ LOGGING = {
         "sessions_app": {"level": ENV.text("HIVE_LOG_LEVEL", "INFO").upper()},
         "django": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # a refused request is the caller's news
+        "django.security.csrf": {"level": "ERROR"},  # the same: whoever likes would fill the log
         "daphne": {"level": "WARNING"},
     },
 }

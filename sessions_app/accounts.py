@@ -128,6 +128,8 @@ def anybody_has_signed_in() -> bool:
 
 
 def _assign(user: User, role: Role, *, others: bool = False) -> None:
+    # A superuser is an administrator whatever the groups say: from now on the role counts.
+    User.objects.filter(id=user.id, is_superuser=True).update(is_superuser=False)
     roles = {name: Group.objects.get_or_create(name=name)[0] for name in Role}
     user.groups.remove(*(group for name, group in roles.items() if name != role))
     user.groups.add(roles[role])

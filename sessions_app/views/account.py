@@ -1,5 +1,6 @@
 """One's own account: password and API tokens."""
 
+import math
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from sessions_app import callers, tokens, units
+from sessions_app.attempts import Attempts
 from sessions_app.callers import Role
 from sessions_app.errors import Conflict, HiveError, Invalid
 from sessions_app.models import AuditEvent
@@ -21,6 +23,8 @@ from sessions_app.views.account_forms import TokenForm, focus_mistake, password_
 
 #: Tokens that are worth nothing any more and still are listed, the newest ones.
 SHOWN_ENDED = 50
+#: Whoever has somebody's browser does not thereby learn their password.
+_attempts = Attempts()
 
 
 @require_safe
@@ -38,10 +42,15 @@ def password(request: HttpRequest) -> HttpResponse:
     """Choose another password; other browsers of this account are signed out by it."""
     if request.method != "POST":
         return redirect("account")
-    user = _myself(request)
+    user, address = _myself(request), callers.current().address
+    wait = _attempts.begin(user.username, address) if user.has_usable_password() else 0.0
+    if wait:  # what was sent is not looked at: that would be an attempt
+        messages.error(request, f"Too many attempts; try again in {math.ceil(wait)} s.")
+        return redirect("account")
     form = password_form(user, request.POST)
     if not form.is_valid():
         return _page(request, password_form=form)
+    _attempts.succeeded(user.username, address)
     form.save()
     update_session_auth_hash(request, user)
     AuditEvent.objects.record("password_changed")

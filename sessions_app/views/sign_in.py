@@ -1,5 +1,6 @@
 """Signing in, by name and password or by a one-time link, and out again."""
 
+import logging
 import math
 from typing import Any
 
@@ -8,19 +9,25 @@ from django.contrib import auth, messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from sessions_app import access, accounts
+from hiveweb.rates import Limiter, bucket_of
+from sessions_app import access, accounts, problems
 from sessions_app.attempts import Attempts
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.models import AuditEvent
 from sessions_app.views.account_forms import focus_mistake
 
+logger = logging.getLogger(__name__)
 _attempts = Attempts()
+#: Wrong links cannot be guessed, so nobody is kept from trying; but each of them told in the audit
+#: trail would let a stranger fill the disk: 20 of an address at once, then one in 5 s.
+_wrong_links = Limiter(1 / 5, 20)
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -70,6 +77,19 @@ class SignIn(LoginView):
     form_class = SignInForm
     http_method_names = ["get", "head", "post"]  # noqa: RUF012 - as Django's View declares it
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """As ever; where nothing can be written now, that is told, and nothing was used up."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except DatabaseError as error:
+            logger.warning("nobody can sign in: the database cannot be used: %s", error)
+            form = SignInForm(request)
+            form.point_above()
+            context = self.get_context_data(form=form, unavailable=True)
+            answer = self.render_to_response(context, status=503)
+            answer["Retry-After"] = str(problems.RETRY_AFTER)
+            return answer
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form, or a link that is used up. A preview's HEAD uses up nothing.
 
@@ -84,13 +104,12 @@ class SignIn(LoginView):
             return redirect(self.get_success_url())
         if not key:
             return super().get(request, *args, **kwargs)
-        user = access.redeem(key) if request.method == "GET" else None
+        user = _by_link(request, key) if request.method == "GET" else None
         if user is None:
-            _audit_failure(request, "a one-time link")
+            if not _wrong_links.take(bucket_of([_address(request)])):
+                _audit_failure(request, "a one-time link")
             context = self.get_context_data(link_failed=True)
             return self.render_to_response(context, status=403)
-        auth.login(request, user, backend=_BACKEND)
-        _audit(request, user, "link")
         if not user.has_usable_password():
             messages.info(
                 request,
@@ -115,9 +134,10 @@ class SignIn(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Name and password were right."""
-        answer = super().form_valid(form)
+        with transaction.atomic():
+            answer = super().form_valid(form)
+            _audit(self.request, form.get_user(), "password")
         _attempts.succeeded(form.get_user().username, _address(self.request))
-        _audit(self.request, form.get_user(), "password")
         return answer
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
@@ -136,6 +156,16 @@ def sign_out(request: HttpRequest) -> HttpResponseBase:
     auth.logout(request)
     messages.info(request, "You are signed out.")
     return redirect("login")
+
+
+def _by_link(request: HttpRequest, key: str) -> User | None:
+    """Use up a link and sign its user in, both or neither."""
+    with transaction.atomic():
+        user = access.redeem(key)
+        if user is not None:
+            auth.login(request, user, backend=_BACKEND)
+            _audit(request, user, "link")
+    return user
 
 
 def _audit(request: HttpRequest, user: Any, by: str) -> None:
