@@ -4,6 +4,7 @@ In memory: a restart forgets. Whoever is kept out by another's guesses at their 
 one-time link.
 """
 
+import unicodedata
 from dataclasses import dataclass, field
 
 from hiveweb.rates import Limiter, bucket_of
@@ -21,6 +22,14 @@ def _names() -> Limiter:
     return Limiter(1 / 10, 50)
 
 
+def _key(name: str) -> str:
+    """One key for all that signs in the same: Django takes wide and fancy letters for plain ones.
+
+    Names that are longer than 150 characters it looks up nowhere.
+    """
+    return unicodedata.normalize("NFKC", name.strip()[:151]).casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """What is remembered of attempts: five at once for a name from an address, then one in 15 s;
@@ -34,7 +43,7 @@ class Attempts:
 
     def begin(self, name: str, address: str) -> float:
         """Count an attempt before it is looked at: 0.0, or the seconds to wait."""
-        name, address = name.casefold()[:150], bucket_of([address])
+        name, address = _key(name), bucket_of([address])
         return (
             self._pairs.take((name, address))
             or self._addresses.take(address)
@@ -43,4 +52,4 @@ class Attempts:
 
     def succeeded(self, name: str, address: str) -> None:
         """It was right: those before it are forgiven, for this name and address."""
-        self._pairs.forget((name.casefold()[:150], bucket_of([address])))
+        self._pairs.forget((_key(name), bucket_of([address])))

@@ -1,5 +1,8 @@
 """How often somebody may try to sign in."""
 
+import pytest
+from django.contrib.auth.forms import UsernameField
+
 from sessions_app.attempts import Attempts
 
 
@@ -18,3 +21,14 @@ def test_success_forgives_what_was_tried_from_anywhere_near() -> None:
     assert attempts.begin("Anna", "2001:db8::7") > 0
     attempts.succeeded("ANNA", "2001:db8::8")
     assert attempts.begin("anna", "2001:db8::9") == 0.0
+
+
+@pytest.mark.parametrize("spelled", ["anna", " anna", "anna\t", "ANNA", "\uff41nna", "ann\u1d43"])
+def test_a_name_is_one_however_it_is_spelled(spelled: str) -> None:
+    """Django's form takes these for the same name, or it is no name at all."""
+    field = UsernameField(max_length=150)
+    assert field.clean(spelled).casefold() == "anna"
+    attempts = Attempts()
+    for _ in range(5):
+        assert attempts.begin("anna", "192.0.2.1") == 0.0
+    assert attempts.begin(spelled, "192.0.2.1") > 0
