@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from sessions_app import accounts, callers
@@ -20,7 +21,8 @@ PREFIX = "hivetok_"
 SHAPE = re.compile(r"hivetok_[A-Za-z0-9_-]{43}[0-9a-f]{8}\Z")
 #: HIVE_TOKEN's own name: no other token has it, since it would own what that one owns.
 BOOTSTRAP = "HIVE_TOKEN"
-MAX_TOKENS = 1000
+#: Valid ones, of all and of one user, who thus cannot use up what there is for all.
+MAX_TOKENS, MAX_OF_USER = 1000, 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", re.ASCII)
 #: How much of a token is kept to tell it from others.
 _HINT = len(PREFIX) + 6
@@ -81,8 +83,7 @@ def create(
         created_by=caller.principal[:200],
         expires=None if lasts is None else now + timedelta(seconds=lasts),
     )
-    if ApiToken.objects.filter(revoked__isnull=True).count() >= MAX_TOKENS:
-        raise Conflict(f"there are {MAX_TOKENS:,} tokens already; revoke some")
+    _check_room(user, now)
     try:
         with transaction.atomic():
             ApiToken.objects.filter(name=name, revoked__isnull=True, expires__lte=now).update(
@@ -95,6 +96,14 @@ def create(
     except IntegrityError:
         raise Conflict(f"a valid token is called {name!r} already; revoke it first") from None
     return row, text
+
+
+def _check_room(user: User | None, now: datetime) -> None:
+    valid = ApiToken.objects.filter(Q(expires=None) | Q(expires__gt=now), revoked=None)
+    if valid.count() >= MAX_TOKENS:
+        raise Conflict(f"there are {MAX_TOKENS:,} tokens already; revoke some")
+    if user is not None and valid.filter(user=user).count() >= MAX_OF_USER:
+        raise Conflict(f"{user.username} has {MAX_OF_USER} tokens already; revoke some")
 
 
 def _check_giver(role: Role, *, others: bool, user: User | None) -> Caller:

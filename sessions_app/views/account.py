@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -51,9 +52,10 @@ def password(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, password_form=form)
     _attempts.succeeded(user.username, address)
-    form.save()
-    update_session_auth_hash(request, user)
-    AuditEvent.objects.record("password_changed")
+    with transaction.atomic():
+        form.save()
+        update_session_auth_hash(request, user)
+        AuditEvent.objects.record("password_changed")
     messages.success(request, "Your password was changed. Other browsers are signed out.")
     return redirect("account")
 

@@ -95,15 +95,35 @@ def test_only_one_line_of_cookies_counts(house: Installation, door: Server) -> N
         assert raw(door, head.encode()).split()[1] == status
 
 
-def test_a_link_is_not_used_up_where_that_cannot_be_told(house: Installation, door: Server) -> None:
-    path, browser = link(house), Browser(door)
+@contextlib.contextmanager
+def _without_room(house: Installation) -> Iterator[None]:
+    """Nothing can be written into the audit trail."""
     with contextlib.closing(sqlite3.connect(house.database, timeout=20)) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON sessions_app_auditevent "
             "BEGIN SELECT RAISE(ABORT, 'no room'); END"
         )
-        refused = browser.get(path)
+        yield
         database.execute("DROP TRIGGER full")
+
+
+def test_a_password_is_not_changed_where_that_cannot_be_told(
+    house: Installation, door: Server
+) -> None:
+    house.script("user", "create", "ines")
+    browser = signed_in(door, house, "--user", "ines")
+    secret = "correct horse battery"
+    with _without_room(house):
+        form = {"form_at": "/account", "new_password1": secret, "new_password2": secret}
+        assert browser.post("/account/password", **form).status == 500
+    assert Browser(door).sign_in("ines", secret).status == 403
+    assert browser.get("/").status == 200, "still signed in"
+
+
+def test_a_link_is_not_used_up_where_that_cannot_be_told(house: Installation, door: Server) -> None:
+    path, browser = link(house), Browser(door)
+    with _without_room(house):
+        refused = browser.get(path)
     assert refused.status == 503
     assert refused.headers["retry-after"]
     assert b"The database cannot be used now" in refused.body

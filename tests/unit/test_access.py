@@ -11,7 +11,7 @@ from django.utils import timezone
 from sessions_app import access, accounts, callers, cleanup, control, queries, services, tokens
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.conf import Conf
-from sessions_app.errors import Forbidden, Unauthorized
+from sessions_app.errors import Conflict, Forbidden, Unauthorized
 from sessions_app.models import AgentSession, ApiToken, AuditEvent, OneTimeLink
 
 pytestmark = pytest.mark.django_db
@@ -135,3 +135,28 @@ def test_a_token_with_a_typing_error_needs_no_query(conf: Conf, cut: int) -> Non
     assert tokens.looks_like(text)
     assert not tokens.looks_like(wrong)
     assert tokens.caller_of(tokens.digest(wrong)) is None
+
+
+def test_tokens_that_count_no_more_leave_room_and_a_user_has_only_so_many(conf: Conf) -> None:
+    now = timezone.now()
+    anna = accounts.create("anna", Role.VIEWER)
+
+    def fill(count: int, name: str, **fields: object) -> None:
+        common = {"role": Role.VIEWER, "created": now, "created_by": "t", **fields}
+        ApiToken.objects.bulk_create(
+            ApiToken(name=f"{name}-{n}", digest=f"{name}-{n}", hint="", **common)
+            for n in range(count)
+        )
+
+    fill(tokens.MAX_TOKENS, "old", expires=now)
+    fill(tokens.MAX_OF_USER - 1, "gone", revoked=now, user=anna)
+    fill(tokens.MAX_OF_USER - 1, "hers", user=anna)
+
+    with callers.acting(person("anna", Role.VIEWER)):
+        tokens.create("last", Role.VIEWER, user=anna)
+        with pytest.raises(Conflict, match="anna has 100 tokens"):
+            tokens.create("more", Role.VIEWER, user=anna)
+    tokens.create("for-others", Role.VIEWER)
+    fill(tokens.MAX_TOKENS - tokens.MAX_OF_USER - 1, "all")
+    with pytest.raises(Conflict, match="1,000 tokens"):
+        tokens.create("too-many", Role.VIEWER)
