@@ -16,6 +16,7 @@ from daphne import http_protocol
 from twisted.protocols import basic, policies
 from twisted.web import http
 
+from hiveweb.edge_sockets import Socket
 from hiveweb.headers import complete
 from hiveweb.proxies import Proxies
 from hiveweb.rates import bucket_of
@@ -249,6 +250,7 @@ class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]  # daphne is unt
 
 def factory(server: Any, edge: Edge, max_body: int) -> Gate:
     """What to listen with for a daphne server; see :class:`Factory` for the arguments."""
+    server.ws_factory.protocol = Socket
     return Gate(Factory(server, edge, max_body), edge)
 
 

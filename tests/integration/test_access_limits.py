@@ -1,6 +1,7 @@
 """What identities leave behind when they end, and what strangers cannot use up."""
 
 import contextlib
+import socket
 import sqlite3
 from collections.abc import Iterator
 
@@ -8,7 +9,8 @@ import pytest
 
 from tests.integration.api_client import API, Stream, fetch, raw
 from tests.integration.browsing import Browser, link, signed_in, token
-from tests.support import Installation, Server, eventually, installation
+from tests.integration.test_edge import MIB, memory
+from tests.support import BEARER, Installation, Server, eventually, installation
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,24 @@ def test_a_link_is_not_used_up_where_that_cannot_be_told(house: Installation, do
     assert browser.get("/").status == 302, "nobody is signed in"
     assert browser.get(path).status == 302
     assert browser.get("/").status == 200
+
+
+def test_a_websocket_that_says_more_than_is_heard_is_cut_off(
+    house: Installation, door: Server
+) -> None:
+    """It may not fill the memory: daphne keeps whatever comes until somebody asks for it."""
+    message = b'{"watch":[]}' + b" " * 15_000
+    frame = b"\x81\xfe" + len(message).to_bytes(2, "big") + bytes(4) + message
+    before = memory(door)
+    with socket.create_connection(("127.0.0.1", door.port), 20) as loud:
+        lines = (
+            f"GET /ws/sessions HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            f"Authorization: {BEARER['Authorization']}\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        loud.sendall(lines.encode())
+        assert b" 101 " in loud.recv(4096)
+        with pytest.raises(ConnectionError):
+            loud.sendall(frame * 20_000)
+    assert memory(door) - before < 64 * MIB
+    assert fetch(door, "GET", "/healthz").status == 200

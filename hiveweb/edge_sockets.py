@@ -1,0 +1,32 @@
+"""Websockets that say more than is listened to. Behind daphne, on autobahn.
+
+Daphne reads whatever comes and keeps it until the application asks for it: a client that talks
+faster than we listen would fill the memory. Import this after ``daphne.server``.
+"""
+
+from daphne import ws_protocol
+
+#: So much may wait to be heard: bytes, and what each message costs beside its own. Our pages say a
+#: few words for each frame that they get.
+MAX_WAITING = 4 * 1024 * 1024
+MESSAGE_BYTES = 500
+
+
+class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]  # daphne is untyped
+    """Daphne's websocket; one that is too loud is cut off, and may come again."""
+
+    _waiting = 0
+    _cut = False
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803 - autobahn's
+        """Pass a message on, unless too many wait already."""
+        if self._cut:
+            return
+        if self.application_queue.empty():
+            self._waiting = 0
+        self._waiting += len(payload) + MESSAGE_BYTES
+        if self._waiting > MAX_WAITING:
+            self._cut = True
+            self.transport.abortConnection()
+        else:
+            super().onMessage(payload, isBinary)
