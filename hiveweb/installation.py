@@ -112,6 +112,7 @@ def _retention(env: Env) -> Retention:
         sessions=_age(env, "HIVE_KEEP_SESSIONS"),
         logs=_age(env, "HIVE_KEEP_LOGS"),
         outputs=_age(env, "HIVE_KEEP_OUTPUTS"),
+        audit=_age(env, "HIVE_KEEP_AUDIT"),
         every=_seconds(env, "HIVE_CLEANUP_EVERY"),
     )
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from sessions_app import accounts, callers, run_token, tokens
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.conf import current
+from sessions_app.errors import Conflict
 from sessions_app.models import AuditEvent, OneTimeLink
 
 #: What a proof of identity is: a digest of a bearer token, or the key of a browser's session.
@@ -75,10 +76,13 @@ def make_link(user: User | None = None) -> str:
 
     Raises:
         Forbidden: the caller is no administrator.
+        Conflict: the user could not come in by it.
     """
     callers.require(Role.ADMINISTRATOR, "make links that sign in")
     now = timezone.now()
     user = user or accounts.administrator()
+    if not user.is_active or accounts.role_of(user) is None:
+        raise Conflict(f"the user {user.username} is disabled, or has no role; see: hive user")
     key = secrets.token_urlsafe(32)
     with transaction.atomic():
         OneTimeLink.objects.create(digest=tokens.digest(key), user=user, created=now)

@@ -20,16 +20,18 @@ class Retention:
 
     Attributes:
         sessions, logs, outputs: each on its own.
+        audit: events of the audit trail, from when they happened.
         every: the server cleans by itself this often (s); None: never.
     """
 
     sessions: timedelta | None = None
     logs: timedelta | None = None
     outputs: timedelta | None = None
+    audit: timedelta | None = None
     every: float | None = None
 
     def __bool__(self) -> bool:
-        """Whether anything goes at all."""
+        """Whether cleanups have anything to do."""
         return (self.sessions, self.logs, self.outputs) != (None, None, None)
 
 

@@ -1,6 +1,9 @@
-"""Reading the audit trail."""
+"""The audit trail: read, and forgotten where the settings say so."""
 
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from sessions_app import callers, validation
 from sessions_app.callers import Role
@@ -32,6 +35,12 @@ def newest(limit: int, *, before: int | None = None, session_id: str = "") -> li
     if session_id:
         rows = rows.filter(session_id=validation.session_id(session_id))
     return [_as_json(row) for row in rows[: min(limit, MAX_PAGE)]]
+
+
+def forget(age: timedelta) -> int:
+    """Remove events older than ``age``. Returns how many."""
+    removed, _ = AuditEvent.objects.filter(at__lt=timezone.now() - age).delete()
+    return removed
 
 
 def _as_json(row: AuditEvent) -> dict[str, Any]:

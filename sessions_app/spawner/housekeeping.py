@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db import DatabaseError
 
-from sessions_app import access, cleanup, db, idempotency, units
+from sessions_app import access, cleanup, db, idempotency, trail, units
 from sessions_app.cleanup import Kind
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
@@ -55,13 +55,15 @@ async def run(conf: Conf, *, wanted: bool = True) -> None:
             pause = min(AGAIN, every)
 
 
-async def forget() -> None:
-    """Remove idempotency keys, browsers and links that are too old, for as long as it runs."""
+async def forget(conf: Conf) -> None:
+    """Remove keys, browsers, links and audit events that are too old, for as long as it runs."""
     trouble = Complaint(logger, "what is too old cannot be removed")
     while True:
         try:
             await db.call(idempotency.forget_old)
             await db.call(access.forget_expired)
+            if conf.retention.audit is not None:
+                await db.call(trail.forget, conf.retention.audit)
             trouble.over()
         except DatabaseError as error:
             trouble.say(error)

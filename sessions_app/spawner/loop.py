@@ -82,7 +82,7 @@ class Spawner:
                 asyncio.create_task(
                     housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
                 ),
-                asyncio.create_task(housekeeping.forget(), name="spawner.keys"),
+                asyncio.create_task(housekeeping.forget(self._conf), name="spawner.keys"),
             ]
             try:
                 while not (until_idle and await self._idle()):

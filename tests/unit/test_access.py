@@ -8,7 +8,19 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from sessions_app import access, accounts, callers, cleanup, control, queries, services, tokens
+from hiveweb.env import Env
+from hiveweb.installation import build_conf
+from sessions_app import (
+    access,
+    accounts,
+    callers,
+    cleanup,
+    control,
+    queries,
+    services,
+    tokens,
+    trail,
+)
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.conf import Conf
 from sessions_app.errors import Conflict, Forbidden, Unauthorized
@@ -160,3 +172,29 @@ def test_tokens_that_count_no_more_leave_room_and_a_user_has_only_so_many(conf: 
     fill(tokens.MAX_TOKENS - tokens.MAX_OF_USER - 1, "all")
     with pytest.raises(Conflict, match="1,000 tokens"):
         tokens.create("too-many", Role.VIEWER)
+
+
+def test_nobody_gets_a_link_that_leads_nowhere(conf: Conf) -> None:
+    user = accounts.create("anna", Role.VIEWER)
+    accounts.set_active("anna", active=False)
+    user.refresh_from_db()
+    with pytest.raises(Conflict, match="disabled"):
+        access.make_link(user)
+    user.is_active = True
+    user.groups.clear()
+    with pytest.raises(Conflict, match="no role"):
+        access.make_link(user)
+
+
+def test_the_audit_trail_is_kept_as_long_as_the_settings_say(conf: Conf) -> None:
+    with callers.acting(person("anna", Role.OPERATOR)):
+        for _ in range(3):
+            services.create("t")
+    oldest = AuditEvent.objects.earliest("id")
+    AuditEvent.objects.filter(id=oldest.id).update(at=timezone.now() - timedelta(days=8))
+    assert trail.forget(timedelta(days=7)) == 1
+    assert AuditEvent.objects.count() == 2
+    read = build_conf(Env(str(conf.root), {"HIVE_ENV_FILE": "/dev/null"}), conf.root).retention
+    assert read.audit is None
+    env = Env(str(conf.root), {"HIVE_ENV_FILE": "/dev/null", "HIVE_KEEP_AUDIT": "1w"})
+    assert build_conf(env, conf.root).retention.audit == timedelta(days=7)

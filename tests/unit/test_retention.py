@@ -217,7 +217,7 @@ def test_the_settings_take_durations_and_off() -> None:
     assert read() == Retention()
     assert not read(CLEANUP_EVERY="1h")
     given = read(KEEP_SESSIONS="7d", KEEP_LOGS="36h", KEEP_OUTPUTS="off", CLEANUP_EVERY="1h30m")
-    assert given == Retention(timedelta(days=7), timedelta(hours=36), None, 5400)
+    assert given == Retention(timedelta(days=7), timedelta(hours=36), None, every=5400)
     for name in ("KEEP_SESSIONS", "KEEP_LOGS", "KEEP_OUTPUTS", "CLEANUP_EVERY"):
         for value in ("0", "-1d", "soon"):
             with pytest.raises(EnvError, match=f"HIVE_{name} must be a time"):
