@@ -2,7 +2,11 @@
 # Install the programs that tests use: by apt-get as root on Debian, else say what is missing.
 set -eu
 missing=""
-for tool in jq curl lsof unzip unshare setsid mount chromium cargo rustc rustfmt; do
+for tool in jq curl lsof unzip unshare setsid mount chromium; do
+    command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+for tool in cargo rustc rustfmt; do # on Debian its own, whatever else is on PATH
+    if command -v apt-get >/dev/null; then tool=/usr/bin/$tool; fi
     command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
