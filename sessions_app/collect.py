@@ -10,6 +10,7 @@ import stat
 import threading
 from dataclasses import dataclass, field
 
+from sessions_app import trees
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
 from sessions_app.workspace import open_directory
@@ -38,6 +39,8 @@ class _Collector:
     excludes: frozenset[str]
     max_bytes: int
     cancelled: threading.Event
+    #: Whom the run's files belong to.
+    owner: int = -1
     device_differs: bool = False
     result: Collection = field(default_factory=Collection)
 
@@ -69,7 +72,7 @@ class _Collector:
         fd = os.open(name, _READ, dir_fd=source)
         try:
             info = os.fstat(fd)
-            if not stat.S_ISREG(info.st_mode):
+            if not stat.S_ISREG(info.st_mode) or trees.linked_in(info, self.owner):
                 return
             there = _stat(target, name)
             if there is not None:  # what the run wrote into output/ itself stays as it is
@@ -147,9 +150,9 @@ def collect(
     """Collect a session's files: hard links where possible, else copies; never over a file.
 
     Left out: session.json, ``output``, dot-entries of the top directory, names in
-    ``HIVE_COLLECT_EXCLUDE`` anywhere, links, and everything that is not a regular file. What could
-    not be collected is told in ``error``; what was collected until then stays. Idempotent, also
-    after an interruption, which ``cancelled`` asks for.
+    ``HIVE_COLLECT_EXCLUDE`` anywhere, links, hard links to files of other users, and everything
+    that is not a regular file. What could not be collected is told in ``error``; what was collected
+    until then stays. Idempotent, also after an interruption, which ``cancelled`` asks for.
     """
     collector = _Collector(
         conf.collect_excludes, conf.collect_max_bytes, cancelled or threading.Event()
@@ -159,6 +162,7 @@ def collect(
             open_directory(session.working_dir) as source,
             open_directory(session.output_dir) as target,
         ):
+            collector.owner = os.fstat(target).st_uid
             collector.directory(source, target, 0)
     except OSError as error:
         collector.result.error = (

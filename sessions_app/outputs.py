@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from sessions_app import workspace
+from sessions_app import trees, workspace
 from sessions_app.errors import FileMissing, Forbidden
 
 #: A listing has at most this many files.
@@ -100,7 +100,7 @@ def _walk(root_fd: int) -> Iterator[OutputFile | Other | None]:
                     if len(path) >= MAX_DEPTH:
                         yield None
                     waiting.append(path)
-                if stat.S_ISREG(info.st_mode) and not _linked_in(info, owner):
+                if stat.S_ISREG(info.st_mode) and not trees.linked_in(info, owner):
                     yield OutputFile("/".join(path), info.st_size, modified(info))
                 else:
                     yield Other.DIRECTORY if stat.S_ISDIR(info.st_mode) else Other.SPECIAL
@@ -112,11 +112,6 @@ def modified(info: os.stat_result) -> datetime:
         return datetime.fromtimestamp(info.st_mtime, UTC)
     except (ValueError, OverflowError):
         return _LATEST if info.st_mtime > 0 else _EARLIEST
-
-
-def _linked_in(info: os.stat_result, owner: int) -> bool:
-    """Whether a file may be another user's that was given a second name here."""
-    return info.st_nlink > 1 and info.st_uid != owner
 
 
 @contextlib.contextmanager
@@ -159,7 +154,7 @@ def open_file(root: str, path: str) -> io.FileIO:
     except OSError:  # missing, a link, a socket, a name too long
         raise FileMissing(f"the session has no output file {path!r}") from None
     info = os.fstat(fd)
-    if not stat.S_ISREG(info.st_mode) or _linked_in(info, owner):
+    if not stat.S_ISREG(info.st_mode) or trees.linked_in(info, owner):
         os.close(fd)
         raise FileMissing(f"the session has no output file {path!r}")
     return io.FileIO(fd, "r")

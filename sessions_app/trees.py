@@ -213,3 +213,8 @@ def mounted_in(parent: int, name: str) -> str:
 def _unescaped(path: bytes) -> bytes:
     """A path of proc_pid_mountinfo(5), which spells blanks and the like as ``\\040``."""
     return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), path)
+
+
+def linked_in(info: os.stat_result, owner: int) -> bool:
+    """Whether a file in a directory of ``owner`` may be another user's, with a second name."""
+    return info.st_nlink > 1 and info.st_uid != owner

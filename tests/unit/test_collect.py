@@ -172,3 +172,21 @@ def test_a_runaway_tree_is_said_and_can_be_cleaned_up(conf: Conf, session: Agent
 
     assert [r.kept for r in cleanup.cleanup(0) if r is not None] == [""]
     assert not working(session).exists()
+
+
+def test_another_users_file_with_a_second_name_here_is_left(
+    conf: Conf, session: AgentSession, tmp_path: Path
+) -> None:
+    """A copy of it would look like the run's own, and be sent to who asks for the outputs."""
+    theirs, mine = tmp_path / "secret", working(session) / "mine"
+    theirs.write_text("root's alone")
+    mine.write_text("x")
+    os.link(mine, working(session) / "mine-again")
+    os.link(theirs, working(session) / "innocent.txt")
+    for path in (mine, Path(session.output_dir)):
+        os.chown(path, 65534, 65534)
+
+    found = collect.collect(conf, session)
+
+    assert (found.files, found.error) == (2, "")
+    assert names(session) == {"mine", "mine-again"}
