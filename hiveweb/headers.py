@@ -61,8 +61,10 @@ def complete(lines: Lines, *, secure: bool = False, host: str = "") -> list[tupl
     """The lines of an answer's headers, and those that it lacks."""
     found = [_secured(line) if secure else line for line in lines]
     present = {name.lower(): value for name, value in found}
-    policy = PAGE if _is_page(present.get(b"content-type", b"")) else INERT
-    wanted = {_POLICY: policy.encode(), **ALWAYS}
+    is_page = _is_page(present.get(b"content-type", b""))
+    wanted = {_POLICY: (PAGE if is_page else INERT).encode(), **ALWAYS}
+    if is_page:  # what one reader sees is not the next one's, in whatever cache
+        wanted[b"Cache-Control"] = b"private, no-cache"
     if secure and host and not is_loopback(host):
         wanted[b"Strict-Transport-Security"] = HSTS
     found += [(name, value) for name, value in wanted.items() if name.lower() not in present]

@@ -33,6 +33,12 @@ def test_a_page_runs_files_of_ours_and_nothing_else() -> None:
     assert "unsafe" not in sent["content-security-policy"]
 
 
+def test_a_page_is_its_readers_own() -> None:
+    assert headers([HTML])["cache-control"] == "private, no-cache"
+    assert headers([HTML, (b"Cache-Control", b"no-store")])["cache-control"] == "no-store"
+    assert "cache-control" not in headers([JSON])
+
+
 @pytest.mark.parametrize(
     "kind",
     [None, b"application/json", b"application/octet-stream", b"image/svg+xml", b"text/plain"],
@@ -59,7 +65,7 @@ def test_every_answer_says_how_it_may_be_used(line: tuple[bytes, bytes]) -> None
 def test_what_an_application_says_itself_stays_and_stands_once() -> None:
     lines = complete([HTML, (b"referrer-policy", b"no-referrer"), (b"X-Frame-Options", b"DENY")])
     names = [name.lower() for name, _ in lines]
-    assert len(names) == len(set(names)) == len(ALWAYS) + 2
+    assert len(names) == len(set(names)) == len(ALWAYS) + 3
     assert (b"referrer-policy", b"no-referrer") in lines
 
 
