@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +37,16 @@ def eventually(
             return answer
         assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last seen: {answer!r}"
         time.sleep(0.02)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory into which a server may be writing at this very moment."""
+
+    def removed() -> bool:
+        shutil.rmtree(path, ignore_errors=True)
+        return not path.exists()
+
+    eventually(removed, f"{path} to be removed")
 
 
 def free_port() -> int:

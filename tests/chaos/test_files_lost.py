@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from tests.chaos.support import (
 )
 from tests.integration.looking import ended, get, running
 from tests.integration.test_spawner import create
-from tests.support import SCRIPT, Installation, Server, eventually, installation
+from tests.support import SCRIPT, Installation, Server, eventually, installation, remove_tree
 
 Touch = Callable[[Path], object]
 
@@ -52,7 +51,7 @@ def session(server: Server, gate: Path) -> str:
 def remove(path: Path) -> None:
     """Remove a file, or a directory with all that is in it."""
     if path.is_dir():
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink()
 

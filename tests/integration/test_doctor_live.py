@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 
 from tests.integration.looking import ended, get, running
 from tests.integration.test_spawner import create
-from tests.support import Installation, Server, eventually
+from tests.support import Installation, Server, eventually, remove_tree
 
 LONG = ("--seconds", "600", "--lines", "3000")
 
@@ -129,7 +128,7 @@ def test_what_is_deleted_under_a_run(shared_site: Installation, shared_server: S
     assert log.endswith(b"is lost with the deleted file\n")
 
     # when its directory is deleted too, then that waits for its end
-    shutil.rmtree(site.session_dir(session_id))
+    remove_tree(site.session_dir(session_id))
     left = doctor(site, "--repair")
     assert codes(left) == {"directory_missing": "left"}
     assert f"hive stop {session_id}" in left[0]["todo"]
@@ -147,7 +146,7 @@ def test_strays_are_ended_and_nobody_else(site: Installation, tmp_path: Path) ->
     wrong, gone = started(site, server, *LONG), started(site, server, *LONG, "--ignore-term")
     server.kill()
     delete_row(site, gone)
-    shutil.rmtree(site.session_dir(gone))
+    remove_tree(site.session_dir(gone))
     with rows(site) as database:
         database.execute(
             "UPDATE sessions_app_agentsession SET status = 'failed', reason = 'lost', "
@@ -194,7 +193,7 @@ def test_a_locked_database_and_who_locks_it(
     for one in (session_id, other):
         ended(server, one)
     delete_row(site, other)
-    shutil.rmtree(site.output_dir(session_id))
+    remove_tree(site.output_dir(session_id))
     hold = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
         "c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()"

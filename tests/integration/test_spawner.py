@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.looking import ended, get, running
-from tests.support import Installation, Server, eventually
+from tests.support import Installation, Server, eventually, remove_tree
 
 
 def create(server: Server, task: str = "a task", *args: str, **fields: Any) -> str:
@@ -271,7 +270,7 @@ def test_a_row_that_runs_without_any_record_is_lost(site: Installation) -> None:
     server.kill()
     for pid in site.processes(session_id):
         os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(site.state_dir / "runs" / session_id)
+    remove_tree(site.state_dir / "runs" / session_id)
 
     server = site.up()
 
