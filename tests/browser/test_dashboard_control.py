@@ -213,13 +213,16 @@ def test_all_of_it_works_without_scripts(open_page: OpenPage, shared_server: Ser
     plain.get_by_role("button", name="Pin", exact=True).click()
     expect(plain.get_by_role("button", name="Unpin")).to_be_visible()
     plain.get_by_role("button", name="Start", exact=True).click()
+    expect(plain.get_by_role("button", name="Start", exact=True)).to_be_hidden()
     until_status(shared_server, session_id, "running")
-    plain.reload()
+    plain.wait_for_load_state()  # a page that is on its way cannot be loaded anew
+    plain.goto(url)
     plain.get_by_role("button", name="Pause", exact=True).click()
     plain.get_by_role("button", name="Resume", exact=True).click()
     expect(plain.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     stop(shared_server, session_id)
-    plain.reload()
+    plain.wait_for_load_state()
+    plain.goto(url)
     plain.get_by_role("button", name="Retry").click()
     expect(plain.locator("[data-lineage]")).to_contain_text(f"Another try of {session_id[:8]}")
     new = plain.url.rstrip("/").rpartition("/")[2]
