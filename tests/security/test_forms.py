@@ -144,7 +144,7 @@ def test_a_method_is_not_changed_by_a_header(
     assert untouched(town, victim, session_id)
 
 
-def test_cookies_are_for_this_site_and_not_for_scripts(town: Town) -> None:
+def test_cookies_are_for_this_site_and_not_for_scripts(town: Town, victim: Browser) -> None:
     browser = Browser(town.server)
     reply = browser.get(link(town.site, "--user", "victoria"))
     by_name = {line.partition("=")[0]: line for line in reply.cookies}
@@ -156,13 +156,23 @@ def test_cookies_are_for_this_site_and_not_for_scripts(town: Town) -> None:
     assert "HttpOnly" in session
 
 
-def test_the_key_of_a_session_is_new_at_sign_in(town: Town) -> None:
+def test_the_key_of_a_session_is_new_at_sign_in(town: Town, victim: Browser) -> None:
     """A key that was planted in somebody's browser is worth nothing afterwards."""
     planter = town.browser("planter")
     name = planter.session_cookie
     old = planter.cookies[name]
     planter.post("/logout", form_at="/account")
-    for planted in (old, "a" * 32, ""):
+    # one that the server knows, and that nobody has signed in with yet
+    made = town.site.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from django.contrib.sessions.backends.db import SessionStore as S;"
+        "s = S(); s['planted'] = 1; s.save(); print(s.session_key)",
+    )
+    known = made.stdout.decode().strip()
+    assert re.fullmatch(r"[a-z0-9]{32}", known), made
+    for planted in (old, known, "a" * 32, ""):
         browser = Browser(town.server)
         browser.cookies = {name: planted}
         assert browser.get(link(town.site, "--user", "victoria")).status == 302
