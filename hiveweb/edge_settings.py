@@ -17,7 +17,7 @@ def read(env: Env) -> Edge:
     """
     usual = Edge()
     return Edge(
-        trusted_proxies=_networks(env),
+        trusted_proxies=networks(env, "HIVE_TRUSTED_PROXIES"),
         public_url=_public_url(env),
         rate_limit=_rate(env, usual.rate_limit),
         max_connections=env.integer("HIVE_MAX_CONNECTIONS", usual.max_connections, 1, 100_000),
@@ -31,17 +31,22 @@ def read(env: Env) -> Edge:
     )
 
 
-def _networks(env: Env) -> tuple[Network, ...]:
+def networks(env: Env, name: str) -> tuple[Network, ...]:
+    """A setting that is a list of addresses and networks.
+
+    Raises:
+        EnvError: an item is none, or all addresses there are.
+    """
     found: list[Network] = []
     network: Network | None
-    for item in env.items("HIVE_TRUSTED_PROXIES"):
+    for item in env.items(name):
         try:
             network = ipaddress.ip_network(item)
         except ValueError:
             network = None
-        if network is None or network.prefixlen == 0:  # everybody is no proxy
+        if network is None or network.prefixlen == 0:  # everybody is no proxy, and not private
             raise EnvError(
-                "HIVE_TRUSTED_PROXIES takes addresses and networks such as 10.0.0.2 or "
+                f"{name} takes addresses and networks such as 10.0.0.2 or "
                 f"172.18.0.0/16, separated by commas, not {item!r}"
             )
         found.append(network)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from hiveweb import edge_settings, known_secrets, profiles_file
+from hiveweb import edge_settings, known_secrets, profiles_file, telemetry_settings
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
 from sessions_app.conf import Conf, Retention
@@ -73,6 +73,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         retention=_retention(env),
         autospawn=env.switch("HIVE_AUTOSPAWN", True),
         edge=edge_settings.read(env),
+        telemetry=telemetry_settings.read(env),
         secrets=known_secrets.known(env, profiles.values()),
     )
 

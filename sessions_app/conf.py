@@ -65,6 +65,21 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What is measured, and told to the outside; docs/settings.md describes each.
+
+    Attributes:
+        sample_every: runs are measured this often (s); None: never.
+        mcp_tcp_port: port of the MCP tools over plain TCP, on loopback; None: closed.
+        webhook_networks: private networks in which webhooks may have their targets.
+    """
+
+    sample_every: float | None = 5.0
+    mcp_tcp_port: int | None = None
+    webhook_networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Conf:
     """One installation's settings; docs/settings.md describes each.
 
@@ -99,6 +114,7 @@ class Conf:
     retention: Retention
     autospawn: bool
     edge: Edge = field(default_factory=Edge)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     secrets: Known = field(default_factory=Known, repr=False)
 
     @property

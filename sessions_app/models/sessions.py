@@ -202,6 +202,11 @@ class AgentSession(models.Model):
     database = models.TextField()
     log_file = models.TextField()
 
+    #: The swarm that it says it is, once it has said so.
+    swarm_id = models.CharField(max_length=100, blank=True, default="")
+    #: What it used and did altogether (telemetry/), written when it ends.
+    measured = models.JSONField(default=dict, blank=True)
+
     collected_files = models.PositiveIntegerField(default=0)
     collected_bytes = models.BigIntegerField(default=0)
     #: The bytes of the log that a limit on its size has removed: from, and up to.
@@ -221,6 +226,11 @@ class AgentSession(models.Model):
             models.Index(fields=["-created", "-id"], name="session_newest"),
             models.Index(fields=["owner", "-created", "-id"], name="session_by_owner"),
             models.Index(fields=["status", "ended_at"], name="session_by_end"),
+            models.Index(
+                fields=["swarm_id"],
+                condition=~models.Q(swarm_id=""),
+                name="session_by_swarm",
+            ),
             models.Index(
                 fields=["queue_key", "id"],
                 condition=models.Q(status=Status.STARTING, claimed_by=""),

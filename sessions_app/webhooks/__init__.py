@@ -1,0 +1,1 @@
+"""Webhooks: telling other services, by signed requests, what happens to sessions."""
