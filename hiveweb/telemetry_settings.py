@@ -26,14 +26,13 @@ def read(env: Env) -> Telemetry:
 
 
 def _period(env: Env) -> float | None:
-    name = "HIVE_SAMPLE_EVERY"
-    text = env.text(name)
+    text = env.text("HIVE_SAMPLE_EVERY")
     if text.lower() in OFF:
         return None
     try:
-        seconds = units.seconds(text or Telemetry().sample_every or 0.0, name)
+        seconds = units.seconds(text or Telemetry().sample_every or 0.0, "HIVE_SAMPLE_EVERY")
     except Invalid as error:
         raise EnvError(error.detail) from None
     if not _SHORTEST <= seconds <= _LONGEST:
-        raise EnvError(f"{name} must be from 1 s to 1 h, or off, not {text!r}")
+        raise EnvError(f"HIVE_SAMPLE_EVERY must be from 1 s to 1 h, or off, not {text!r}")
     return seconds

@@ -23,6 +23,7 @@ READERS = (
     "hiveweb/env.py",
     "hiveweb/installation.py",
     "hiveweb/edge_settings.py",
+    "hiveweb/telemetry_settings.py",
     "hiveweb/known_secrets.py",
     "hiveweb/settings.py",
 )
