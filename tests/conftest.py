@@ -1,5 +1,6 @@
 """Fixtures for all tests: installations and servers of their own."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
@@ -12,6 +13,9 @@ from sessions_app import callers, workspace
 from sessions_app.callers import Caller
 from sessions_app.conf import Conf
 from tests.support import SAMPLE, TOKEN, Installation, Server, installation
+
+# Begun in the background by a shell, we would ignore this, and so would all that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
