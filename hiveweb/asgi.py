@@ -1,6 +1,7 @@
 """The ASGI application: Django for HTTP, consumers for websockets, the guard before both."""
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
@@ -9,8 +10,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiveweb.settings")
 django_application = get_asgi_application()  # before anything that needs the models
 
 from hiveweb.guard import Guard  # noqa: E402 - needs the settings
+from sessions_app.mcp import http as mcp  # noqa: E402 - imports no SDK until it is asked
 from sessions_app.routing import websocket_urlpatterns  # noqa: E402 - needs the models
 
+
+async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Requests: the Model Context Protocol has its own application, all others are Django's."""
+    answer = mcp.application if scope["path"] in mcp.PATHS else django_application
+    await answer(scope, receive, send)
+
+
 application = Guard(
-    ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(websocket_urlpatterns)})
+    ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
 )

@@ -4,6 +4,10 @@ from typing import Any
 
 Scope = dict[str, Any]
 
+#: What is for programs: they are told of refusals, not led to a page where people sign in. Clients
+#: of /mcp look below /.well-known when they are refused.
+_FOR_PROGRAMS = ("api", "mcp", ".well-known")
+
 
 class Request:
     """What the rules look at."""
@@ -13,7 +17,7 @@ class Request:
         self.path: str = scope["path"]
         self.is_http = scope["type"] == "http"
         self.method: str = scope["method"].upper() if self.is_http else "GET"
-        self.is_api = self.path == "/api" or self.path.startswith("/api/")
+        self.is_api = self.path.partition("/")[2].partition("/")[0] in _FOR_PROGRAMS
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
 
     def all(self, name: bytes) -> list[str]:

@@ -1,0 +1,100 @@
+"""The tools that tell of sessions and swarms; files.py has those that read logs and outputs."""
+
+from typing import Any
+
+from sessions_app import db, queries, services
+from sessions_app.clock import wire_time
+from sessions_app.mcp import arguments
+from sessions_app.mcp.answers import Answer, brief, sentence
+from sessions_app.models import AgentSession
+from sessions_app.telemetry import performance, swarm
+from sessions_app.telemetry import reading as telemetry
+from sessions_app.validation import shorten
+
+
+async def status(given: arguments.Status) -> Answer:
+    """``session_status``."""
+    return await db.read(_status, given)
+
+
+def _status(given: arguments.Status) -> Answer:
+    told = queries.full_json(services.get(given.session_id))
+    return Answer(told if given.full else brief(told), sentence(told))
+
+
+async def sessions(given: arguments.ListSessions) -> Answer:
+    """``session_list``."""
+    return await db.read(_sessions, given)
+
+
+def _sessions(given: arguments.ListSessions) -> Answer:
+    page = queries.find(**given.model_dump())
+    found = [brief(session) for session in queries.many_json(page.sessions)]
+    more = ", and there are more" if page.next_cursor else ""
+    return Answer(
+        {"sessions": found, "next_cursor": page.next_cursor},
+        f"{_count(len(found), 'session')}, newest first{more}.",
+    )
+
+
+async def metrics(given: arguments.Metrics) -> Answer:
+    """``session_metrics``."""
+    return await db.read(_metrics, given)
+
+
+def _metrics(given: arguments.Metrics) -> Answer:
+    session = services.get(given.session_id)
+    return Answer(
+        telemetry.metrics(session, given.points), f"What session {session.id} does and uses."
+    )
+
+
+async def agents(given: arguments.Session) -> Answer:
+    """``session_agents``."""
+    return await db.read(_agents, given)
+
+
+def _agents(given: arguments.Session) -> Answer:
+    session = services.get(given.session_id)
+    found = swarm.read(session)
+    tasks = found["progress"]
+    return Answer(
+        found,
+        f"Session {session.id} has {_count(len(found['agents']), 'agent')}; "
+        f"{tasks['done']} of {_count(tasks['total'], 'task')} done.",
+    )
+
+
+async def swarms(given: arguments.Swarms) -> Answer:
+    """``swarm_list``."""
+    return await db.read(_swarms, given)
+
+
+def _swarms(given: arguments.Swarms) -> Answer:
+    rows = AgentSession.objects.visible().exclude(swarm_id="").order_by("-created", "-id")
+    found: list[dict[str, Any]] = [
+        {
+            "id": session.swarm_id,
+            "session_id": str(session.id),
+            "objective": shorten(session.task, 300),
+            "status": session.status,
+            "created": wire_time(session.created),
+        }
+        for session in rows[: given.limit]
+    ]
+    return Answer({"swarms": found}, f"{_count(len(found), 'swarm')}, newest first.")
+
+
+async def summary(given: arguments.Performance) -> Answer:
+    """``performance_summary``."""
+    return await db.read(_summary, given)
+
+
+def _summary(given: arguments.Performance) -> Answer:
+    return Answer(
+        performance.summary(given.hours), f"How sessions did in the last {given.hours:g} hours."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
