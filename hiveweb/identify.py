@@ -1,6 +1,7 @@
 """Who a connection is from: a bearer token, a browser that is signed in, or nobody."""
 
 import re
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.db import DatabaseError
 from django.http import parse_cookie
 
 from hiveweb.request import Request
-from sessions_app import access, tokens
+from sessions_app import access
 from sessions_app.callers import Caller, Via
 from sessions_app.errors import Forbidden, Unauthorized, Unavailable
 from sessions_app.identification import Identities
@@ -36,25 +37,24 @@ async def identify(request: Request, identities: Identities) -> Caller:
     if authorization is not None or request.all(b"authorization"):
         scheme, _, text = (authorization or "").partition(" ")
         bearer = text.strip() if scheme.lower() == "bearer" else ""
-        caller = access.by_bearer_alone(bearer)
-        if caller is None and tokens.looks_like(bearer):
-            caller = await _found(identities, access.proof_of_bearer(bearer))
+        caller = await _found(identities.by_bearer(bearer))
         if caller is not None and caller.via is Via.RUN:
             _check_run(request, caller)
     else:
         key = session_key(request)
-        caller = await _found(identities, (access.SESSION, key)) if key else None
+        proof = (access.SESSION, key)
+        caller = await _found(identities.find(proof)) if key else None
+        caller = replace(caller, proof=proof) if caller else None
     if caller is None:
         raise Unauthorized
     return replace(caller, address=request.address)
 
 
-async def _found(identities: Identities, proof: tuple[str, str]) -> Caller | None:
+async def _found(look: Awaitable[Caller | None]) -> Caller | None:
     try:
-        caller = await identities.find(proof)
+        return await look
     except DatabaseError as error:
         raise Unavailable("the database cannot be used now; try again") from error
-    return replace(caller, proof=proof) if caller else None
 
 
 def session_key(request: Request) -> str:

@@ -7,6 +7,7 @@ signed out, still gets answers, in whatever process that was done.
 import asyncio
 import logging
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TypeVar
 
 from django.db import DatabaseError
@@ -51,6 +52,19 @@ class Identities:
         _keep(self._known, proof, (now + FRESH, caller))
         if proof[0] == access.TOKEN:
             self._note_use(proof[1], now)
+        return caller
+
+    async def by_bearer(self, text: str) -> Caller | None:
+        """Who shows this bearer token, with their proof if it may be revoked; None: nobody.
+
+        Raises:
+            DatabaseError: it cannot be looked up now.
+        """
+        caller = access.by_bearer_alone(text)
+        if caller is None and tokens.looks_like(text):
+            proof = access.proof_of_bearer(text)
+            caller = await self.find(proof)
+            return replace(caller, proof=proof) if caller else None
         return caller
 
     def _note_use(self, digest: str, now: float) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from channels.routing import get_default_application
 from django.conf import settings
@@ -23,8 +23,12 @@ from sessions_app.conf import Conf, current
 from sessions_app.errors import HiveError, Unavailable
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.local_socket import LocalServer
+from sessions_app.mcp import instance
 from sessions_app.spawner import locks
 from sessions_app.spawner.loop import Spawner
+
+if TYPE_CHECKING:
+    from sessions_app.mcp.tcp import TcpServer
 
 logger = logging.getLogger(__name__)
 #: Requests that are under way when the server is told to stop may take this long (s).
@@ -70,21 +74,23 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
-    try:
-        bound = _bind(conf)
-    except Unavailable:
-        locks.refuse_second(conf, "server")  # the usual reason for a busy port, and a better word
-        raise
-    for name in conf.secrets.unmasked:
-        logger.warning("%s is too short to be masked where logs are shown", name)
-    with contextlib.closing(bound) as listener:
+    with contextlib.ExitStack() as bound:
+        try:
+            listener = bound.enter_context(_bind(conf))
+            mcp = _mcp_door(conf, bound)
+        except Unavailable:
+            locks.refuse_second(conf, "server")  # the usual reason, and a better word
+            raise
+        for name in conf.secrets.unmasked:
+            logger.warning("%s is too short to be masked where logs are shown", name)
         workspace.initialise(conf)
         taken = locks.take(conf, "server")
         try:
             schema.migrate()
             _take_over(conf)
             _raise_file_limit()
-            return _Server(conf, listener, stop_sessions=stop_sessions).run(sample=sample)
+            server = _Server(conf, listener, stop_sessions=stop_sessions, mcp=mcp)
+            return server.run(sample=sample)
         finally:
             db.drain()
             taken.release()
@@ -119,6 +125,18 @@ def _bind(conf: Conf) -> socket.socket:
     return listener
 
 
+def _mcp_door(conf: Conf, bound: contextlib.ExitStack) -> "TcpServer | None":
+    """The tools over plain TCP, if they are to be there: bound to their port, not answering yet."""
+    port = conf.telemetry.mcp_tcp_port
+    if port is None:
+        return None
+    from hiveweb.rates import Rates  # noqa: PLC0415 - most servers need nothing of this
+    from sessions_app.mcp import tcp  # noqa: PLC0415 - as above
+
+    listener = bound.enter_context(tcp.bind(port))
+    return tcp.TcpServer(conf, listener, Rates(conf.edge.rate_limit))
+
+
 def _raise_file_limit() -> None:
     """Each running session takes a descriptor or two: use what the system allows us."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -148,12 +166,19 @@ def _ourselves() -> Context:
 class _Server:
     """The parts of ``hive up`` and their order of starting and stopping."""
 
-    def __init__(self, conf: Conf, listener: socket.socket, *, stop_sessions: bool) -> None:
+    def __init__(
+        self,
+        conf: Conf,
+        listener: socket.socket,
+        *,
+        stop_sessions: bool,
+        mcp: "TcpServer | None" = None,
+    ) -> None:
         self._conf = conf
         self._listener = listener
         self._stop_sessions = stop_sessions
         self._spawner = Spawner(conf, LocalLauncher(conf.runs_dir))
-        self._door = LocalServer(conf)
+        self._doors: list[LocalServer | TcpServer] = [LocalServer(conf), *([mcp] if mcp else [])]
         self._tasks: list[asyncio.Task[None]] = []
         self._exit_code = 0
 
@@ -225,7 +250,10 @@ class _Server:
     async def _start(self, loop: asyncio.AbstractEventLoop, *, sample: bool) -> None:
         watcher = publish.ensure_watching()
         self._spawner.on_change = watcher.wake
-        await self._door.start()
+        if len(self._doors) == 1:
+            instance.forget(self._conf)
+        for door in self._doors:
+            await door.start()
         self._begin(loop, "spawner", self._spawner.run(), steady_reactor().stop)
         try:
             await welcome.show(self._conf, sample=sample)
@@ -235,7 +263,8 @@ class _Server:
     async def _stop(self, server: Any) -> None:
         if self._stop_sessions and not self._exit_code:
             await self._spawner.stop_all()
-        await asyncio.gather(self._door.stop(GRACE), connections.let_go(server, GRACE))
+        closing = [door.stop(GRACE) for door in self._doors]
+        await asyncio.gather(*closing, connections.let_go(server, GRACE))
         publish.stop_watching()
         for task in self._tasks:
             task.cancel()
