@@ -4,10 +4,12 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
 
 from sessions_app import problems
+from sessions_app.errors import Unavailable
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -16,6 +18,8 @@ Handler = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 #: Where it is, with and without a slash at the end.
 PATHS = ("/mcp", "/mcp/")
+#: Within this time (s) an answer leaves the process.
+FLUSH = 0.05
 
 
 class _Sdk:
@@ -52,23 +56,34 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     """The ASGI application. ``scope["caller"]`` is who asks."""
     if scope["method"] != "POST":
         # No stream of ours to listen to, no session to end: every request stands by itself.
-        await _refuse_method(send)
+        await _problem(send, 405, "method_not_allowed", "use POST here; see docs/telemetry.md")
         return
     body = await _body(receive)
     if body is None:
         return
     handler = await _sdk.handler()
-    answering = asyncio.create_task(_answer(handler, scope, body, send), name="mcp request")
+    answer = _Answer(handler, scope, body, send)
+    answering = asyncio.create_task(answer.give(), name="mcp request")
     gone = asyncio.create_task(_gone(receive), name="mcp client")
     try:
         # A client that hangs up, or whose token was revoked, waits for nothing any more.
         await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             answering.result()
+    except asyncio.CancelledError:  # the server leaves; the client's other calls need not fail
+        await _end(answering)
+        if not answer.begun:
+            await _problem(send, 503, Unavailable.code, "the server is leaving; call again")
+            await asyncio.sleep(FLUSH)
+        raise
     finally:
-        for task in (answering, gone):
-            task.cancel()
-        await asyncio.gather(answering, gone, return_exceptions=True)
+        await _end(answering, gone)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -88,30 +103,38 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _answer(handler: Handler, scope: dict[str, Any], body: bytes, send: Send) -> None:
-    given = False
+class _Answer:
+    """The SDK's answer to a request that has come in whole."""
 
-    async def receive() -> Message:
-        nonlocal given
-        if not given:
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        await asyncio.Event().wait()  # that the client leaves is heard elsewhere
-        raise AssertionError
+    def __init__(self, handler: Handler, scope: dict[str, Any], body: bytes, send: Send) -> None:
+        self._handler, self._scope, self._body, self._send_on = handler, scope, body, send
+        self._given = False
+        #: Whether a part of it has been sent.
+        self.begun = False
 
-    await handler(scope, receive, send)
+    async def give(self) -> None:
+        """Have the request answered."""
+        await self._handler(self._scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        if self._given:
+            await asyncio.Event().wait()  # that the client leaves is heard elsewhere
+        self._given = True
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def _send(self, message: Message) -> None:
+        self.begun = True
+        await self._send_on(message)
 
 
-async def _refuse_method(send: Send) -> None:
-    content = problems.encode(
-        problems.document(405, "method_not_allowed", "use POST here; see docs/telemetry.md")
-    )
+async def _problem(send: Send, status: int, code: str, detail: str) -> None:
+    content = problems.encode(problems.document(status, code, detail))
     lines = {
         "Content-Type": problems.CONTENT_TYPE,
         "Content-Length": str(len(content)),
-        "Allow": "POST",
-        **problems.headers(405),
+        **problems.headers(status),
+        **({"Allow": "POST"} if status == HTTPStatus.METHOD_NOT_ALLOWED else {}),
     }
     headers = [(name.encode(), value.encode()) for name, value in lines.items()]
-    await send({"type": "http.response.start", "status": 405, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
