@@ -84,10 +84,6 @@ def test_nothing_of_it_is_loaded_before_the_first_request(home: Server) -> None:
 
     slowest = asyncio.run(first())
     assert set(LOADED) <= imported(home)
-    assert (
-        home.output.count("| sessions_app.mcp.sdk\n") + home.output.count("sessions_app.mcp.sdk\n")
-        >= 1
-    )
     assert slowest < 1.0  # the loop itself was not held up for the whole of it
 
 
