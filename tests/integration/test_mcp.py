@@ -254,6 +254,7 @@ def test_what_is_no_request_is_refused(home: Server) -> None:
         reply = fetch(home, method, "/mcp", headers={**BEARER, "Accept": "text/event-stream"})
         reply.problem(405, "method_not_allowed")
         assert reply.headers["allow"] == "POST"
+    assert fetch(home, "POST", "/mcp/", PING, {**BEARER, **JSON}).json["result"] == {}
     assert post(home, b"{").json["error"]["code"] == -32700
     assert post(home, [PING]).status == 400
     assert post(home, PING, **{"Content-Type": "text/plain"}).status == 400
