@@ -34,7 +34,9 @@ class Exit:
     """How a command ended: an exit code, or a signal, or the error that kept it from running.
 
     ``at`` is the time of the end in seconds since the epoch; ``tree_ended`` says that no other
-    process of the run was left either (False: not known).
+    process of the run was left either (False: not known). ``cpu_seconds`` and ``peak_rss`` are the
+    kernel's own figures of what ended and was waited for: processor seconds of all of them, and
+    the most memory in bytes that one of them had. None: not known.
     """
 
     code: int | None
@@ -42,6 +44,8 @@ class Exit:
     error: str | None
     at: float
     tree_ended: bool = False
+    cpu_seconds: float | None = None
+    peak_rss: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,53 @@ class Usage:
     rss_bytes: int
     processes: int
     stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A count that never falls, over the whole life of a run.
+
+    Attributes:
+        value: the count.
+        lost: how much of it the kernel's own sums no longer show: of processes that nobody waited
+            for. Whoever goes on with a count needs it.
+    """
+
+    value: float
+    lost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a run has used so far: processor seconds, bytes from and to storage (None: unknown)."""
+
+    cpu: Total
+    read: Total | None = None
+    written: Total | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a run uses at one moment, and what it has used so far.
+
+    Attributes:
+        at, clock: when, in seconds since the epoch, and of CLOCK_MONOTONIC.
+        totals: what it has used.
+        memory_bytes: memory of its processes.
+        memory_kind: ``pss`` if what they share counts in proportion, ``rss`` if it counts for each
+            of them.
+        processes, threads: how many there are.
+        open_files: descriptors of all processes; None where they are not ours to count.
+    """
+
+    at: float
+    clock: float
+    totals: Totals
+    memory_bytes: int
+    memory_kind: str
+    processes: int
+    threads: int
+    open_files: int | None
 
 
 class Run(Protocol):
@@ -104,6 +155,26 @@ class Run(Protocol):
         """
 
 
+class Meter(Protocol):
+    """Measures runs of one launcher again and again. Blocking; for one thread."""
+
+    def measure(self, runs: Collection[Run], budget: float) -> dict[UUID, Measurement]:
+        """What each run uses now, by session. Runs of which no process is left are not in it.
+
+        Args:
+            runs: which ones. What is known of runs that are not among them is kept.
+            budget: processor seconds for what is dear to ask (proportional memory, open files,
+                bytes read and written). It is asked of some runs in turn; of the others the last
+                known values are given.
+        """
+
+    def resume(self, session_id: UUID, totals: Totals) -> None:
+        """Go on counting where another meter has stopped. Before its first measurement."""
+
+    def forget(self, session_id: UUID) -> None:
+        """This run will not be measured any more."""
+
+
 class Launcher(Protocol):
     """Starts commands so that they outlive us, and finds them again."""
 
@@ -123,11 +194,18 @@ class Launcher(Protocol):
                 runs of it is then recognised by the session's id.
         """
 
-    async def usage(self, runs: Collection[Run]) -> dict[UUID, Usage]:
+    async def usage(self, runs: Collection[Run], age: float = 0.0) -> dict[UUID, Usage]:
         """What runs of this launcher use now, by session, all seen at the same moment.
 
         Runs of which no process is left are not in it.
+
+        Args:
+            runs: which ones.
+            age: what was seen so many seconds ago will do.
         """
+
+    def meter(self) -> Meter:
+        """One that measures runs of this launcher."""
 
     async def close(self) -> None:
         """Let go of everything; commands go on running."""

@@ -19,6 +19,7 @@ from sessions_app.errors import LaunchError
 from sessions_app.launchers import processes, records
 from sessions_app.launchers.base import LaunchSpec, Run, Usage
 from sessions_app.launchers.local_run import LocalRun, open_directory
+from sessions_app.launchers.measuring import LocalMeter
 
 logger = logging.getLogger(__name__)
 #: A launch that was not answered in this time (seconds) is looked up in its records.
@@ -108,13 +109,17 @@ class LocalLauncher:
                 launch |= {"recorder_pid": recorder.pid, "recorder_start": recorder.started}
         return launch
 
-    async def usage(self, runs: Collection[Run]) -> dict[UUID, Usage]:
+    async def usage(self, runs: Collection[Run], age: float = 0.0) -> dict[UUID, Usage]:
         """See :class:`sessions_app.launchers.base.Launcher`."""
         ours = [run for run in runs if isinstance(run, LocalRun)]
-        return await asyncio.to_thread(self._usage, ours)
+        return await asyncio.to_thread(self._usage, ours, age)
 
-    def _usage(self, runs: Collection[LocalRun]) -> dict[UUID, Usage]:
-        table = self._table.known.snapshot(afresh=False)
+    def meter(self) -> LocalMeter:
+        """See :class:`sessions_app.launchers.base.Launcher`."""
+        return LocalMeter(self._table)
+
+    def _usage(self, runs: Collection[LocalRun], age: float) -> dict[UUID, Usage]:
+        table = self._table.lately(age)
         found = ((run.session_id, run.usage_in(table)) for run in runs)
         return {session_id: usage for session_id, usage in found if usage is not None}
 

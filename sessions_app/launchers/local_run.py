@@ -63,6 +63,7 @@ class LocalRun:
             str(error) if error else None,
             _seconds(record, time.time()),
             record.get("tree_ended") is True,
+            *_used(record),
         )
 
     async def command_ended(self) -> Exit | None:
@@ -95,17 +96,17 @@ class LocalRun:
             pause = min(pause * 2, 0.25)
         return True
 
-    def _root(self, table: processes.Table) -> processes.Process | None:
+    def root(self, table: processes.Table) -> processes.Process | None:
         """The recorder, if it still is there."""
         pid, started = self._recorder
         known = table.by_pid.get(pid) if self._here else None
         return known if known is not None and known.started == started else None
 
-    def _in(self, table: processes.Table) -> list[processes.Process]:
-        """Every process of the run."""
+    def members(self, table: processes.Table) -> list[processes.Process]:
+        """Every process of the run that a table has."""
         if not self._here:
             return []
-        root = self._root(table)
+        root = self.root(table)
         roots = {root.pid} if root else set()
         pids = table.members(str(self.session_id), self.pid, self._start, self._seen, roots)
         return [table.by_pid[pid] for pid in pids]
@@ -113,15 +114,15 @@ class LocalRun:
     async def _members(self) -> dict[int, int]:
         """pid and start time of every process of the run."""
         table = await self._table.fresh()
-        return {process.pid: process.started for process in self._in(table)}
+        return {process.pid: process.started for process in self.members(table)}
 
     def usage_in(self, table: processes.Table) -> Usage | None:
         """What the run uses by this table; None when nothing of it is left."""
-        members = self._in(table)
+        members = self.members(table)
         if not members:
             return None
         # Orphans of the run are waited for by the recorder, which itself uses next to nothing.
-        recorder = self._root(table)
+        recorder = self.root(table)
         ticks = sum(process.cpu_ticks for process in members)
         return Usage(
             cpu_seconds=(ticks + (recorder.cpu_ticks if recorder else 0)) / processes.TICKS,
@@ -136,7 +137,7 @@ class LocalRun:
 
     def _memory(self) -> int:
         table = self._table.known.snapshot(afresh=False)
-        return sum(processes.memory_of(process) for process in self._in(table))
+        return sum(processes.memory_of(process) for process in self.members(table))
 
     async def stopped(self) -> bool:
         """See :class:`sessions_app.launchers.base.Run`."""
@@ -204,6 +205,16 @@ def _seconds(record: dict[str, object], otherwise: float) -> float:
     if isinstance(value, int | float) and 0 < value < 2**33:  # NaN is not
         return float(value)
     return otherwise
+
+
+def _used(record: dict[str, object]) -> tuple[float | None, int | None]:
+    """Processor seconds and bytes of memory, as an exit record tells them."""
+    seconds, kilobytes = record.get("cpu_seconds"), record.get("max_rss_kb")
+    own = record.get("own_rss_kb")
+    cpu = float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 2**40 else None
+    # What a process took before it executed its program counts as well, and that was our memory.
+    known = isinstance(kilobytes, int) and isinstance(own, int) and own < kilobytes < 2**50
+    return cpu, kilobytes * 1024 if known and isinstance(kilobytes, int) else None
 
 
 def _number(record: dict[str, object], key: str) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -41,6 +42,8 @@ class Process:
         rss_pages: resident pages, each counted for every process that has it.
         session: the id in its environment, or empty.
         ours: it is a recorder or a fork server.
+        waited_ticks: the part of ``cpu_ticks`` that is its children's.
+        threads: how many it has.
     """
 
     pid: int
@@ -52,6 +55,8 @@ class Process:
     rss_pages: int
     session: str
     ours: bool = False
+    waited_ticks: int = 0
+    threads: int = 1
 
 
 class Table:
@@ -157,6 +162,8 @@ class Known:
                     rss_pages=int(stat[21]),
                     session=session,
                     ours=name.partition(b"(")[2] in _OURS,
+                    waited_ticks=int(stat[13]) + int(stat[14]),
+                    threads=int(stat[17]),
                 )
             )
         self._sessions = sessions  # of the living; another thread may replace it as well
@@ -193,13 +200,37 @@ def memory_of(process: Process) -> int:
     """A process's memory in bytes, shared pages in proportion (Pss), or all of its resident
     pages where the proportion is not ours to read. 0 when it has gone.
     """
-    rollup = _read(f"/proc/{process.pid}/smaps_rollup")
+    share = proportional(process.pid)
     if records.start_time(process.pid) != process.started:
         return 0
-    for line in rollup.splitlines():
-        if line.startswith(b"Pss:"):
-            return int(line.split()[1]) * 1024
-    return process.rss_pages * PAGE
+    return process.rss_pages * PAGE if share is None else share
+
+
+def proportional(pid: int) -> int | None:
+    """A process's memory in bytes, shared pages in proportion (Pss); None: not ours to read."""
+    head, _, rest = _read(f"/proc/{pid}/smaps_rollup").partition(b"\nPss:")
+    return int(rest[: rest.index(b"kB")]) * 1024 if head else None
+
+
+def open_files(pid: int) -> int | None:
+    """How many descriptors a process has; None: not ours to count, or it has gone."""
+    try:
+        # Linux 6.2 and later tell the number as the directory's size.
+        path = f"/proc/{pid}/fd"
+        return os.stat(path).st_size or len(os.listdir(path))  # noqa: PTH116, PTH208 - asked often
+    except OSError:
+        return None
+
+
+def transferred(pid: int) -> tuple[int, int] | None:
+    """Bytes that a process, with the children it has waited for, had read from storage and has
+    written to it (proc_pid_io(5): read_bytes, write_bytes); None: not ours to read.
+    """
+    found = dict(line.split(b": ") for line in _read(f"/proc/{pid}/io").splitlines())
+    try:
+        return int(found[b"read_bytes"]), int(found[b"write_bytes"])
+    except KeyError:
+        return None
 
 
 class SharedTable:
@@ -210,6 +241,19 @@ class SharedTable:
         self._reading: asyncio.Task[Table] | None = None
         self._table: Table | None = None
         self._rested = 0.0
+        self._lock = threading.Lock()
+        self._lately: Table | None = None
+
+    def lately(self, age: float) -> Table:
+        """A snapshot that was begun at most ``age`` seconds ago. Blocking, from any thread.
+
+        Environments in which no id was found are not all read anew: for what looks regularly.
+        """
+        with self._lock:
+            table = self._lately
+            if table is None or time.monotonic() - table.taken > age:
+                table = self._lately = self.known.snapshot(afresh=False)
+            return table
 
     async def fresh(self) -> Table:
         """A snapshot that was begun after this call, or at most ``SHARE`` seconds before it.

@@ -52,6 +52,7 @@ _fork = _libc.fork
 _SIGCHLD, _DEFAULT = int(signal.SIGCHLD), int(signal.SIG_DFL)
 _status = ctypes.c_int()
 _usage = (ctypes.c_long * 18)()  # struct rusage: seconds and microseconds of user, of system, ...
+_SELF, _CHILDREN = 0, -1  # getrusage(2)
 _STATUS, _USAGE = ctypes.byref(_status), ctypes.byref(_usage)
 
 
@@ -142,23 +143,34 @@ def _wait(command: int, packet: bytes, *, write: bool) -> None:
         if pid < 0:
             return  # there is no child: the command could not be forked
     code = os.waitstatus_to_exitcode(_status.value)
-    user, micro_user, system, micro_system, max_rss = _usage[:5]
     record: dict[str, object] = {
         "code": code if code >= 0 else None,
         "signal": -code if code < 0 else None,
         "at": time.time(),
-        "cpu_seconds": round(user + system + (micro_user + micro_system) / 1e6, 3),
-        "max_rss_kb": max_rss,
     }
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
         if write:  # descendants are left: tell of the command's end now
-            _write_exit(_attempt(packet), record)
+            _write_exit(_attempt(packet), record | _used())
         while True:
             os.waitpid(-1, 0)
     if write:
-        _write_exit(_attempt(packet), {**record, "tree_ended": True})
+        _write_exit(_attempt(packet), {**record, **_used(), "tree_ended": True})
+
+
+def _used() -> dict[str, object]:
+    """What all that was reaped has used, orphans of the command too (getrusage(2)).
+
+    The most memory that one of them had includes what it took between fork and exec, which is our
+    own: that is told as well.
+    """
+    _libc.getrusage(_SELF, _USAGE)
+    own = _usage[4]
+    _libc.getrusage(_CHILDREN, _USAGE)
+    user, micro_user, system, micro_system, max_rss = _usage[:5]
+    seconds = round(user + system + (micro_user + micro_system) / 1e6, 3)
+    return {"cpu_seconds": seconds, "max_rss_kb": max_rss, "own_rss_kb": own}
 
 
 def _write_exit(attempt: int, content: dict[str, object]) -> None:

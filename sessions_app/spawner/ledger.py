@@ -7,16 +7,20 @@ brings session.json up to it.
 import logging
 from collections.abc import Container
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sessions_app import claims, services, workspace
 from sessions_app.collect import Collection
+from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
 from sessions_app.models import AgentSession
 from sessions_app.spawner import usage_limits
 from sessions_app.spawner.observed import boot_clock
 from sessions_app.spawner.verdict import outcome
+from sessions_app.telemetry import summary
+from sessions_app.telemetry.summary import Measured
 
 logger = logging.getLogger(__name__)
 _ENDED = {Status.COMPLETED: EventKind.COMPLETED, Status.FAILED: EventKind.FAILED}
@@ -78,6 +82,7 @@ def ended(
     exited: Exit | None,
     collected: Collection,
     success_codes: Container[int] = frozenset({0}),
+    measured: Measured | None = None,
 ) -> None:
     """The run is over and its files are collected: end the session by its verdict or its exit.
 
@@ -90,6 +95,11 @@ def ended(
         if collected.error:
             workspace.note_in_log(session, f"files not collected: {collected.error}")
             detail = f"{detail}; files not collected: {collected.error}"
+        at = datetime.fromtimestamp(exited.at, UTC) if exited else None
+        pause = _pause_over(session)
+        paused = pause.get("paused_seconds", session.paused_seconds)
+        seconds = summary.run_seconds(session, at or datetime.now(UTC), paused)
+        run_dir = current().runs_dir / str(session.id)
         code, number = (exited.code, exited.signal) if exited else (None, None)
         if session.verdict_code is not None:
             code, number = session.verdict_code, None
@@ -99,19 +109,20 @@ def ended(
             status,
             reason,
             detail,
-            at=datetime.fromtimestamp(exited.at, UTC) if exited else None,
+            at=at,
             exit_code=code,
             exit_signal=number,
             collected_files=collected.files,
             collected_bytes=collected.bytes,
             collect_error=collected.error,
-            **_pause_over(session),
+            measured=summary.at_end(run_dir, measured or Measured(), exited, seconds),
+            **pause,
             **usage_limits.consequences(session, reason),
         ):
             return
 
 
-def _pause_over(session: AgentSession) -> dict[str, object]:
+def _pause_over(session: AgentSession) -> dict[str, Any]:
     """The changes that end a pause: a session that has ended stands still no longer."""
     if session.paused_mark is None:
         return {"pause_wanted": False}

@@ -18,6 +18,7 @@ from sessions_app.launchers.base import Launcher
 from sessions_app.models import AgentSession
 from sessions_app.spawner import housekeeping, ledger, rows
 from sessions_app.spawner.projecting import Projector
+from sessions_app.spawner.sampling import Sampler
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.spawner.watchdog import Watchdog
 
@@ -42,9 +43,8 @@ class Spawner:
         self._name = socket.gethostname()[:64]
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
-        self._watchdog = Watchdog(
-            conf, launcher, lambda: [s for s, _ in self._supervised.values()], self.wake
-        )
+        self._watchdog = Watchdog(conf, launcher, self._supervisors, self.wake)
+        self._sampler = Sampler(conf, launcher, self._supervisors)
         self._news = db.News()
         self._look_again = False
         self._gone: set[UUID] = set()
@@ -52,6 +52,9 @@ class Spawner:
         self._claims = True
         self._trouble = Complaint(logger, "the database cannot be used")
         self.on_change: Callable[[], None] = lambda: None
+
+    def _supervisors(self) -> list[Supervisor]:
+        return [supervisor for supervisor, _ in self._supervised.values()]
 
     def wake(self) -> None:
         """Look at the rows now."""
@@ -79,6 +82,7 @@ class Spawner:
                     name="spawner.projector",
                 ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
+                asyncio.create_task(self._sampler.run(), name="spawner.sampler"),
                 asyncio.create_task(
                     housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
                 ),
@@ -198,7 +202,9 @@ class Spawner:
         logger.error("%s sessions could not be stopped and are left", len(self._supervised))
 
     def _supervise(self, session_id: UUID, *, adopt: bool, row: AgentSession | None = None) -> None:
-        supervisor = Supervisor(self._conf, self._launcher, session_id, self.wake)
+        supervisor = Supervisor(
+            self._conf, self._launcher, session_id, self.wake, self._sampler.sum_up
+        )
         task = asyncio.create_task(self._see_through(supervisor, adopt=adopt, row=row))
         self._supervised[session_id] = (supervisor, task)
 

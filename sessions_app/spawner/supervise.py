@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from sessions_app.spawner import ledger
 from sessions_app.spawner.environment import child_environment
 from sessions_app.spawner.pausing import Pauser
 from sessions_app.spawner.reading import LogReader
+from sessions_app.telemetry.summary import Measured
 
 logger = logging.getLogger(__name__)
 _collectors = ThreadPoolExecutor(2, thread_name_prefix="hive-collect")
@@ -27,6 +28,8 @@ _collectors = ThreadPoolExecutor(2, thread_name_prefix="hive-collect")
 FAREWELL = 1.0
 #: After the command's own end, what it left running may go on for this long (s).
 AFTERMATH = 2.0
+#: Says what a run that has ended used and did; never fails, and not for long.
+SumUp = Callable[[AgentSession, Run, log_tail.Log, Exit | None], Awaitable[Measured]]
 
 
 class Supervisor:
@@ -38,12 +41,19 @@ class Supervisor:
     """
 
     def __init__(
-        self, conf: Conf, launcher: Launcher, session_id: UUID, changed: Callable[[], None]
+        self,
+        conf: Conf,
+        launcher: Launcher,
+        session_id: UUID,
+        changed: Callable[[], None],
+        sum_up: SumUp,
     ) -> None:
         self._conf = conf
         self._launcher = launcher
         self.session_id = session_id
         self._changed = changed
+        self._sum_up = sum_up
+        self._measured: Measured | None = None
         self.decided = asyncio.Event()
         self.pauser = Pauser(session_id, changed)
         self.watched: tuple[AgentSession, Run] | None = None
@@ -83,9 +93,18 @@ class Supervisor:
                 await self._watch(session, run, profile, log, adopted=adopt)
             finally:
                 self.watched = None
-        exited = await run.command_ended()
+            exited = await run.command_ended()
+            if self._measured is None:  # else it ended before, and could not be written down
+                self._measured = await self._sum_up(session, run, log, exited)
         collected = await self._collect(session)
-        await db.call(ledger.ended, self.session_id, exited, collected, profile.success_codes)
+        await db.call(
+            ledger.ended,
+            self.session_id,
+            exited,
+            collected,
+            profile.success_codes,
+            self._measured,
+        )
         self._changed()
 
     async def _collect(self, session: AgentSession) -> collect.Collection:

@@ -94,13 +94,14 @@ class Watchdog:
         self._changed = changed
         self._vitals: dict[UUID, Vitals] = {}
         self._took = 0.0
+        self._due = 0.0
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
             period = PERIOD
             try:
-                period = await self._look()
+                period = self._due = await self._look()
             except (DatabaseError, OSError) as error:
                 logger.warning("runs cannot be looked at, trying again: %s", error)
             except Exception:
@@ -129,7 +130,8 @@ class Watchdog:
         pauses = await db.read(_pauses)
         runs = {key: s.watched for key, s in supervisors.items() if s.watched and key in pauses}
         begun = time.monotonic()
-        usages = await self._launcher.usage([run for _, run in runs.values()])
+        # Where nothing is due soon, what the sampler has just seen will do.
+        usages = await self._launcher.usage([run for _, run in runs.values()], self._due / 2)
         sizes = await asyncio.to_thread(_sizes, {key: supervisors[key].log for key in runs})
         self._took = time.monotonic() - begun  # waiting for the database is no work of ours
         now = boot_clock()
