@@ -1,5 +1,6 @@
-"""Times on the wire: RFC 3339 in UTC, whole seconds, as in docs/session-api.md."""
+"""Times on the wire: RFC 3339 in UTC, whole seconds, as in docs/session-api.md. And boot time."""
 
+import time
 from datetime import UTC, datetime
 
 
@@ -8,3 +9,8 @@ def wire_time(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
+def boot_clock() -> float:
+    """Seconds since the machine started; goes on in suspend, and nobody can set it back."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -23,7 +23,17 @@ from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from sessions_app import problems
-from sessions_app.api import audit, cleaning, control, document, events, logs, outputs, sessions
+from sessions_app.api import (
+    audit,
+    cleaning,
+    control,
+    document,
+    events,
+    logs,
+    outputs,
+    sessions,
+    telemetry,
+)
 from sessions_app.api.answers import problem, problem_of
 from sessions_app.errors import HiveError, Invalid, TooLarge, Unavailable
 
@@ -55,6 +65,7 @@ api.add_router("", events.router)
 api.add_router("", logs.router)
 api.add_router("", outputs.router)
 api.add_router("", audit.router)
+api.add_router("", telemetry.router)
 
 
 @api.exception_handler(HiveError)

@@ -27,6 +27,7 @@ TAGS = {
     "events": "What happens to sessions, as it happens.",
     "logs": "Logs are bytes at offsets: read parts of them, or follow them.",
     "outputs": "What a run left: listed, file by file, or all at once.",
+    "telemetry": "What sessions use and do, measured.",
     "access": "Who you are, and who did what.",
 }
 SECURITY = {

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, JsonValue
 from sessions_app import trail, validation
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.queries import MAX_PAGE
+from sessions_app.telemetry import reading
 
 _STATUS: dict[str, JsonValue] = {"enum": ["", *Status]}
 _PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low", None]}
@@ -154,6 +155,17 @@ class Wait(Schema):
         json_schema_extra=_STATUS,
     )
     timeout: float = Field(30, ge=0, le=300, description="Seconds.")
+
+
+class Metrics(Schema):
+    """How much of the series."""
+
+    points: int = Field(
+        reading.POINTS,
+        ge=0,
+        le=reading.MAX_POINTS,
+        description="At most so many values in each list; 0 for none.",
+    )
 
 
 class ReadLog(Schema):

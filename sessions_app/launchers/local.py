@@ -215,6 +215,21 @@ class LocalLauncher:
                 answer.set_exception(ConnectionError("the fork server has gone"))
 
 
+def last_run(
+    runs_dir: Path, session_id: UUID, attempt: int, table: processes.SharedTable
+) -> LocalRun | None:
+    """A launch, to look at only; None when there is no record of it that can be read."""
+    run_dir = runs_dir / str(session_id)
+    try:
+        with open_directory(run_dir) as fd:
+            launch = records.read(fd, f"launch-{attempt}")
+    except OSError:
+        return None
+    if not launch or not launch.get("boot_id"):
+        return None
+    return LocalRun(session_id, attempt, run_dir, launch, table)
+
+
 def _fill(fd: int, content: bytes) -> None:
     while content:
         content = content[os.write(fd, content) :]

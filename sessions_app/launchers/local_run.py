@@ -212,9 +212,10 @@ def _used(record: dict[str, object]) -> tuple[float | None, int | None]:
     seconds, kilobytes = record.get("cpu_seconds"), record.get("max_rss_kb")
     own = record.get("own_rss_kb")
     cpu = float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 2**40 else None
+    if not (isinstance(kilobytes, int) and isinstance(own, int)):
+        return cpu, None
     # What a process took before it executed its program counts as well, and that was our memory.
-    known = isinstance(kilobytes, int) and isinstance(own, int) and own < kilobytes < 2**50
-    return cpu, kilobytes * 1024 if known and isinstance(kilobytes, int) else None
+    return cpu, kilobytes * 1024 if own * 1.1 < kilobytes < 2**50 else None
 
 
 def _number(record: dict[str, object], key: str) -> int:

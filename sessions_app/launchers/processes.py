@@ -179,16 +179,17 @@ def _session(pid: str) -> str:
     return environment[begin : begin + _ID_LENGTH].decode("ascii", "replace")
 
 
-def _read(path: str) -> bytes:
-    """A file of /proc; empty when the process has gone or is not ours to look at."""
+def _read(path: str, limit: int = sys.maxsize) -> bytes:
+    """A file of /proc, or its begin; empty when the process has gone or is not ours to look at."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     parts = []
     try:
-        while part := os.read(fd, 65536):
+        while limit > 0 and (part := os.read(fd, min(limit, 65536))):
             parts.append(part)
+            limit -= len(part)
     except OSError:
         return b""
     finally:
@@ -278,6 +279,11 @@ class SharedTable:
 def name_of(pid: int) -> str:
     """What a process calls itself; empty when it has gone."""
     return _read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
+
+
+def command_line(pid: int, limit: int) -> bytes:
+    """The begin of a process's command line, its words ended by NUL; empty when it has gone."""
+    return _read(f"/proc/{pid}/cmdline", limit)
 
 
 def ticks() -> int:

@@ -16,6 +16,7 @@ SUMMARIES = {
     "list": "print every session as JSON",
     "output-dir": "print where a session's output lies",
     "log": "print where a session's log lies, or follow it",
+    "metrics": "print what a session uses and does, now and altogether",
     "pause": "make a running session stand still",
     "resume": "let a paused session go on",
     "stop": "end a session and all its processes",

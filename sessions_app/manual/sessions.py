@@ -85,6 +85,17 @@ Prints the path of the session's log file.
   tail -50 "$(hive log "$id")"
   hive log --follow "$id"
 """,
+    "metrics": """\
+usage: hive metrics [--json] ID
+
+Prints what a session's processes use and what its output says: now, the most at one moment, and
+altogether. `?` stands for what is not known.
+
+  --json          all of it as one JSON object, with the series of its life (docs/telemetry.md)
+
+  hive metrics "$id"
+  hive metrics --json "$id" | jq .resources.peak.memory_bytes
+""",
     "pause": """\
 usage: hive pause ID
 

@@ -11,13 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from sessions_app import claims, services, workspace
+from sessions_app.clock import boot_clock
 from sessions_app.collect import Collection
 from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
 from sessions_app.models import AgentSession
 from sessions_app.spawner import usage_limits
-from sessions_app.spawner.observed import boot_clock
 from sessions_app.spawner.verdict import outcome
 from sessions_app.telemetry import summary
 from sessions_app.telemetry.summary import Measured

@@ -3,22 +3,17 @@
 Blocking code, to be run by :func:`sessions_app.db.call`; each function is one guarded step.
 """
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sessions_app import workspace
+from sessions_app.clock import boot_clock
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
 from sessions_app.models import AgentSession
 from sessions_app.spawner.log_cap import Cut
 from sessions_app.spawner.outcome import Match
 from sessions_app.spawner.usage import UsageNotice
-
-
-def boot_clock() -> float:
-    """Seconds since the machine started; goes on in suspend, and nobody can set it back."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def looked_until(session_id: UUID, offset: int) -> None:

@@ -10,13 +10,13 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from sessions_app import db, log_tail, units
+from sessions_app.clock import boot_clock
 from sessions_app.conf import Conf
 from sessions_app.launchers.base import Launcher, Run, Usage
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.limits import Limits
 from sessions_app.models import AgentSession
 from sessions_app.spawner import observed
-from sessions_app.spawner.observed import boot_clock
 from sessions_app.spawner.supervise import Supervisor
 
 logger = logging.getLogger(__name__)

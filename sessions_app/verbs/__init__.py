@@ -12,13 +12,14 @@ from django.db import DatabaseError
 from sessions_app import arguments, manual, schema, validation
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line, line
-from sessions_app.verbs import cleaning, control, people, reading, repair, upkeep
+from sessions_app.verbs import cleaning, control, metrics, people, reading, repair, upkeep
 
 #: These only read rows.
-READING = frozenset(reading.VERBS)
+READING = frozenset({**reading.VERBS, **metrics.VERBS})
 _VERBS: VerbTable = {
     **control.VERBS,
     **reading.VERBS,
+    **metrics.VERBS,
     **cleaning.VERBS,
     **upkeep.VERBS,
     **people.VERBS,

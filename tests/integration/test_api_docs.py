@@ -27,6 +27,8 @@ OPERATIONS = {
     "list_outputs": ("get", "/sessions/{session_id}/outputs"),
     "download_outputs": ("get", "/sessions/{session_id}/outputs.zip"),
     "download_output": ("get", "/sessions/{session_id}/outputs/{path}"),
+    "get_metrics": ("get", "/sessions/{session_id}/metrics"),
+    "get_processes": ("get", "/sessions/{session_id}/processes"),
     "get_queue": ("get", "/queue"),
     "lift_hold": ("delete", "/holds/{profile}"),
     "get_registry": ("get", "/registry"),

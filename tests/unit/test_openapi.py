@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 import hiveweb.guard  # its errors are among those that are walked
 from sessions_app import errors
-from sessions_app.api import document, examples, requests, schemas
+from sessions_app.api import document, examples, requests, schemas, telemetry_schemas
 from sessions_app.projection import session_json
 from tests.support import ROOT
 from tests.unit.sessions import session
@@ -23,6 +23,8 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for path, operations in DOCUMENT["paths"].items()
     for operation in operations.values()
 }
+#: The models of answers, by name.
+ANSWERED = {**vars(schemas), **vars(telemetry_schemas)}
 #: Told to no caller of the API: only in a session's detail, and on the command line.
 ELSEWHERE = {errors.HiveError, errors.LaunchError}
 
@@ -126,7 +128,7 @@ def test_examples_of_answers_are_as_described() -> None:
             continue
         status = next(s for s in OPERATIONS[name]["responses"] if s.startswith("2"))
         content = OPERATIONS[name]["responses"][status]["content"]["application/json"]
-        model = getattr(schemas, model_of(content["schema"]))
+        model = ANSWERED[model_of(content["schema"])]
         told = model.model_validate(value).model_dump(by_alias=True, mode="json")
         assert told == value, name
     whole = [*session_json(session()), "waiting"]
