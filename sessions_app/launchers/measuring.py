@@ -26,6 +26,8 @@ class Counter:
 
     def __init__(self, begin: Total | None = None) -> None:
         self._begin = begin
+        #: None before the first look, unless another counter began it.
+        self.total = begin
         self._raw: float | None = None
         self._value = 0.0
 
@@ -43,12 +45,7 @@ class Counter:
             self._value += max(0.0, raw - self._raw if grown is None else grown)
         self._raw = raw
 
-    @property
-    def total(self) -> Total | None:
-        """The count; None before the first look, unless another counter began it."""
-        if self._raw is None:
-            return self._begin
-        return Total(self._value, self._value - self._raw)
+        self.total = Total(self._value, self._value - raw)
 
 
 @dataclass(slots=True)
@@ -62,8 +59,8 @@ class _Closer:
 
 
 @dataclass(slots=True)
-class _Known:
-    """What is known of one run."""
+class Known:
+    """What is known of one run from one look to the next."""
 
     cpu: Counter = field(default_factory=Counter)
     read: Counter = field(default_factory=Counter)
@@ -109,7 +106,7 @@ class _Seen:
     """One run in one table."""
 
     key: UUID
-    known: _Known
+    known: Known
     living: list[Process]
     root: Process | None
     pages: int
@@ -120,7 +117,7 @@ class LocalMeter:
 
     def __init__(self, table: processes.SharedTable) -> None:
         self._table = table
-        self._known: dict[UUID, _Known] = {}
+        self._known: dict[UUID, Known] = {}
 
     def measure(self, runs: Collection[Run], budget: float) -> dict[UUID, Measurement]:
         """See :class:`sessions_app.launchers.base.Meter`."""
@@ -129,7 +126,7 @@ class LocalMeter:
         seen = []
         for run in runs:
             if isinstance(run, LocalRun) and (living := run.members(table)):
-                known = self._known.setdefault(run.session_id, _Known())
+                known = self._known.setdefault(run.session_id, Known())
                 root = run.root(table)
                 known.count([*living, root] if root else living, table)
                 pages = sum(process.rss_pages for process in living)
@@ -139,7 +136,7 @@ class LocalMeter:
 
     def resume(self, session_id: UUID, totals: Totals) -> None:
         """See :class:`sessions_app.launchers.base.Meter`."""
-        self._known[session_id] = _Known(
+        self._known[session_id] = Known(
             cpu=Counter(totals.cpu), read=Counter(totals.read), written=Counter(totals.written)
         )
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessions_app.launchers import records
 
@@ -30,9 +30,8 @@ TICKS: int = os.sysconf("SC_CLK_TCK")
 PAGE: int = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One row of the table.
+class Process(NamedTuple):
+    """One row of the table; a tuple, since thousands are made at a time.
 
     Attributes:
         started: clock ticks since boot.
@@ -127,7 +126,7 @@ class Known:
         self._sessions: dict[tuple[int, int], str] = {}
 
     def snapshot(self, *, afresh: bool) -> Table:
-        """Read /proc once: about 18 µs a process, and as much again for an environment.
+        """Read /proc once: about 14 µs a process, and as much again for an environment.
 
         Args:
             afresh: look again into the environments in which no id was found, however old the
@@ -138,36 +137,51 @@ class Known:
         settled = (time.clock_gettime(time.CLOCK_BOOTTIME) - self._settled) * TICKS
         sessions: dict[tuple[int, int], str] = {}
         rows: list[Process] = []
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdecimal():
+        for number in os.listdir("/proc"):  # noqa: PTH208 - asked often
+            if not number.isdecimal():
                 continue
-            name, _, rest = _read(f"/proc/{entry.name}/stat").rpartition(b")")
-            stat = rest.split()
+            name, _, rest = _stat(number).rpartition(b")")
+            stat = rest.split(None, 22)
             if not stat or stat[0] in (b"Z", b"X"):
                 continue
-            pid, started = int(entry.name), int(stat[19])
+            pid, started = int(number), int(stat[19])
             session = self._sessions.get((pid, started))
             if session is None or (afresh and not session):
-                session = _session(entry.name)
+                session = _session(number)
             if session or started < settled:
                 sessions[pid, started] = session
+            waited = int(stat[13]) + int(stat[14])
             rows.append(
                 Process(
-                    pid=pid,
-                    parent=int(stat[1]),
-                    group=int(stat[2]),
-                    started=started,
-                    state=stat[0].decode(),
-                    cpu_ticks=sum(map(int, stat[11:15])),
-                    rss_pages=int(stat[21]),
-                    session=session,
-                    ours=name.partition(b"(")[2] in _OURS,
-                    waited_ticks=int(stat[13]) + int(stat[14]),
-                    threads=int(stat[17]),
+                    pid,
+                    int(stat[1]),
+                    int(stat[2]),
+                    started,
+                    stat[0].decode(),
+                    int(stat[11]) + int(stat[12]) + waited,
+                    int(stat[21]),
+                    session,
+                    name.partition(b"(")[2] in _OURS,
+                    waited,
+                    int(stat[17]),
                 )
             )
         self._sessions = sessions  # of the living; another thread may replace it as well
         return Table(rows, taken)
+
+
+def _stat(pid: str) -> bytes:
+    """proc_pid_stat(5), which comes in one piece; empty when the process has gone."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 2048)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _session(pid: str) -> str:

@@ -209,7 +209,7 @@ class Sampler:
         took = self._took  # of all; the early looks are at a few
         earliest = time.monotonic() + max(EARLY / 2, took / EARLY_SHARE)
         while (now := time.monotonic()) < until:
-            await asyncio.sleep(min(until - now, EARLY / 4))
+            await asyncio.sleep(until - now if earliest >= until else min(until - now, EARLY / 4))
             if not earliest < time.monotonic() < until:
                 continue
             watched = [s.watched[0].id for s in self._supervisors() if s.watched is not None]

@@ -1,0 +1,146 @@
+"""What sampling costs: ``python -m bench.telemetry``.
+
+Starts a server in a temporary directory and sessions in it that are trees of three sleeping
+processes, leaves them alone for a while, and watches what the server uses; kills it, starts it
+again with sampling off, which adopts them all, and watches it for as long. The difference is what
+sampling takes. In the end one of the sessions tells its own figures, to show that they were taken.
+"""
+
+import argparse
+import http.client
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import probes
+from bench.site import TOKEN, Site, end_processes
+
+TREE = ["sh", "-c", "sleep 100000 & sleep 100000"]
+PROCESSES = 3
+CALLERS = 4
+#: What is still on its way may end first (s); the first look at each session is the dearest.
+SETTLE = 15.0
+PATIENCE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Shares of one core, in %: the server with sampling, and without."""
+
+    on: float
+    off: float
+
+    @property
+    def sampling(self) -> float:
+        """What sampling takes."""
+        return self.on - self.off
+
+    @property
+    def ratio(self) -> float:
+        """The server with sampling against the one without."""
+        return self.on / self.off if self.off else float("inf")
+
+
+def _ask(port: int, method: str, path: str, body: object = None) -> dict[str, object]:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    if answer.status >= 300:
+        sys.exit(f"{method} {path}: {answer.status} {text!r}")
+    return dict(json.loads(text))
+
+
+def _until(reached: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+def _busy(pid: int, seconds: float) -> float:
+    """The share of one core (in %) that a process uses for a while."""
+    time.sleep(min(SETTLE, seconds))
+    before, begun = probes.cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (probes.cpu_seconds(pid) - before) / (time.monotonic() - begun)
+
+
+def _sampled(port: int, key: str, points: int) -> bool:
+    """Whether a session has been looked at so often, the whole of its tree."""
+    resources = _ask(port, "GET", f"/api/v1/sessions/{key}/metrics")["resources"]
+    assert isinstance(resources, dict)
+    found = resources["series"]["processes"]
+    return len(found) >= points and found[-1] == PROCESSES
+
+
+def measure(sessions: int, seconds: float, every: float) -> Cost:
+    """Run it.
+
+    Args:
+        sessions: how many run at once.
+        seconds: for how long to watch.
+        every: seconds between two looks.
+    """
+    with tempfile.TemporaryDirectory(prefix="hive-bench-") as directory:
+        site = Site(
+            Path(directory),
+            HIVE_COMMAND=json.dumps(TREE),
+            HIVE_SLOTS=str(sessions),
+            HIVE_MIN_FREE_MEMORY="0",
+            HIVE_MIN_FREE_DISK="0",
+            HIVE_SAMPLE_EVERY=f"{every:g}s",
+        )
+        try:
+            return _measure(site, sessions, seconds)
+        finally:
+            end_processes(directory)
+
+
+def _measure(site: Site, sessions: int, seconds: float) -> Cost:
+    with site.server() as process:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            bodies = [{"task": f"task {number}", "start": True} for number in range(sessions)]
+            made = pool.map(lambda body: _ask(site.port, "POST", "/api/v1/sessions", body), bodies)
+            ids = [str(session["session_id"]) for session in made]
+        _until(lambda: probes.supervised(process.pid) >= sessions, "all to run")
+        _until(lambda: _sampled(site.port, ids[-1], 1), "the last one to be sampled")
+        on = _busy(process.pid, seconds)
+        _until(lambda: _sampled(site.port, ids[0], 2), "the first one to be sampled again")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    site.env["HIVE_SAMPLE_EVERY"] = "off"
+    with site.server() as process:
+        _until(lambda: probes.supervised(process.pid) >= sessions, "all to be adopted")
+        return Cost(on, _busy(process.pid, seconds))
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sessions", type=int, default=1000, help="how many (default 1000)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="to watch (default 60)")
+    parser.add_argument("--every", type=float, default=5.0, help="between looks (default 5)")
+    options = parser.parse_args()
+    cost = measure(options.sessions, options.seconds, options.every)
+    what = f"{options.sessions:,} sessions of {PROCESSES} sleeping processes"
+    sys.stdout.write(
+        f"{what}, sampled every {options.every:g} s for {options.seconds:g} s\n"
+        f"| server, % of a core | sampling on | off | sampling takes | ratio |\n"
+        f"|---|---:|---:|---:|---:|\n"
+        f"| | {cost.on:.2f} | {cost.off:.2f} | {cost.sampling:.2f} | {cost.ratio:.2f} |\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
