@@ -23,6 +23,7 @@ test-long: install-dev system-dev ## the full-length runs of tests/chaos, one af
 bench: install-dev ## measure the command line against jq, and what 1,000 sessions cost
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.supervise
+	$(BIN)/python -m bench.telemetry
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/ruff check .

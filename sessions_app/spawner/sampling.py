@@ -23,6 +23,7 @@ from sessions_app.launchers.base import Exit, Launcher, Run
 from sessions_app.models import AgentSession
 from sessions_app.spawner.supervise import Supervisor
 from sessions_app.telemetry.recording import Recording
+from sessions_app.telemetry.samples import Head
 from sessions_app.telemetry.summary import Measured
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class _Sampled:
         self.recording = Recording(session, run_dir, run.launched_at, step)
         self.trouble = Complaint(logger, f"session {session.id} cannot be sampled")
         self.resumed = False
+        self.head: Head | None = None
         self._activity = follow(session, run_dir, self.log)
         self._turn = threading.Lock()
 
@@ -73,14 +75,14 @@ class _Sampled:
     def finish(self, exited: Exit | None) -> Measured:
         """It has ended: what it used and did altogether."""
         with self._turn:
-            head = self.recording.finish(exited, self.log)
+            self.head = self.recording.finish(exited, self.log)
             activity, self._activity = self._activity, None
             said = activity.finish() if activity is not None else {}
             try:
                 self.recording.write_end()
             except OSError as error:
                 self.trouble.say(error)
-            return Measured(head, said)
+            return Measured(self.head, said)
 
     def close(self) -> None:
         """Nothing more will be asked of it."""
@@ -147,10 +149,10 @@ class Sampler:
         self, session: AgentSession, run: Run, log: log_tail.Log, exited: Exit | None
     ) -> Measured:
         """A run has ended: what it used and did. Takes ``END_PATIENCE`` at most, never fails."""
+        if self._conf.telemetry.sample_every is None:
+            return Measured()
+        sampled = self._runs.pop(session.id, None)
         try:
-            if self._conf.telemetry.sample_every is None:
-                return Measured()
-            sampled = self._runs.pop(session.id, None)
             if sampled is None:
                 sampled = _Sampled(self._conf, session, run, log)
             loop = asyncio.get_running_loop()
@@ -160,7 +162,7 @@ class Sampler:
             logger.warning("session %s: its last figures took too long", session.id)
         except Exception:
             logger.exception("session %s cannot be summed up", session.id)
-        return Measured()
+        return Measured(sampled.head if sampled is not None else None)
 
     def _finish(self, sampled: _Sampled, exited: Exit | None) -> Measured:
         self._meter.forget(sampled.run.session_id)

@@ -30,6 +30,8 @@ THROUGH_THE_API = [
     ("POST", "/sessions/{id}/retry", {"start": False}),
     ("POST", "/sessions/{id}/report", {"status": "failed"}),
     ("GET", "/sessions/{id}/status", None),
+    ("GET", "/sessions/{id}/metrics", None),
+    ("GET", "/sessions/{id}/processes", None),
     ("GET", "/sessions/{ID}", None),  # the same id in capitals
     ("POST", "/sessions/{ID}/stop", None),
     ("GET", "/sessions/{mine}/../{id}", None),
