@@ -147,7 +147,7 @@ class Follower:
         if result is not None:
             activity["result"] = {**result, "text": result["text"][:KEPT_TEXT]}
         activity["errors"] = activity["errors"][-KEPT_ERRORS:]
-        return activity
+        return _covered(activity)
 
     def _notice_growth(self) -> None:
         try:
@@ -261,9 +261,11 @@ def _content(run_dir: Path | str) -> dict[str, Any]:
 
 def read(run_dir: Path) -> dict[str, Any]:
     """A run's activity, as docs/telemetry.md describes it; empty when there is none (yet)."""
-    activity = _content(run_dir).get("activity")
-    if activity is None:
-        return {}
+    return _covered(_content(run_dir).get("activity", {}))
+
+
+def _covered(activity: dict[str, Any]) -> dict[str, Any]:
+    """It without the secrets that have become known since it was written."""
     covered = again(activity, current().secrets.mask())
     return covered if isinstance(covered, dict) else {}
 
@@ -276,9 +278,9 @@ def of(session: AgentSession) -> dict[str, Any]:
     measured = session.measured if isinstance(session.measured, dict) else {}
     found = read(current().runs_dir / str(session.id))
     if session.finished:
-        kept = again(measured.get("activity"), current().secrets.mask())
+        kept = measured.get("activity")
         # The run directory may still have the errors that the row has no room for.
         errors = {"errors": found["errors"]} if found.get("errors") else {}
-        found = {**kept, **errors} if isinstance(kept, dict) else found
+        found = {**_covered(kept), **errors} if isinstance(kept, dict) else found
         found |= {"current": None, "lines_per_second": None, "bytes_per_second": None}
     return {**NOTHING, **found}

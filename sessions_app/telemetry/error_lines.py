@@ -31,7 +31,7 @@ _NONE = re.compile(
     r"\b(?:0|no|zero|without|not an?)\s+(?:\w+\s+)?"
     r"(?:errors?|fail(?:ed|ures?|s)|exceptions?|panics?)\b"
     r"|\b(?:error|fail(?:ed|ures?)|exception)s?['\"]?\s*[:=]\s*"
-    r"['\"]?(?:0|none|null|nil|false|no|undefined)\b(?!\.)",
+    r"(?:0|none|null|nil|false|no|undefined)\s*(?=$|[,;.)}\]|'\"])",
     re.IGNORECASE,
 )
 _ERROR = re.compile(

@@ -216,16 +216,15 @@ class LogFigures:
             self.swarm_id = found[1]
 
     def _note_last(self, block: bytes, mask: Mask) -> None:
-        end = len(block)
+        end = len(block.rstrip(b"\r\n"))
         for _ in range(_BLANK):
-            end = len(block[:end].rstrip())
-            if not end:
+            if end <= 0:
                 return
             begin = block.rfind(b"\n", 0, end) + 1
             if text := self._seen(block[begin:end], mask):
                 self._last = text
                 return
-            end = begin
+            end = begin - 1
 
     @staticmethod
     def _seen(line: bytes, mask: Mask) -> str:
