@@ -134,7 +134,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, uuid.UUID]:
 
 def counts() -> dict[str, int]:
     """How many of the sessions the caller may see are in each of the five states."""
-    rows = AgentSession.objects.visible().order_by().values_list("status").annotate(n=Count("id"))
+    rows = AgentSession.objects.visible().order_by().values_list("status").annotate(n=Count("*"))
     found = dict(rows)
     return {status.value: int(found.get(status.value, 0)) for status in Status}
 
