@@ -23,7 +23,7 @@ django.setup()
 
 from sessions_app.telemetry import activity  # noqa: E402 - Django's settings come first
 
-WORDS = "the worker reads a file and runs its tests while nothing else happens here at all".split()
+WORDS = ("the", "worker", "reads", "a", "file", "and", "runs", "its", "tests", "while", "all", "is")
 FOLLOWERS = 1000
 PERIOD = 5.0
 
@@ -114,8 +114,8 @@ def _flood(directory: Path) -> None:
     share = sum(spent) / len(spent) / PERIOD
     known = activity.read(run_dir)
     print(
-        f"{'20,000 JSON lines/s':24} {share:.2%} of a core, the longest look {longest * 1e3:.0f} ms; "
-        f"{known['lines']:,} lines counted, complete: {known['complete']}"
+        f"20,000 lines of JSON a second: {share:.2%} of a core, the longest look "
+        f"{longest * 1e3:.0f} ms; {known['lines']:,} lines counted, complete: {known['complete']}"
     )
 
 

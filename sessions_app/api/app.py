@@ -31,6 +31,7 @@ from sessions_app.api import (
     events,
     logs,
     outputs,
+    performance,
     sessions,
     telemetry,
 )
@@ -66,6 +67,7 @@ api.add_router("", logs.router)
 api.add_router("", outputs.router)
 api.add_router("", audit.router)
 api.add_router("", telemetry.router)
+api.add_router("", performance.router)
 
 
 @api.exception_handler(HiveError)

@@ -23,6 +23,7 @@ SUMMARIES = {
     "retry": "run an ended session's task once more",
     "update": "change priority or metadata while it waits",
     "queue": "print slots, holds, and why the next one waits",
+    "performance": "print outcomes, times and costs of all sessions",
     "unhold": "let a held profile's sessions start",
     "pin": "keep a session from cleanups",
     "unpin": "let cleanups remove it again",

@@ -2,6 +2,17 @@
 
 #: By verb.
 PAGES = {
+    "performance": """\
+usage: hive performance [--hours N] [--json]
+
+Prints how the installation does: sessions by state now, and of those that ended in the last N
+hours (24) their outcomes, how long they waited and ran, and what they used and cost.
+
+  --json          print all of it as one JSON object (docs/telemetry.md)
+
+  hive performance --hours 168
+  hive performance --json | jq .cost_usd
+""",
     "queue": """\
 usage: hive queue
 

@@ -22,6 +22,7 @@ from sessions_app.conf import Conf
 from sessions_app.launchers.base import Exit, Launcher, Run
 from sessions_app.models import AgentSession
 from sessions_app.spawner.supervise import Supervisor
+from sessions_app.telemetry.activity import Follower
 from sessions_app.telemetry.recording import Recording
 from sessions_app.telemetry.samples import Head
 from sessions_app.telemetry.summary import Measured
@@ -47,7 +48,7 @@ class Activity(Protocol):
 
 def follow(session: AgentSession, run_dir: Path, log: log_tail.Log) -> Activity | None:
     """Who follows a run's output."""
-    return None
+    return Follower(run_dir, log, [session.task, *session.args])
 
 
 class _Sampled:

@@ -67,6 +67,7 @@ class Follower:
     """
 
     __slots__ = (
+        "_begun",
         "_behind",
         "_figures",
         "_log",
@@ -94,7 +95,7 @@ class Follower:
         #: (time, lines, bytes) at the last looks.
         self._marks: deque[tuple[float, int, int]] = deque(maxlen=SMOOTHED + 1)
         self._rates: tuple[float | None, float | None] = (None, None)
-        self._resume(echoes)
+        self._begun = False
 
     @property
     def swarm_id(self) -> str:
@@ -104,6 +105,7 @@ class Follower:
     @property
     def offset(self) -> int:
         """All of the log before it has been taken in."""
+        self._begin()
         return self._figures.offset
 
     def look(self, now: float) -> None:
@@ -115,6 +117,7 @@ class Follower:
         Args:
             now: seconds of any clock that runs on; the same one at each look.
         """
+        self._begin()
         self._notice_growth()
         if self._behind:
             mask = current().secrets.mask()
@@ -132,6 +135,7 @@ class Follower:
             What is to be kept of the session's activity: as :func:`read` has it, shortened.
         """
         mask = current().secrets.mask()
+        self._begin()
         self._notice_growth()
         self._read_on(mask, FINISH_SECONDS, FINISH_BYTES)
         if self._size - self.offset > NEAR:
@@ -236,15 +240,18 @@ class Follower:
             os.replace(draft, f"{self._run_dir}/{FILE}")  # noqa: PTH105 - one call a look
             self._unsaved = False
 
-    def _resume(self, echoes: Sequence[str]) -> None:
+    def _begin(self) -> None:
+        """Go on where an earlier follower stopped. At the first look: it reads a file."""
+        if self._begun:
+            return
+        self._begun = True
         content = _content(self._run_dir)
         try:
             self._figures.restore(content["activity"], content["state"])
             self._size = int(content["state"]["size"])
             self._written = float(content["state"]["written"])
         except (KeyError, TypeError, ValueError, AttributeError):  # none, or another version's
-            self._figures, self._size = LogFigures(echoes), 0
-        self._behind = True
+            self._figures, self._size = LogFigures(self._figures.echoes), 0
 
 
 def _content(run_dir: Path | str) -> dict[str, Any]:

@@ -45,11 +45,11 @@ class LogFigures:
 
     __slots__ = (
         "_before",
-        "_echoes",
         "_known_echoes",
         "_last",
         "complete",
         "conversation",
+        "echoes",
         "errors",
         "lines",
         "offset",
@@ -70,7 +70,7 @@ class LogFigures:
         self.conversation = Conversation()
         self.swarm_id = ""
         self._last = self._before = ""
-        self._echoes = echoes
+        self.echoes = echoes
         self._known_echoes: Echoes | None = None
 
     def feed(self, data: bytes, mask: Mask, *, last: bool = False) -> int:
@@ -207,12 +207,12 @@ class LogFigures:
         if not looks_like_one(text):
             return None
         if self._known_echoes is None:
-            self._known_echoes = Echoes(self._echoes)
+            self._known_echoes = Echoes(self.echoes)
         return None if text in self._known_echoes else text
 
     def _note_swarm(self, text: str) -> None:
         found = _SWARM_LINE.fullmatch(text)
-        if found and not any(text in echo for echo in self._echoes):
+        if found and not any(text in echo for echo in self.echoes):
             self.swarm_id = found[1]
 
     def _note_last(self, block: bytes, mask: Mask) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sessions_app.clock import boot_clock
 from sessions_app.conf import current
 from sessions_app.models import AgentSession
-from sessions_app.telemetry import samples, summary
+from sessions_app.telemetry import activity, samples, summary
 from sessions_app.telemetry.samples import UNKNOWN, Point
 
 #: Points of a series that are given unless others are asked for, and at most.
@@ -30,14 +30,8 @@ def metrics(session: AgentSession, points: int = POINTS) -> dict[str, Any]:
         "status": session.status,
         "sampled_every": current().telemetry.sample_every,
         "resources": _resources(session, current().runs_dir / str(session.id), points),
-        "activity": _activity(session),
+        "activity": activity.of(session),
     }
-
-
-def _activity(session: AgentSession) -> dict[str, Any]:
-    """What it has said and done."""
-    found: dict[str, Any] = session.measured.get("activity", {})
-    return found
 
 
 def _resources(session: AgentSession, run_dir: Path, points: int) -> dict[str, Any]:

@@ -12,14 +12,24 @@ from django.db import DatabaseError
 from sessions_app import arguments, manual, schema, validation
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.verb_steps import Exit, Print, Step, Verb, VerbTable, error_line, line
-from sessions_app.verbs import cleaning, control, metrics, people, reading, repair, upkeep
+from sessions_app.verbs import (
+    cleaning,
+    control,
+    metrics,
+    people,
+    performance,
+    reading,
+    repair,
+    upkeep,
+)
 
 #: These only read rows.
-READING = frozenset({**reading.VERBS, **metrics.VERBS})
+READING = frozenset({**reading.VERBS, **metrics.VERBS, **performance.VERBS})
 _VERBS: VerbTable = {
     **control.VERBS,
     **reading.VERBS,
     **metrics.VERBS,
+    **performance.VERBS,
     **cleaning.VERBS,
     **upkeep.VERBS,
     **people.VERBS,

@@ -29,6 +29,7 @@ OPERATIONS = {
     "download_output": ("get", "/sessions/{session_id}/outputs/{path}"),
     "get_metrics": ("get", "/sessions/{session_id}/metrics"),
     "get_processes": ("get", "/sessions/{session_id}/processes"),
+    "get_performance": ("get", "/performance"),
     "get_queue": ("get", "/queue"),
     "lift_hold": ("delete", "/holds/{profile}"),
     "get_registry": ("get", "/registry"),

@@ -102,6 +102,7 @@ def test_no_verb_passes_on_what_a_task_or_a_name_says_to_a_terminal(
         ["log", session_id],
         ["output-dir", session_id],
         ["metrics", session_id],
+        ["performance"],
         ["status", nasty],
         ["get", nasty],
         [nasty],

@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 import hiveweb.guard  # its errors are among those that are walked
 from sessions_app import errors
-from sessions_app.api import document, examples, requests, schemas, telemetry_schemas
+from sessions_app.api import document, examples, performance, requests, schemas, telemetry_schemas
 from sessions_app.projection import session_json
 from tests.support import ROOT
 from tests.unit.sessions import session
@@ -24,7 +24,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for operation in operations.values()
 }
 #: The models of answers, by name.
-ANSWERED = {**vars(schemas), **vars(telemetry_schemas)}
+ANSWERED = {**vars(schemas), **vars(telemetry_schemas), **vars(performance)}
 #: Told to no caller of the API: only in a session's detail, and on the command line.
 ELSEWHERE = {errors.HiveError, errors.LaunchError}
 
