@@ -24,6 +24,7 @@ bench: install-dev ## measure the command line against jq, and what 1,000 sessio
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.supervise
 	$(BIN)/python -m bench.telemetry
+	$(BIN)/python -m bench.activity
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/ruff check .

@@ -39,6 +39,10 @@ END_PATIENCE = 5.0
 class Activity(Protocol):
     """Follows what one run says; blocking, for one thread at a time."""
 
+    @property
+    def swarm_id(self) -> str:
+        """The swarm that it says it is; empty until it does."""
+
     def look(self, now: float) -> None:
         """Read what is new, within a bound of its own. ``now``: seconds since the epoch."""
 
@@ -72,6 +76,12 @@ class _Sampled:
         with self._turn:
             if self._activity is not None:
                 self._activity.look(time.time())
+
+    @property
+    def swarm_id(self) -> str:
+        """The swarm that it says it is; empty until it does."""
+        activity = self._activity  # another thread may be about to take it away
+        return activity.swarm_id if activity is not None else ""
 
     def finish(self, exited: Exit | None) -> Measured:
         """It has ended: what it used and did altogether."""
@@ -145,6 +155,11 @@ class Sampler:
                 self._ends.threads.submit(sampled.close)
             for lane in (self._measuring, self._following, self._disks, self._ends):
                 lane.threads.shutdown(wait=False)
+
+    def swarm_ids(self) -> dict[UUID, str]:
+        """The swarms that runs have said they are, in their logs."""
+        found = {key: sampled.swarm_id for key, sampled in self._runs.items()}
+        return {key: swarm_id for key, swarm_id in found.items() if swarm_id}
 
     async def sum_up(
         self, session: AgentSession, run: Run, log: log_tail.Log, exited: Exit | None

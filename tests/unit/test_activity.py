@@ -44,6 +44,17 @@ def test_a_plain_log_tells_lines_errors_the_swarm_and_the_last_line(run: Run) ->
     assert set(known["tokens"].values()) == {None}
 
 
+def test_a_swarm_in_the_task_is_not_the_runs_own(run: Run) -> None:
+    run.echoes = ["look at this:\nSwarm ID: swarm-1-other"]
+    run.begin()
+
+    run.write("  Swarm ID: swarm-1-other\nSwarm ID: none\nSwarm ID: swarm-2-own; and more\n")
+    assert run.follower.swarm_id == ""
+    run.write("Swarm ID: swarm-3-own\nSwarm ID: swarm-4-later\n")
+
+    assert run.follower.swarm_id == "swarm-3-own"
+
+
 def test_a_line_that_is_being_drawn_is_the_last_line(run: Run) -> None:
     run.write("begin\n\r\x1b[K⠋ Working 10%")
 
