@@ -6,6 +6,7 @@ websocket is denied before it opens. Every answer leaves with the headers of hiv
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -15,19 +16,28 @@ from django.conf import settings
 
 from hiveweb import cross_site, headers
 from hiveweb.hosts import Authority, Hosts, parse
-from hiveweb.identify import identify, is_open, session_key
+from hiveweb.identify import identify, is_open, session_key, tells_more
 from hiveweb.proxies import Proxies
 from hiveweb.rates import Rates, bucket_of
 from hiveweb.request import Request, Scope
 from hiveweb.revocation import Watch
 from hiveweb.sending import Message, Send, Sender
-from sessions_app import callers, problems, run_token, tokens
+from sessions_app import callers, counted, logs, problems, run_token, tokens
 from sessions_app.callers import Caller, Via
 from sessions_app.conf import Conf, current
-from sessions_app.errors import HiveError, Invalid, TooLarge, TooManyRequests, Unauthorized
+from sessions_app.errors import (
+    HiveError,
+    Invalid,
+    TooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 from sessions_app.identification import Identities
 
 logger = logging.getLogger(__name__)
+#: What each request came to (HIVE_LOG_LEVEL=DEBUG).
+access_log = logging.getLogger("hiveweb.access")
 
 Receive = Callable[[], Awaitable[Message]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -61,6 +71,7 @@ class Guard:
         # looked at it, is gone too.
         scope = rules.proxies.resolve(scope)
         request = Request(scope)
+        logs.speak_of(logs.session_in_path(request.path))
         try:
             host = rules.check(request)
             caller = await self._identify(request, rules.rates)
@@ -93,16 +104,23 @@ class Guard:
     async def _identify(self, request: Request, rates: Rates) -> Caller | None:
         """Who asks, no more often than the rates allow; None where that does not matter."""
         address = bucket_of(request.scope.get("client"))
-        if is_open(request):
+        credential, guessable = _credential(request)
+        open_to_all = is_open(request)
+        if open_to_all and not (credential and tells_more(request)):
             _wait(rates.anonymous(address))
             return None
-        credential, guessable = _credential(request)
         if credential:
             _wait(rates.attempt(address, credential, guessable=guessable))
         try:
             caller = await identify(request, self._identities())
         except Unauthorized:
             _wait(rates.wrong(address) if credential else rates.anonymous(address))
+            if open_to_all:
+                return None
+            raise
+        except Unavailable:
+            if open_to_all:
+                return None
             raise
         rates.right(address, credential)
         _wait(rates.identity(caller.principal))
@@ -154,6 +172,8 @@ def _wait(seconds: float) -> None:
 
 
 async def _deny(request: Request, refusal: HiveError, send: Send) -> None:
+    counted.ours.refused[refusal.http_status] += 1
+    access_log.debug("%s %s: %d", request.method, request.path, refusal.http_status)
     if not request.is_http:
         await send({"type": "websocket.close", "code": 4000 + refusal.http_status})
     elif refusal.http_status == HTTPStatus.UNAUTHORIZED and not request.is_api:
@@ -207,6 +227,7 @@ async def _serve(
 
     A request that lasts is broken off when its caller counts no more.
     """
+    begun = time.monotonic()
     sender = Sender(send)
     send = _sealed(request, sender)
     limited = receive if request.one(b"content-length") else _limited(receive)
@@ -230,6 +251,11 @@ async def _serve(
             await _problem(send, 500, "internal", problems.INTERNAL)
     finally:
         sender.close()
+        if access_log.isEnabledFor(logging.DEBUG):
+            taken = (time.monotonic() - begun) * 1000
+            who = caller.principal if (caller := callers.known()) else "nobody"
+            what = (request.method, request.path, sender.status, taken, who)
+            access_log.debug("%s %s: %d in %.1f ms, for %s", *what)
 
 
 def _limited(receive: Receive) -> Receive:

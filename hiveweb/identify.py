@@ -14,8 +14,10 @@ from sessions_app.callers import Caller, Via
 from sessions_app.errors import Forbidden, Unauthorized, Unavailable
 from sessions_app.identification import Identities
 
-#: What needs no identity: whether we live, how a page looks, and the way in.
-_OPEN = ("/healthz", "/login")
+#: What needs no identity: whether we live and can work, how a page looks, and the way in.
+_OPEN = ("/healthz", "/readyz", "/login")
+#: What tells more to somebody we know.
+_TELLS_MORE = "/readyz"
 _OPEN_BELOW = "/static/"
 #: How Django makes the keys of signed-in browsers; what looks otherwise needs no query.
 _SESSION_KEY = re.compile(r"[a-z0-9]{32}\Z")
@@ -24,6 +26,11 @@ _SESSION_KEY = re.compile(r"[a-z0-9]{32}\Z")
 def is_open(request: Request) -> bool:
     """Whether this is answered to whoever asks."""
     return request.is_http and (request.path in _OPEN or request.path.startswith(_OPEN_BELOW))
+
+
+def tells_more(request: Request) -> bool:
+    """Whether something that is open has more to say to somebody we know."""
+    return request.path == _TELLS_MORE
 
 
 async def identify(request: Request, identities: Identities) -> Caller:

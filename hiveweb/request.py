@@ -6,7 +6,7 @@ Scope = dict[str, Any]
 
 #: What is for programs: they are told of refusals, not led to a page where people sign in. Clients
 #: of /mcp look below /.well-known when they are refused.
-_FOR_PROGRAMS = ("api", "mcp", ".well-known")
+_FOR_PROGRAMS = ("api", "mcp", ".well-known", "metrics", "readyz")
 
 
 class Request:

@@ -26,11 +26,14 @@ class Sender:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.started = False
+        #: The status of the answer; 0 before it has begun.
+        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         """Send a message; a piece of a body waits until the client has room for more."""
         if message["type"] == "http.response.start":
             self.started = True
+            self.status = int(message["status"])
         elif message.get("more_body"):
             self._register()
         else:

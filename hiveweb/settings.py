@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dj_database_url
 
+from hiveweb import logs
 from hiveweb.env import Env, EnvError
 from hiveweb.installation import build_conf, secret_key
 
@@ -128,23 +129,4 @@ SILENCED_SYSTEM_CHECKS = [
 
 DEFAULT_EXCEPTION_REPORTER = "hiveweb.reports.Report"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "hiveweb.reports.LineFormatter",
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "sessions_app": {"level": ENV.text("HIVE_LOG_LEVEL", "INFO").upper()},
-        "django": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},  # a refused request is the caller's news
-        "django.security.csrf": {"level": "ERROR"},  # the same: whoever likes would fill the log
-        "daphne": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.config(ENV)

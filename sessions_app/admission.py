@@ -86,6 +86,11 @@ def brake(conf: Conf) -> str:
                 f"memory is low: {units.size_words(free)} available, "
                 f"{units.size_words(conf.min_free_memory)} wanted (HIVE_MIN_FREE_MEMORY)"
             )
+    return low_disk(conf)
+
+
+def low_disk(conf: Conf) -> str:
+    """Which disk has less free than HIVE_MIN_FREE_DISK; empty when none has, or none is asked."""
     if conf.min_free_disk:
         for place in (conf.workspace, conf.log_dir, conf.state_dir):
             try:

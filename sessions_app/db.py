@@ -11,7 +11,9 @@ from contextvars import copy_context
 from enum import Enum
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DatabaseError, OperationalError, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
+
+from sessions_app import counted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +40,7 @@ _POOLS = {
     Lane.READ: ThreadPoolExecutor(READERS, thread_name_prefix="hive-db-read"),
     Lane.LONG: ThreadPoolExecutor(1, thread_name_prefix="hive-db-long"),
 }
-_under_way: set[Future[Any]] = set()
+_under_way: dict[Future[Any], Lane] = {}
 #: How long (s) one piece of work may hold a thread before others get their turn.
 SLICE = 0.05
 
@@ -103,8 +105,8 @@ async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 async def _submit(lane: Lane, work: Callable[[], T]) -> T:
     future = _POOLS[lane].submit(copy_context().run, work)  # who asks is known in the thread, too
-    _under_way.add(future)
-    future.add_done_callback(_under_way.discard)
+    _under_way[future] = lane
+    future.add_done_callback(_done)
     # Once it has begun, this does nothing.
     patience = LONG_PATIENCE if lane is Lane.LONG else PATIENCE
     timer = asyncio.get_running_loop().call_later(patience, future.cancel)
@@ -113,10 +115,26 @@ async def _submit(lane: Lane, work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if future.cancelled() and task is not None and not task.cancelling():
+            counted.ours.database_errors += 1
             raise OperationalError("the database is locked, and others wait already") from None
+        raise
+    except (OperationalError, InterfaceError):
+        counted.ours.database_errors += 1
         raise
     finally:
         timer.cancel()
+
+
+def _done(future: Future[Any]) -> None:
+    _under_way.pop(future, None)
+
+
+def queues() -> dict[Lane, int]:
+    """How much work waits for a thread of each lane."""
+    waiting = dict.fromkeys(Lane, 0)
+    for future, lane in list(_under_way.items()):
+        waiting[lane] += not (future.running() or future.done())
+    return waiting
 
 
 def drain() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.db import DatabaseError
 
-from sessions_app import callers, client, db, doorbell, identity, verbs
+from sessions_app import callers, client, db, doorbell, identity, logs, verbs
 from sessions_app.callers import Caller, Via
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge, Unavailable
@@ -113,6 +113,7 @@ class LocalServer:
             return
         if words is None:
             return
+        logs.speak_of(logs.session_in_words(words))
         await frames.send(b"a", b"")
         async with self._long.get(words[0] if words else "", contextlib.nullcontext()):
             try:

@@ -1,13 +1,14 @@
 """Following a log from a byte offset until its session has ended and all of it was read."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from django.db import DatabaseError
 
-from sessions_app import db, hints, log_tail, log_watch
+from sessions_app import counted, db, hints, log_tail, log_watch
 from sessions_app.conf import current
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.log_tail import Chunk
@@ -47,6 +48,7 @@ async def follow(
     async with (
         hints.listening(session_id) as changed,
         log_watch.shared().growth(log_file) as grown,
+        _counted(),
     ):
         ended = await _ended(session_id)
         spoken = loop.time()
@@ -57,6 +59,7 @@ async def follow(
                 chunk = _whole(chunk)
             if chunk.data:
                 position = chunk.end
+                counted.ours.log_bytes += len(chunk.data)
                 yield chunk
                 spoken = loop.time()
                 continue
@@ -72,6 +75,15 @@ async def follow(
             if changed.is_set() or not told:
                 changed.clear()
                 ended = await _ended(session_id)
+
+
+@contextlib.asynccontextmanager
+async def _counted() -> AsyncGenerator[None, None]:
+    counted.ours.readers += 1
+    try:
+        yield
+    finally:
+        counted.ours.readers -= 1
 
 
 def _read(log_file: str, position: int, limit: int, *, growing: bool) -> Chunk:

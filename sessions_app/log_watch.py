@@ -66,6 +66,11 @@ class LogWatch:
             if not file.listeners:
                 self._forget(path)
 
+    def counts(self) -> tuple[int, int]:
+        """How many logs the kernel tells of, and how many have to be looked at."""
+        told = sum(file.watch is not None for file in self._files.values())
+        return told, len(self._files) - told
+
     def _file(self, path: str) -> _File:
         if path not in self._files:
             state = _state(path)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from sessions_app import live, publish
+from sessions_app import counted, live, publish
 from sessions_app.errors import HiveError, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
 
     async def connect(self) -> None:
         """Accept first: a browser does not see the code of a connection that was refused."""
+        counted.ours.viewers += 1
         await self.accept()
         publish.ensure_watching()
         self.spawn(self._beat(), "heartbeat")
@@ -103,6 +104,7 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
     async def disconnect(self, code: int) -> None:
         """Stop what still runs for this page."""
         self._closing = True
+        counted.ours.viewers -= 1
         for task in self._tasks:
             task.cancel()
 
@@ -127,6 +129,7 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
     async def give_up(self, code: int) -> None:
         """Close for good; the page does not come back for these codes."""
         self._closing = True
+        counted.ours.given_up[code] += 1
         await self.close(code)
 
     async def tell(self, message: dict[str, Any]) -> None:

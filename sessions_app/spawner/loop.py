@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import db, doorbell, registry, workspace
+from sessions_app import db, doorbell, heartbeat, logs, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
@@ -46,6 +46,7 @@ class Spawner:
         self._watchdog = Watchdog(conf, launcher, self._supervisors, self.wake)
         self._sampler = Sampler(conf, launcher, self._supervisors)
         self._news = db.News()
+        self._heart = heartbeat.Heart(conf.state_dir)
         self._look_again = False
         self._gone: set[UUID] = set()
         self._checked = 0.0
@@ -135,6 +136,7 @@ class Spawner:
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
         if not self._news.any() and not self._look_again:
+            self._heart.beat(len(self._supervised))  # looking would show nothing new
             return
         try:
             asked = await db.call(self._read_rows, list(self._supervised))
@@ -147,6 +149,7 @@ class Spawner:
             logger.exception("the rows cannot be looked at, trying again")
             return
         self._trouble.over()
+        self._heart.beat(len(self._supervised))
         for session_id in asked.decided:
             if session_id in self._supervised:
                 self._supervised[session_id][0].decided.set()
@@ -213,6 +216,7 @@ class Spawner:
     ) -> None:
         """Supervise to the end; what fails (a full disk, a locked database) is tried again."""
         session_id = supervisor.session_id
+        logs.speak_of(session_id)
         pause, complaint = RETRY, Complaint(logger, f"session {session_id} cannot be taken further")
         try:
             while True:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import db, log_tail, units
+from sessions_app import db, log_tail, logs, units
 from sessions_app.clock import boot_clock
 from sessions_app.conf import Conf
 from sessions_app.launchers.base import Launcher, Run, Usage
@@ -140,7 +140,8 @@ class Watchdog:
             if key in usages and not supervisors[key].decided.is_set():
                 limits = Limits.stored(session.limits)
                 patient = _Patient(session, run, usages[key], pauses[key], limits)
-                wait = await self._examine(patient, sizes[key], now, supervisors[key])
+                with logs.about(key):
+                    wait = await self._examine(patient, sizes[key], now, supervisors[key])
                 due = min(due, wait)
         return max(due, SHORTEST_PERIOD)
 

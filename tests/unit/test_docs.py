@@ -25,6 +25,7 @@ READERS = (
     "hiveweb/edge_settings.py",
     "hiveweb/telemetry_settings.py",
     "hiveweb/known_secrets.py",
+    "hiveweb/logs.py",
     "hiveweb/settings.py",
 )
 _NAME = r"(?:HIVE_[A-Z_]+|[A-Z]+_URL)"

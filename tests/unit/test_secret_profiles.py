@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from hiveweb import known_secrets, profiles_file, reports
+from hiveweb import known_secrets, logs, profiles_file, reports
 from hiveweb.env import Env, EnvError
 from hiveweb.installation import build_conf
 from sessions_app.conf import Conf
@@ -196,7 +196,7 @@ def knowing(conf: Conf, monkeypatch: pytest.MonkeyPatch) -> Conf:
 
 
 def test_our_log_lines_have_no_secrets_and_nothing_that_steers_a_terminal(knowing: Conf) -> None:
-    formatter = reports.LineFormatter("{levelname} {name}: {message}", style="{")
+    formatter = logs.LineFormatter("{levelname} {name}: {message}", style="{")
     try:
         raise ValueError(f"no {VALUE}\nWARNING forged")
     except ValueError as error:
