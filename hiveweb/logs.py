@@ -6,7 +6,9 @@ Nothing in a line is for a terminal to obey, and whatever text gets into one, it
 
 import json
 import logging
+import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +68,19 @@ def mask() -> Mask:
     return known.secrets.mask() if known is not None else Mask()
 
 
+def _covered(value: object, cover: Callable[[str], str]) -> object:
+    """A value as JSON has it, every text in it covered; what JSON does not know is text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, dict):
+        return {cover(str(key)): _covered(item, cover) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_covered(item, cover) for item in value]
+    return cover(str(value))
+
+
 class LineFormatter(logging.Formatter):
     """Log lines for people. Lines after the first are indented: none looks like another."""
 
@@ -103,8 +118,7 @@ class JsonFormatter(logging.Formatter):
             fields["stack"] = covered(record.stack_info)
         for name, value in vars(record).items():
             if name not in _EVERY and name not in fields:
-                plain = value is None or isinstance(value, bool | int | float)
-                fields[name] = value if plain else covered(str(value))
+                fields[name] = _covered(value, covered)
         text = json.dumps(fields, ensure_ascii=False)
         # json has escaped those below space; the others stand in strings only, too
         return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
