@@ -1,5 +1,6 @@
 """Our own log lines: one line each, in two formats, with the session they are about."""
 
+import asyncio
 import io
 import json
 import logging
@@ -15,8 +16,12 @@ from hiveweb import logs as formats
 from hiveweb.env import Env, EnvError
 from sessions_app import db, logs
 from sessions_app.conf import Conf
+from sessions_app.launchers.local import LocalLauncher
 from sessions_app.masking import Known
+from sessions_app.models import AgentSession
 from sessions_app.secret import Secret
+from sessions_app.spawner.loop import Spawner
+from sessions_app.spawner.supervise import Supervisor
 
 ID = "3f0c1d6e-1111-4222-8333-444455556666"
 OTHER = "aaaaaaaa-1111-4222-8333-444455556666"
@@ -161,6 +166,36 @@ async def test_the_threads_of_a_task_know_its_session(json_lines: Lines) -> None
     await db.read(json_lines.logger.info, "from another")
 
     assert [line.get("session") for line in json_lines.objects] == [ID, None]
+
+
+class _FailsAtFirst(Supervisor):
+    """Cannot write at first."""
+
+    tried = False
+
+    async def run(self, *, adopt: bool, row: AgentSession | None = None) -> None:
+        if not self.tried:
+            self.tried = True
+            raise OSError(28, "No space left on device")
+
+
+async def test_the_lines_of_a_supervisor_name_its_session(conf: Conf) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formats.JsonFormatter())
+    logger = logging.getLogger("sessions_app.spawner.loop")
+    logger.addHandler(handler)
+    try:
+        launcher = LocalLauncher(conf.runs_dir)
+        spawner = Spawner(conf, launcher)
+        supervisor = _FailsAtFirst(conf, launcher, UUID(ID), spawner.wake)
+        await asyncio.create_task(spawner._see_through(supervisor, adopt=False, row=None))
+    finally:
+        logger.removeHandler(handler)
+
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["session"] for line in told] == [ID, ID]
+    assert "No space left" in told[0]["message"]
 
 
 @pytest.mark.parametrize(
