@@ -12,12 +12,13 @@ from typing import Any
 import yaml
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.sync.client import connect
 
 from tests.integration.api_client import Stream, fetch
 from tests.integration.browsing import token
 from tests.integration.looking import ended, running
 from tests.integration.test_spawner import create
-from tests.support import PYTHON, ROOT, Installation, Server, eventually, installation
+from tests.support import BEARER, PYTHON, ROOT, Installation, Server, eventually, installation
 
 NOBODY = {"Cookie": ""}
 
@@ -211,13 +212,21 @@ def test_readers_of_logs_and_what_they_were_handed(shared_server: Server) -> Non
     session_id = create(shared_server, "x", "--hang")
     running(shared_server, session_id)
     handed = scrape(shared_server)("hive_log_sent_bytes_total")
-    with Stream(shared_server, f"/api/v1/sessions/{session_id}/log/stream?offset=0") as stream:
+    address = f"{shared_server.url.replace('http', 'ws', 1)}/ws/sessions"
+    with (
+        Stream(shared_server, f"/api/v1/sessions/{session_id}/log/stream?offset=0") as stream,
+        connect(address, additional_headers=BEARER) as viewer,
+    ):
         first = next(iter(stream))
         assert first.data
         now = eventually_says(shared_server, "hive_log_readers", 1)
+        assert now("hive_viewers") == 1
+        viewer.send("not what a page says")
         assert now("hive_logs_watched", by="inotify") == 1
         assert now("hive_log_sent_bytes_total") > handed
-    eventually_says(shared_server, "hive_log_readers", 0)
+    now = eventually_says(shared_server, "hive_log_readers", 0)
+    assert now("hive_viewers") == 0
+    assert now("hive_viewers_given_up_total", code="4400") == 1
     shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop")
 
 
