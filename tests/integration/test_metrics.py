@@ -73,7 +73,7 @@ def test_a_life_of_sessions(site: Installation) -> None:
     # given a server with two slots, to which nothing has happened
     site.env["HIVE_SLOTS"] = "2"
     server = site.up()
-    before = scrape(server)
+    before = eventually_says(server, "hive_spawner_supervised", 0)
     assert before.of("hive_sessions") == before.of("hive_sessions_ended_total") == {}
     assert before("hive_slots") == 2
 
@@ -100,7 +100,7 @@ def test_a_life_of_sessions(site: Installation) -> None:
         "failed": 2,
     }
     assert now.of("hive_sessions_waiting") == {"slot": 1}
-    assert 0 < now("hive_queue_oldest_seconds") < 20
+    assert 0 < now("hive_queue_oldest_seconds") < 120
     assert now("hive_slots_taken") == 2
     assert now("hive_sessions_created_total") == 9
     assert now("hive_sessions_retried_total") == 1
@@ -111,7 +111,7 @@ def test_a_life_of_sessions(site: Installation) -> None:
     }
     assert now("hive_start_latency_seconds_count") == 6
     assert now.of("hive_run_seconds_count") == {"completed": 2, "failed": 2}
-    assert 0.1 < now("hive_run_seconds_sum", status="completed") < 20
+    assert 0.1 < now("hive_run_seconds_sum", status="completed") < 120
     assert now("hive_spawner_up") == now("hive_database_up") == 1
     assert now("hive_database_bytes", file="wal") > 0
     assert now("process_open_fds") > 10
