@@ -61,6 +61,10 @@ def test_lines_of_a_spawner_that_a_command_started(site: Installation) -> None:
     assert site.script("start", session_id).returncode == 0
 
     log = site.state_dir / doorbell.HIRED_LOG_NAME
-    [line] = [line for line in objects(log.read_text()) if session_id in line["message"]]
+    lines = eventually(
+        lambda: [line for line in objects(log.read_text()) if session_id in line["message"]],
+        "the end of the session to be logged",
+    )
+    [line] = lines
     assert line["session"] == session_id
     assert line["level"] == "INFO"

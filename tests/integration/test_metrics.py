@@ -18,7 +18,7 @@ from tests.integration.api_client import Stream, fetch
 from tests.integration.browsing import token
 from tests.integration.looking import ended, running
 from tests.integration.test_spawner import create
-from tests.support import BEARER, PYTHON, ROOT, Installation, Server, eventually, installation
+from tests.support import BEARER, PYTHON, ROOT, Installation, Server, eventually
 
 NOBODY = {"Cookie": ""}
 
@@ -178,22 +178,6 @@ def test_it_takes_an_identity(shared_site: Installation, shared_server: Server) 
         "the refusals to be counted",
     )
     assert found("hive_database_up") == 1
-
-
-def test_figures_of_everybody_are_for_who_may_see_everybody(tmp_path: Path) -> None:
-    with installation(tmp_path / "private", HIVE_PRIVATE_SESSIONS="1") as site:
-        server = site.up()
-        for name, words, status in (
-            ("viewer", ("viewer",), 403),
-            ("operator", ("operator",), 403),
-            ("others", ("operator", "--others"), 200),
-            ("administrator", ("administrator",), 200),
-        ):
-            who = token(site, name, *words)
-            reply = fetch(server, "GET", "/metrics", headers=who)
-            assert reply.status == status, name
-            if status == 403:
-                assert "--others" not in reply.problem(403, "forbidden")["detail"]
 
 
 def test_many_scrapes_at_once_share_one_reading(shared_server: Server) -> None:

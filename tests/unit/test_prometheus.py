@@ -4,16 +4,20 @@ import asyncio
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
+from django.test import AsyncClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from hiveweb import VERSION
 from sessions_app import callers, cleanup, counted, doorbell, heartbeat, services
+from sessions_app.callers import Caller, Role, Via
 from sessions_app.cleanup import Removal
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import EventKind, Reason, Status
@@ -200,6 +204,38 @@ async def test_who_waits_and_who_is_held(conf: Conf, samples: Any) -> None:
     assert found["hive_slots_taken", frozenset()] == 0
     assert 3500 < found["hive_usage_hold_seconds", frozenset({("profile", "sample")})] <= 3600
     assert found["hive_usage_hold_seconds", frozenset({("profile", "claude-flow")})] == 0
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize(
+    ("role", "others", "sees_all"),
+    [
+        (Role.VIEWER, False, False),
+        (Role.OPERATOR, False, False),
+        (Role.OPERATOR, True, True),
+        (Role.ADMINISTRATOR, False, True),
+    ],
+)
+async def test_figures_of_everybody_are_for_who_may_see_everybody(
+    conf: Conf,
+    samples: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    private: bool,
+    role: Role,
+    others: bool,
+    sees_all: bool,
+) -> None:
+    monkeypatch.setattr(settings, "HIVE", replace(conf, private_sessions=private))
+    caller = Caller("anna", role, Via.TOKEN, manages_others=others)
+    with callers.acting(caller):
+        reply = await AsyncClient().get("/metrics")
+    assert reply.status_code == (200 if sees_all or not private else 403)
+    assert (b"hive_sessions{" in reply.content) is (reply.status_code == 200)
+
+
+async def test_where_nobody_has_said_who_asks_there_is_nothing(samples: Any) -> None:
+    callers.become(None)
+    assert (await AsyncClient().get("/metrics")).status_code == 401
 
 
 @pytest.mark.parametrize(
