@@ -1,11 +1,14 @@
 """Counters from the event log, the form of the answer, and the alert rules."""
 
 import asyncio
+import os
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +29,7 @@ from sessions_app.prometheus import history
 from sessions_app.prometheus.exporter import Exporter
 from sessions_app.prometheus.history import History
 from sessions_app.shared import Shared
-from tests.support import ROOT
+from tests.support import PYTHON, ROOT
 
 DEPLOY = ROOT / "deploy" / "prometheus"
 NOW = datetime(2026, 11, 22, 20, 59, 46, tzinfo=UTC)
@@ -286,6 +289,16 @@ def test_the_documentation_names_every_metric_and_no_other(registry: CollectorRe
 def test_the_version_is_that_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
+
+
+def test_what_is_not_scraped_does_not_load_the_library(tmp_path: Path) -> None:
+    code = (
+        "import django, sys; django.setup(); import hiveweb.asgi, hiveweb.urls, sessions_app.server;"
+        "sys.exit('prometheus_client' in sys.modules)"
+    )
+    env = {**os.environ, "HIVE_STATE_DIR": str(tmp_path)}
+    env["DJANGO_SETTINGS_MODULE"] = "hiveweb.settings"
+    assert subprocess.run([PYTHON, "-c", code], cwd=ROOT, env=env, check=False).returncode == 0
 
 
 async def test_who_asks_at_the_same_time_gets_the_same_reading() -> None:
