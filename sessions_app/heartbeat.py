@@ -1,4 +1,4 @@
-"""That the spawner gets on with its work, for whoever asks how we are. Standard library only.
+"""That the spawner gets on with its work, for whoever asks how we are.
 
 The lock (sessions_app.doorbell) says that a spawner lives; this says when it last looked at the
 rows. It is a small file of ours in the state directory, written in place: a full disk takes it.
@@ -7,9 +7,10 @@ rows. It is a small file of ours in the state directory, written in place: a ful
 import contextlib
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from sessions_app.clock import boot_clock
 
 NAME = "spawner.json"
 #: It is written this often (s) at most.
@@ -44,7 +45,7 @@ class Heart:
 
     def beat(self, supervised: int) -> None:
         """It has looked at the rows."""
-        now = _clock()
+        now = boot_clock()
         if now < self._due:
             return
         self._due = now + EVERY
@@ -61,12 +62,7 @@ def last(state_dir: Path) -> Beat | None:
     """The last beat since this machine started; None when there was none, or it cannot be read."""
     try:
         told = json.loads((state_dir / NAME).read_bytes())
-        age = _clock() - float(told["looked"])
+        age = boot_clock() - float(told["looked"])
         return Beat(int(told["pid"]), age, int(told["supervised"])) if age >= 0 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _clock() -> float:
-    """Seconds since the machine started: nobody can set it, and all its processes share it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

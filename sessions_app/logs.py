@@ -1,7 +1,7 @@
 """Which session our own log lines are about: known to a task, and put on its lines (hiveweb.logs).
 
 Standard library only. A line about another session than its task's, or of a task that has to do
-with many, begins with ``session %s`` and has the id as its first argument.
+with many, begins with ``session ID``.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _subject: ContextVar[str] = ContextVar("hive_log_subject", default="")
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ID = re.compile(_UUID)
 _IN_PATH = re.compile(rf"/sessions/({_UUID})(?:/|\Z)")
-_SAYS_WHICH = "session %s"
+_SAYS_WHICH = re.compile(rf"session ({_UUID})\b")
 
 
 def speak_of(session_id: UUID | str) -> None:
@@ -58,9 +58,5 @@ def subject_of(record: logging.LogRecord) -> str:
     given = getattr(record, "session", "")
     if given:
         return str(given)
-    if isinstance(record.msg, str) and record.msg.startswith(_SAYS_WHICH):
-        arguments = record.args
-        first = arguments[0] if isinstance(arguments, tuple) and arguments else ""
-        if _ID.fullmatch(str(first)):
-            return str(first)
-    return _subject.get()
+    said = _SAYS_WHICH.match(record.getMessage())
+    return said[1] if said else _subject.get()

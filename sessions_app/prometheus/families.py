@@ -7,6 +7,7 @@ from prometheus_client.registry import Collector
 
 from hiveweb import VERSION
 from sessions_app.prometheus.now import Rows, Snapshot
+from sessions_app.prometheus.usage import Usage
 
 
 class Moment(Collector):
@@ -23,6 +24,8 @@ class Moment(Collector):
         yield from _database(self.snapshot)
         if self.snapshot.rows is not None:
             yield from _rows(self.snapshot.rows)
+            if self.snapshot.rows.usage is not None:
+                yield from _usage(self.snapshot.rows.usage)
         yield from _machine(self.snapshot)
         yield from _readers(self.snapshot)
 
@@ -81,6 +84,23 @@ def _rows(rows: Rows) -> Iterator[Metric]:
         "reached; 0 when it is not held.",
         rows.holds,
         "profile",
+    )
+
+
+def _usage(usage: Usage) -> Iterator[Metric]:
+    yield _gauge(
+        "hive_runs_sampled",
+        "Runs that the following are sums of, by the last sample of each (HIVE_SAMPLE_EVERY). What "
+        "one of them uses is told by its own telemetry.",
+        usage.sampled,
+    )
+    yield _gauge("hive_runs_cpu_cores", "Processors that all runs use together.", usage.cores)
+    yield _gauge("hive_runs_memory_bytes", "Memory that all runs use together.", usage.memory)
+    yield _gauge("hive_runs_processes", "Processes of all runs together.", usage.processes)
+    yield _gauge("hive_runs_threads", "Threads of all runs together.", usage.threads)
+    yield _gauge("hive_runs_open_files", "Open files of all runs together.", usage.open_files)
+    yield _gauge(
+        "hive_runs_disk_bytes", "Directories, outputs and logs of all runs together.", usage.disk
     )
 
 

@@ -17,6 +17,7 @@ from sessions_app.heartbeat import Beat
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession, Installation
 from sessions_app.prometheus.history import History
+from sessions_app.prometheus.usage import Usage, of_runs
 from sessions_app.shared import Shared
 
 #: A database that does not answer within this many seconds is down, for this scrape.
@@ -34,6 +35,7 @@ class Rows:
         oldest: for how long (s) the longest of the others could have run; 0.0 without any.
         paused, stalled: of those that run.
         holds: seconds to the end of each profile's hold, 0.0 where there is none.
+        usage: what the runs use together; None when nothing is sampled (HIVE_SAMPLE_EVERY=off).
         read_seconds: what a trivial read took, from asking to having, as a request has it.
     """
 
@@ -44,6 +46,7 @@ class Rows:
     paused: int
     stalled: int
     holds: dict[str, float]
+    usage: Usage | None
     read_seconds: float
 
     @property
@@ -108,7 +111,8 @@ def _rows(conf: Conf, read_seconds: float) -> Rows:
     now = timezone.now()
     rows = AgentSession.objects.order_by()
     found = dict(rows.values_list("status").annotate(n=Count("id")))
-    runs = rows.filter(status=Status.RUNNING).aggregate(
+    running = rows.filter(status=Status.RUNNING)
+    runs = running.aggregate(
         paused=Count("id", filter=Q(paused_at__isnull=False)),
         stalled=Count("id", filter=Q(stalled_since__isnull=False)),
     )
@@ -120,6 +124,9 @@ def _rows(conf: Conf, read_seconds: float) -> Rows:
     )
     holds = {hold.profile: (hold.until - now).total_seconds() for hold in admission.holds(now)}
     oldest = (now - queue["oldest"]).total_seconds() if queue["oldest"] else 0.0
+    usage = None
+    if conf.telemetry.sample_every is not None:
+        usage = of_runs(conf.runs_dir, list(running.values_list("id", flat=True)))
     return Rows(
         states={status.value: int(found.get(status.value, 0)) for status in Status},
         waiting=queue["all"],
@@ -128,6 +135,7 @@ def _rows(conf: Conf, read_seconds: float) -> Rows:
         paused=runs["paused"],
         stalled=runs["stalled"],
         holds={profile: holds.get(profile, 0.0) for profile in conf.profiles},
+        usage=usage,
         read_seconds=read_seconds,
     )
 

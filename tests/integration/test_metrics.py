@@ -115,6 +115,9 @@ def test_a_life_of_sessions(site: Installation) -> None:
     assert now("hive_spawner_up") == now("hive_database_up") == 1
     assert now("hive_database_bytes", file="wal") > 0
     assert now("process_open_fds") > 10
+    sampled = eventually_says(server, "hive_runs_sampled", 2)
+    assert sampled("hive_runs_processes") >= 2
+    assert sampled("hive_runs_memory_bytes") > 1_000_000
     assert now("hive_info", version="0.1.0") == 1
 
     # and has the labels that it had before anything happened, but for who ended how

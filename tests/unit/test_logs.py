@@ -15,6 +15,7 @@ from django.conf import settings
 from hiveweb import logs as formats
 from hiveweb.env import Env, EnvError
 from sessions_app import db, logs
+from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.masking import Known
@@ -147,10 +148,12 @@ def test_a_readable_traceback_stands_below_the_line_with_the_session(readable: L
 def test_a_line_about_another_session_names_that_one(json_lines: Lines) -> None:
     json_lines.logger.info("session %s: removed", UUID(OTHER))
     json_lines.logger.info("removed", extra={"session": OTHER})
+    Complaint(json_lines.logger, f"session {OTHER} cannot be taken further").say(OSError("full"))
     json_lines.logger.info("session %s of many", "x")
+    json_lines.logger.info("after session %s", OTHER)
 
     told = [line["session"] for line in json_lines.objects]
-    assert told == [OTHER, OTHER, ID]
+    assert told == [OTHER, OTHER, OTHER, ID, ID]
 
 
 def test_a_line_about_none_has_none(json_lines: Lines, readable: Lines) -> None:
@@ -188,7 +191,8 @@ async def test_the_lines_of_a_supervisor_name_its_session(conf: Conf) -> None:
     try:
         launcher = LocalLauncher(conf.runs_dir)
         spawner = Spawner(conf, launcher)
-        supervisor = _FailsAtFirst(conf, launcher, UUID(ID), spawner.wake)
+        sum_up = spawner._sampler.sum_up
+        supervisor = _FailsAtFirst(conf, launcher, UUID(ID), spawner.wake, sum_up)
         await asyncio.create_task(spawner._see_through(supervisor, adopt=False, row=None))
     finally:
         logger.removeHandler(handler)
