@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import IntegrityError
 from django.db.models import Count
@@ -19,8 +19,9 @@ from django.utils import timezone
 
 from sessions_app import callers
 from sessions_app.errors import Conflict, KeyReused, Unavailable
-from sessions_app.models import AgentSession, IdempotencyKey
+from sessions_app.models import IdempotencyKey
 
+T = TypeVar("T")
 #: How long a key is good for.
 LIFETIME = timedelta(hours=24)
 #: Of each caller's keys the newest so many are kept; a session costs far more than its key.
@@ -65,9 +66,9 @@ def nothing(_session_id: uuid.UUID) -> None:
 
 def once(
     wanted: Intent | None,
-    do: Callable[[Record], AgentSession],
-    again: Callable[[uuid.UUID], AgentSession],
-) -> tuple[AgentSession, bool]:
+    do: Callable[[Record], T],
+    again: Callable[[uuid.UUID], T],
+) -> tuple[T, bool]:
     """Do something unless its key says that it has been done.
 
     Args:
@@ -75,6 +76,7 @@ def once(
         do: does it, and calls what it is given in the same transaction.
         again: for what has been done before, given its session: finishes what a kill may have
             interrupted after that transaction, and returns the session as it is now.
+            (Or the webhook: its id stands in the place of a session's.)
 
     Returns:
         The session, and whether this was a repetition.

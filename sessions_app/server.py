@@ -26,6 +26,7 @@ from sessions_app.local_socket import LocalServer
 from sessions_app.mcp import instance
 from sessions_app.spawner import locks
 from sessions_app.spawner.loop import Spawner
+from sessions_app.webhooks.worker import Worker
 
 if TYPE_CHECKING:
     from sessions_app.mcp.tcp import TcpServer
@@ -255,6 +256,7 @@ class _Server:
         for door in self._doors:
             await door.start()
         self._begin(loop, "spawner", self._spawner.run(), steady_reactor().stop)
+        self._begin(loop, "webhooks", Worker(self._conf).run(), steady_reactor().stop)
         try:
             await welcome.show(self._conf, sample=sample)
         except (DatabaseError, OSError, HiveError) as error:

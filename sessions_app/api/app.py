@@ -34,6 +34,7 @@ from sessions_app.api import (
     performance,
     sessions,
     telemetry,
+    webhooks,
 )
 from sessions_app.api.answers import problem, problem_of
 from sessions_app.errors import HiveError, Invalid, TooLarge, Unavailable
@@ -68,6 +69,7 @@ api.add_router("", outputs.router)
 api.add_router("", audit.router)
 api.add_router("", telemetry.router)
 api.add_router("", performance.router)
+api.add_router("", webhooks.router)
 
 
 @api.exception_handler(HiveError)

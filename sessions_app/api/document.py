@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from sessions_app import problems
-from sessions_app.api import examples
+from sessions_app.api import examples, webhook_examples
 
 #: The version of the contract: the first number is that of the path, the second grows with each
 #: addition.
@@ -29,6 +29,7 @@ TAGS = {
     "outputs": "What a run left: listed, file by file, or all at once.",
     "telemetry": "What sessions use and do, measured.",
     "access": "Who you are, and who did what.",
+    "webhooks": "Other services are told of events, by signed requests. For administrators.",
 }
 SECURITY = {
     "bearer": {
@@ -79,7 +80,9 @@ PROBLEMS: dict[int, dict[str, str]] = {
 #: Codes that only these operations answer with.
 _ONLY = {
     "file_not_found": ("read_log", "stream_log", "download_output"),
-    "idempotency_key_reused": ("create_session", "start_session", "retry_session"),
+    "idempotency_key_reused": (
+        *("create_session", "start_session", "retry_session", "create_webhook"),
+    ),
 }
 _HEADERS = {
     401: {"WWW-Authenticate": ("string", "how to say who you are")},
@@ -91,6 +94,8 @@ _SOME = {
     "title": "SomeOfASession",
     "description": "The fields of a session that `fields` asked for.",
 }
+REQUESTS = {**examples.REQUESTS, **webhook_examples.REQUESTS}
+ANSWERS = {**examples.ANSWERS, **webhook_examples.ANSWERS}
 
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
@@ -119,19 +124,17 @@ def _complete_operation(operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _given(parameter["schema"])
-    if name in examples.REQUESTS:
+    if name in REQUESTS:
         (content,) = operation["requestBody"]["content"].values()
-        content["examples"] = {
-            title: {"value": value} for title, value in examples.REQUESTS[name].items()
-        }
+        content["examples"] = {title: {"value": value} for title, value in REQUESTS[name].items()}
     operation["responses"] = dict(sorted(operation["responses"].items(), key=lambda r: int(r[0])))
     for key, response in operation["responses"].items():
         status = int(key)
         if status in PROBLEMS:
             operation["responses"][key] = _problem(name, status, response)
-        elif status < 300 and name in examples.ANSWERS:
+        elif status < 300 and name in ANSWERS:
             for content in response["content"].values():
-                content["example"] = examples.ANSWERS[name]
+                content["example"] = ANSWERS[name]
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What ``hive --help`` and ``hive VERB --help`` print."""
 
-from sessions_app.manual import people, sessions, upkeep
+from sessions_app.manual import people, sessions, upkeep, webhooks
 
 _CODES = """\
 Exit codes: 0 done; 1 failed; 2 arguments that cannot be understood; 3 the session's state does
@@ -37,10 +37,11 @@ SUMMARIES = {
     "user": "people who may sign in: create, list, role, disable, enable",
     "token": "tokens of programs: create, list, revoke",
     "audit": "print who did what, from where",
+    "webhook": "services that are told of events: create, list, test, deliveries, replay, ...",
     "up": "run the server: dashboard, API, local socket and spawner",
     "spawner": "run sessions without a web server",
 }
-_PAGES = {**sessions.PAGES, **upkeep.PAGES, **people.PAGES}
+_PAGES = {**sessions.PAGES, **upkeep.PAGES, **people.PAGES, **webhooks.PAGES}
 
 
 def overview() -> str:

@@ -4,15 +4,20 @@ from sessions_app.models.access import ApiToken, AuditEvent, OneTimeLink
 from sessions_app.models.idempotency import IdempotencyKey
 from sessions_app.models.installation import Installation, UsageHold
 from sessions_app.models.sessions import AgentSession, AgentSessionManager, SessionEvent
+from sessions_app.models.webhooks import DeliveryState, Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
     "AgentSession",
     "AgentSessionManager",
     "ApiToken",
     "AuditEvent",
+    "DeliveryState",
     "IdempotencyKey",
     "Installation",
     "OneTimeLink",
     "SessionEvent",
     "UsageHold",
+    "Webhook",
+    "WebhookCursor",
+    "WebhookDelivery",
 ]

@@ -21,6 +21,7 @@ from sessions_app.verbs import (
     reading,
     repair,
     upkeep,
+    webhooks,
 )
 
 #: These only read rows.
@@ -33,6 +34,7 @@ _VERBS: VerbTable = {
     **cleaning.VERBS,
     **upkeep.VERBS,
     **people.VERBS,
+    **webhooks.VERBS,
     **repair.VERBS,
 }
 
