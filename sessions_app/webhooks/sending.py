@@ -105,7 +105,7 @@ class Sender:
         with contextlib.closing(self._reach(found, target, until)) as reached:
             request = http.client.HTTPConnection(target.host, target.port)
             request.auto_open = 0  # it has no business to connect by itself
-            request.sock = _Timed(reached, until)
+            timed = request.sock = _Timed(reached, until)
             request.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
             for name, value in {
                 "Host": target.host_header,
@@ -119,7 +119,7 @@ class Sender:
             request.endheaders(body)
             answer = request.getresponse()
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                request.sock.until = min(until, time.monotonic() + BODY_PATIENCE)
+                timed.until = min(until, time.monotonic() + BODY_PATIENCE)
                 answer.read(MAX_BODY)  # who sends a short one is not cut off
             return answer.status, answer.getheader("Retry-After")
 

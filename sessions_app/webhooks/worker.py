@@ -175,7 +175,8 @@ class Worker:
                 result = await self._send(job)
                 await self._note(job, result)
                 self._done += 1
-        except DatabaseError as error:  # the next look begins anew
+        except DatabaseError as error:
+            self._rung = True  # the next look begins anew
             self._trouble.say(error)
         except Exception:
             logger.exception("webhook %s: sending failed, going on", webhook_id)
@@ -192,7 +193,11 @@ class Worker:
 
     def _request(self, job: Job) -> Result:
         signed = signing.headers(str(job.delivery), int(time.time()), job.body, job.keys)
-        return self._sender.send(job.url, signed, job.body)
+        try:
+            return self._sender.send(job.url, signed, job.body)
+        except Exception:
+            logger.exception("webhook %s: a request failed for a mistake of ours", job.webhook)
+            return Result(None, "our mistake; the server's log says more", 0)
 
     async def _note(self, job: Job, result: Result) -> None:
         """What was sent is written down, however long the database is locked."""
