@@ -31,7 +31,7 @@ T = TypeVar("T")
 #: leave the other threads to those that work.
 THREADS, FAILING_THREADS = 4, 2
 #: Seconds between two looks whether the database has changed, and at all webhooks whether or not.
-TICK, THOROUGH = 0.3, 5.0
+TICK, THOROUGH = 0.3, 3.0
 #: Seconds until what failed for the database's or our own fault is tried again.
 RETRY, RETRY_MISTAKE = 1.0, 30.0
 #: Seconds between two times of tidying up; sooner after so many deliveries.

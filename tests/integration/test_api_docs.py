@@ -36,6 +36,16 @@ OPERATIONS = {
     "cleanup_sessions": ("post", "/cleanup"),
     "get_me": ("get", "/me"),
     "list_audit_events": ("get", "/audit"),
+    "create_webhook": ("post", "/webhooks"),
+    "list_webhooks": ("get", "/webhooks"),
+    "get_webhook": ("get", "/webhooks/{webhook_id}"),
+    "update_webhook": ("patch", "/webhooks/{webhook_id}"),
+    "remove_webhook": ("delete", "/webhooks/{webhook_id}"),
+    "rotate_webhook": ("post", "/webhooks/{webhook_id}/rotate"),
+    "test_webhook": ("post", "/webhooks/{webhook_id}/test"),
+    "list_deliveries": ("get", "/webhooks/{webhook_id}/deliveries"),
+    "replay_delivery": ("post", "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay"),
+    "replay_failed_deliveries": ("post", "/webhooks/{webhook_id}/replay"),
 }
 
 TYPES: dict[str, tuple[type, ...]] = {
