@@ -73,6 +73,7 @@ class World:
     server: Server
     people: dict[str, dict[str, str]]
     hidden: str
+    webhook: str
     open: requests.Session
 
 
@@ -86,6 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             HIVE_PRIVATE_SESSIONS="on",
             HIVE_SLOTS="2",
             HIVE_COMMAND=json.dumps(command),
+            HIVE_WEBHOOK_NETWORKS="127.0.0.0/8",
         ) as site,
         requests.Session() as connections,
     ):
@@ -93,7 +95,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         people = {role: token(site, f"the-{role}", role) for role in ROLES[1:]}
         people["anonymous"] = {}
         people["owner"] = token(site, MARKS["owner"], "operator")
-        yield World(server, people, _hidden(server, site, people["owner"]), connections)
+        hidden = _hidden(server, site, people["owner"])
+        body = {"url": "http://127.0.0.1:9009/", "events": ["pinned"]}  # nobody listens there
+        webhook = fetch(server, "POST", f"{API}/webhooks", body).json["id"]
+        yield World(server, people, hidden, webhook, connections)
 
 
 def _hidden(server: Server, site: Installation, owner: dict[str, str]) -> str:
@@ -161,6 +166,8 @@ def test_the_document_holds_whoever_asks_and_nothing_leaks(
         for parameter, value in zip(("session_id", "path"), next(places), strict=True):
             if value and parameter in (case.path_parameters or {}):
                 case.path_parameters[parameter] = value
+        if "webhook_id" in (case.path_parameters or {}) and name != "remove_webhook":
+            case.path_parameters["webhook_id"] = world.webhook
         _hurry(case)
         response = _send(world, case, world.people[role])
         case.validate_response(response, checks=_checks(response))

@@ -225,6 +225,23 @@ def test_pages_of_events_are_gone_through_and_the_cursor_is_kept() -> None:
     assert (back.position, back.write) == (third.position, True)
 
 
+def test_nothing_is_told_from_before_it_was_made_or_switched_on() -> None:
+    first = hook(URL)
+    one = happens()
+    second = hook(URL)
+    two = happens()
+    managed.change(second.id, active=False)
+    three = happens()
+    managed.change(second.id, active=True)
+    four = happens()
+    queueing.write(queueing.after(None, queueing.webhooks()))
+    assert [row.event for row in deliveries(first)] == [one, two, three, four]
+    assert [row.event for row in deliveries(second)] == [four]
+    # what else is changed loses nothing
+    managed.change(second.id, description="d", active=True)
+    assert managed.get(second.id).after == three
+
+
 def test_a_wait_that_no_clock_of_ours_made_is_over() -> None:
     made = hook(URL)
     for wait, due in ((-1, True), (60, False), (3600, False), (86400, True)):

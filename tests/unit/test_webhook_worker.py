@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from sessions_app import db
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import EventKind
 from sessions_app.models import AgentSession, Webhook, WebhookCursor, WebhookDelivery
-from sessions_app.webhooks import managed, queueing, signing
+from sessions_app.webhooks import managed, outbox, queueing, signing
 from sessions_app.webhooks import worker as worker_module
 from tests.receiver import answers, hangs, receiver, verified
 from tests.unit.webhooks import (
@@ -151,10 +152,10 @@ async def test_what_is_refused_again_and_again_makes_way(conf: Conf) -> None:
 async def test_gone_is_gone(conf: Conf) -> None:
     with receiver(answers(410)) as there:
         made = await db.call(hook, there.url)
+        for _ in range(3):
+            await db.call(happens)
         async with working(conf):
-            for _ in range(3):
-                await db.call(happens)
-            await until(lambda: set(states()) == {"failed"} and len(states()) == 3, "it", rows=True)
+            await until(lambda: states() == ["failed"] * 3, "all of them", rows=True)
             found = await db.call(managed.get, made.id)
             assert (found.active, found.disabled_reason[:15]) == (False, "it answered 410")
             await db.call(happens)
@@ -286,6 +287,33 @@ async def test_rows_deleted_by_hand_stop_nothing_and_nothing_is_made_twice(conf:
             assert await db.call(states) == ["delivered"] * 2
     assert sent_ids(there.requests) == [first, second]
     assert there.requests[1].json["data"]["session"] is None
+
+
+async def test_what_comes_in_at_the_very_end_of_a_look_is_sent(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "THOROUGH", 3600.0)
+    looked, go_on = threading.Event(), threading.Event()
+    look = outbox.next_job
+
+    def slow(webhook_id: uuid.UUID) -> outbox.Job | None:
+        job = look(webhook_id)
+        if job is None and not looked.is_set():  # given a look that has found nothing more
+            looked.set()
+            go_on.wait(20)
+        return job
+
+    monkeypatch.setattr(outbox, "next_job", slow)
+    with receiver() as there:
+        await db.call(hook, there.url)
+        async with working(conf):
+            await until(looked.is_set, "the last look")
+            # when something happens before it has been told so
+            await db.call(happens)
+            await until(lambda: states() == ["waiting"], "a delivery", rows=True)
+            await asyncio.sleep(0.1)  # the worker asks for it to be sent
+            go_on.set()
+            await until(lambda: there.requests, "it")
 
 
 async def test_without_a_webhook_events_cost_nothing(
