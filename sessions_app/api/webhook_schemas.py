@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 from sessions_app.api.requests import Strict
 from sessions_app.lifecycle import EventKind
 from sessions_app.models import DeliveryState
-from sessions_app.webhooks import managed, targets
+from sessions_app.webhooks import managed, sent, targets
 
 _KINDS: dict[str, JsonValue] = {"items": {"type": "string", "enum": [*EventKind]}}
 _STATES: dict[str, JsonValue] = {"enum": ["", *DeliveryState]}
@@ -57,7 +57,7 @@ class FindDeliveries(Schema):
     """Which deliveries."""
 
     state: str = Field("", json_schema_extra=_STATES)
-    limit: int = Field(100, ge=1, le=managed.MAX_PAGE)
+    limit: int = Field(100, ge=1, le=sent.MAX_PAGE)
     before: int | None = Field(None, ge=1, le=2**63 - 1, description="Numbers smaller than this.")
 
 

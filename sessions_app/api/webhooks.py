@@ -11,7 +11,7 @@ from sessions_app.api import repeats, webhook_schemas
 from sessions_app.api.answers import answer, responses, show
 from sessions_app.errors import Conflict, NotFound
 from sessions_app.models import Webhook
-from sessions_app.webhooks import managed, told
+from sessions_app.webhooks import managed, sent, told
 
 router = Router(tags=["webhooks"])
 
@@ -134,7 +134,7 @@ async def test_webhook(request: HttpRequest, webhook_id: str) -> HttpResponse:
 
     One that is taken ends the wait after failed attempts.
     """
-    return await answer(202, lambda: told.delivery(managed.ping(webhook_id)))
+    return await answer(202, lambda: told.delivery(sent.ping(webhook_id)))
 
 
 @router.get(
@@ -154,7 +154,7 @@ async def list_deliveries(
 
 
 def _deliveries(webhook_id: str, find: webhook_schemas.FindDeliveries) -> dict[str, Any]:
-    rows = managed.deliveries(webhook_id, state=find.state, limit=find.limit, before=find.before)
+    rows = sent.deliveries(webhook_id, state=find.state, limit=find.limit, before=find.before)
     return {"deliveries": [told.delivery(row) for row in rows]}
 
 
@@ -166,7 +166,7 @@ def _deliveries(webhook_id: str, find: webhook_schemas.FindDeliveries) -> dict[s
 )
 async def replay_delivery(request: HttpRequest, webhook_id: str, delivery_id: str) -> HttpResponse:
     """The same bytes with the same `webhook-id`, whether it was delivered or failed."""
-    return await answer(202, lambda: told.delivery(managed.replay(webhook_id, delivery_id)))
+    return await answer(202, lambda: told.delivery(sent.replay(webhook_id, delivery_id)))
 
 
 @router.post(
@@ -180,4 +180,4 @@ async def replay_failed_deliveries(
 ) -> HttpResponse:
     """In the order of their events."""
     since = body.since if body else None
-    return await answer(202, lambda: {"replayed": managed.replay_failed(webhook_id, since)})
+    return await answer(202, lambda: {"replayed": sent.replay_failed(webhook_id, since)})

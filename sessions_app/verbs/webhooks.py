@@ -9,7 +9,7 @@ from sessions_app.errors import Invalid
 from sessions_app.models import DeliveryState
 from sessions_app.validation import shorten
 from sessions_app.verb_steps import Pause, Print, Verb, VerbTable, json_object, line, printable
-from sessions_app.webhooks import managed, told
+from sessions_app.webhooks import managed, sent, told
 
 #: How long (s) ``test`` waits to hear how it went, and between two looks.
 PATIENCE, LOOK = 20.0, 0.1
@@ -111,12 +111,12 @@ def _rotate(words: list[str]) -> Verb:
 
 def _test(words: list[str]) -> Verb:
     [webhook_id] = _only("webhook test ID", words)
-    row = managed.ping(webhook_id)
+    row = sent.ping(webhook_id)
     for _ in range(round(PATIENCE / LOOK)):
         if row.state != DeliveryState.WAITING:
             break
         yield Pause(LOOK)
-        row = managed.delivery(webhook_id, row.id)
+        row = sent.delivery(webhook_id, row.id)
     if row.state == DeliveryState.DELIVERED:
         yield line(f"delivered: it answered {row.status} after {row.milliseconds} ms")
         return 0
@@ -132,7 +132,7 @@ def _deliveries(words: list[str]) -> Verb:
     options, rest = _parsed(usage, words, flags=("--failed",))
     [webhook_id] = _only(usage, rest)
     state = str(DeliveryState.FAILED) if "--failed" in options else ""
-    rows = managed.deliveries(webhook_id, state=state, limit=SHOWN)
+    rows = sent.deliveries(webhook_id, state=state, limit=SHOWN)
     found: list[dict[str, Any]] = [told.delivery(row) for row in reversed(rows)]
     yield Print(json_object({"deliveries": found}))
     return 0
@@ -145,12 +145,12 @@ def _replay(words: list[str]) -> Verb:
         webhook_id, delivery_id = _only(usage, rest, 2)
         if "--since" in options:
             raise Invalid(f"{usage}: --since goes with --failed")
-        managed.replay(webhook_id, delivery_id)
+        sent.replay(webhook_id, delivery_id)
         yield line("1 delivery waits again")
         return 0
     [webhook_id] = _only(usage, rest)
     since = _since(options["--since"][-1]) if "--since" in options else None
-    count = managed.replay_failed(webhook_id, since)
+    count = sent.replay_failed(webhook_id, since)
     yield line(f"{count} {'delivery waits' if count == 1 else 'deliveries wait'} again")
     return 0
 

@@ -1,4 +1,4 @@
-"""Making, changing and removing webhooks, and sending again: what administrators may do."""
+"""Making, changing and removing webhooks: what administrators may do."""
 
 import secrets
 from collections.abc import Collection, Iterable
@@ -14,11 +14,11 @@ from sessions_app.callers import Caller, Role
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, Invalid, NotFound
 from sessions_app.lifecycle import EventKind
-from sessions_app.models import AuditEvent, DeliveryState, Webhook, WebhookDelivery
-from sessions_app.webhooks import bell, payload, queueing, signing, targets
+from sessions_app.models import AuditEvent, Webhook
+from sessions_app.webhooks import bell, queueing, signing, targets
 
-#: So many webhooks at most; tests of one of them that wait at most.
-MAX_WEBHOOKS, MAX_PINGS = 50, 5
+#: So many webhooks at most.
+MAX_WEBHOOKS = 50
 #: What a webhook is told of unless it asks for something else.
 DEFAULT_EVENTS = (
     EventKind.CREATED,
@@ -28,7 +28,6 @@ DEFAULT_EVENTS = (
     EventKind.FAILED,
 )
 MAX_DESCRIPTION = 200
-MAX_PAGE = 500
 
 
 def check_url(url: str) -> str:
@@ -85,7 +84,7 @@ def create(
         record(row.id)
         row.after = queries.latest_event()
         row.save(force_insert=True)
-        _audit("webhook_created", row, to=target.netloc, events=", ".join(row.events))
+        audit("webhook_created", row, to=target.netloc, events=", ".join(row.events))
     bell.ring()
     return row
 
@@ -110,7 +109,8 @@ def _text(text: str, what: str) -> str:
     return text
 
 
-def _audit(action: str, row: Webhook, **data: Any) -> None:
+def audit(action: str, row: Webhook, **data: Any) -> None:
+    """Record what was done to a webhook."""
     AuditEvent.objects.record(action, webhook=str(row.id), **data)
 
 
@@ -132,13 +132,18 @@ def get(webhook_id: object) -> Webhook:
         Forbidden: the caller is no administrator.
     """
     _require()
-    row = Webhook.objects.filter(id=_uuid(webhook_id, "webhook")).first()
+    row = Webhook.objects.filter(id=as_uuid(webhook_id, "webhook")).first()
     if row is None:
         raise NotFound(f"there is no webhook {str(webhook_id)[:60]!r}")
     return row
 
 
-def _uuid(value: object, what: str) -> UUID:
+def as_uuid(value: object, what: str) -> UUID:
+    """An id of a webhook or a delivery.
+
+    Raises:
+        NotFound: it is malformed, and so unknown.
+    """
     try:
         return validation.session_id(value)
     except NotFound:
@@ -184,9 +189,9 @@ def change(
             changes |= {"failures": 0, "failing_since": None, "retry_at": None, "last_error": ""}
         Webhook.objects.filter(id=row.id).update(**changes)
         if told:
-            _audit("webhook_changed", row, changed=told)
+            audit("webhook_changed", row, changed=told)
         if "active" in changes:
-            _audit("webhook_switched_on" if active else "webhook_switched_off", row)
+            audit("webhook_switched_on" if active else "webhook_switched_off", row)
     bell.ring()
     return get(row.id)
 
@@ -203,7 +208,7 @@ def rotate(webhook_id: object) -> Webhook:
         Webhook.objects.filter(id=row.id, salt=row.salt).update(
             salt=secrets.token_hex(16), previous_salt=row.salt, rotated=timezone.now()
         )
-        _audit("webhook_rotated", row)
+        audit("webhook_rotated", row)
     return get(row.id)
 
 
@@ -217,131 +222,9 @@ def remove(webhook_id: object) -> UUID:
     row = get(webhook_id)
     with transaction.atomic():
         Webhook.objects.filter(id=row.id).delete()
-        _audit("webhook_removed", row)
+        audit("webhook_removed", row)
     bell.ring()
     return row.id
-
-
-def ping(webhook_id: object) -> WebhookDelivery:
-    """Have a test sent, once, whatever else waits.
-
-    Raises:
-        NotFound: there is no such webhook.
-        Conflict: several tests wait already.
-        Forbidden: the caller is no administrator.
-    """
-    row = get(webhook_id)
-    now = timezone.now()
-    delivery = WebhookDelivery(
-        webhook=row.id,
-        kind=payload.PING,
-        body=payload.ping(str(row.id), now, current().secrets.mask()),
-        created=now,
-    )
-    with transaction.atomic():
-        waiting = WebhookDelivery.objects.filter(webhook=row.id, state=DeliveryState.WAITING)
-        if waiting.filter(event=None).count() >= MAX_PINGS:
-            raise Conflict("several tests of this webhook wait already: does a server run?")
-        delivery.save(force_insert=True)
-        _audit("webhook_tested", row)
-    bell.ring()
-    return delivery
-
-
-def deliveries(
-    webhook_id: object, *, state: str = "", limit: int = 100, before: int | None = None
-) -> list[WebhookDelivery]:
-    """What was or is to be sent to a webhook, newest first.
-
-    Args:
-        webhook_id: which.
-        state: only those that are waiting, delivered or failed.
-        limit: 1 to 500.
-        before: only those with a smaller number, for the next page.
-
-    Raises:
-        Invalid: there is no such state.
-        NotFound: there is no such webhook.
-        Forbidden: the caller is no administrator.
-    """
-    rows = WebhookDelivery.objects.filter(webhook=get(webhook_id).id).order_by("-number")
-    if state:
-        if state not in {*DeliveryState}:
-            raise Invalid(f"the state must be one of {', '.join(DeliveryState)}")
-        rows = rows.filter(state=state)
-    if before is not None:
-        rows = rows.filter(number__lt=before)
-    return list(rows[: min(limit, MAX_PAGE)])
-
-
-def delivery(webhook_id: object, delivery_id: object) -> WebhookDelivery:
-    """One delivery.
-
-    Raises:
-        NotFound: the webhook has none of this id.
-        Forbidden: the caller is no administrator.
-    """
-    rows = WebhookDelivery.objects.filter(webhook=get(webhook_id).id)
-    row = rows.filter(id=_uuid(delivery_id, "delivery")).first()
-    if row is None:
-        raise NotFound(f"this webhook has no delivery {str(delivery_id)[:60]!r}")
-    return row
-
-
-def replay(webhook_id: object, delivery_id: object) -> WebhookDelivery:
-    """Send a finished delivery again: the same bytes, with the same ``webhook-id``.
-
-    Raises:
-        NotFound: there is no such webhook, or it has no such delivery.
-        Conflict: the delivery waits already, or the webhook is switched off.
-        Forbidden: the caller is no administrator.
-    """
-    row = delivery(webhook_id, delivery_id)
-    if row.event is None:
-        raise Conflict("a test is not sent again; make another")
-    if row.state == DeliveryState.WAITING or not _again(row.webhook, [row.number]):
-        raise Conflict("this delivery waits already")
-    return delivery(webhook_id, delivery_id)
-
-
-def replay_failed(webhook_id: object, since: datetime | None = None) -> int:
-    """Send all deliveries again that failed, in the order of their events.
-
-    Args:
-        webhook_id: which webhook's.
-        since: only those whose event was queued after this.
-
-    Returns:
-        How many.
-
-    Raises:
-        NotFound: there is no such webhook.
-        Conflict: it is switched off.
-        Forbidden: the caller is no administrator.
-    """
-    row = get(webhook_id)
-    rows = WebhookDelivery.objects.filter(
-        webhook=row.id, state=DeliveryState.FAILED, event__isnull=False
-    )
-    if since is not None:
-        rows = rows.filter(created__gte=since)
-    return _again(row.id, list(rows.values_list("number", flat=True)))
-
-
-def _again(webhook_id: UUID, numbers: list[int]) -> int:
-    count = 0
-    with transaction.atomic():
-        row = get(webhook_id)
-        if not row.active:
-            raise Conflict("this webhook is switched off; switch it on first")
-        rows = WebhookDelivery.objects.exclude(state=DeliveryState.WAITING)
-        for begin in range(0, len(numbers), queueing.SLICE):
-            count += rows.filter(number__in=numbers[begin : begin + queueing.SLICE]).update(
-                state=DeliveryState.WAITING, finished=None, refusals=0
-            )
-        _audit("webhook_replayed", row, deliveries=count)
-    bell.ring()
-    return count
 
 
 def previous_until(row: Webhook) -> datetime | None:

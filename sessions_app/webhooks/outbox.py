@@ -35,6 +35,11 @@ MAX_LOG = 10
 #: A wait that is longer than any of ours was made by a clock that has been set since.
 _TOO_LONG = timedelta(hours=3)
 _GONE = 410
+#: What an attempt changes of a delivery.
+_NOTED = (
+    *("state", "finished", "attempts", "refusals"),
+    *("status", "error", "milliseconds", "log"),
+)
 #: Of the refusals, those that say that it may work later.
 _LATER = frozenset({408, 425, 429})
 
@@ -110,7 +115,7 @@ def note(job: Job, result: Result, backoff: Sequence[float] = BACKOFF) -> bool:
                 row.state, row.finished = DeliveryState.FAILED, now
             else:
                 off = _failed(webhook, row, result, backoff, now)
-        row.save()
+        row.save(update_fields=_NOTED)
     return off
 
 

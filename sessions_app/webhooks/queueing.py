@@ -24,8 +24,8 @@ from sessions_app.models import (
 )
 from sessions_app.webhooks import payload
 
-#: Events looked at in one step.
-PAGE = 200
+#: Events looked at, and deliveries made, in one step.
+PAGE, MAX_BATCH = 100, 1000
 #: Events older than this are not told any more: no server ran for so long.
 MAX_AGE = timedelta(hours=24)
 #: Waiting deliveries of one webhook; beyond that the oldest are given up.
@@ -83,8 +83,9 @@ def after(cursor: int | None, hooks: Sequence[Webhook]) -> Batch:
     rows = SessionEvent.objects.filter(
         id__gt=begin, id__lte=newest, kind__in=kinds, at__gt=timezone.now() - MAX_AGE
     )
-    page = list(rows.order_by("id")[:PAGE])
-    full = len(page) == PAGE
+    size = max(1, min(PAGE, MAX_BATCH // len(active)))
+    page = list(rows.order_by("id")[:size])
+    full = len(page) == size
     end = page[-1].id if full else newest
     made = _deliveries(page, active)
     return Batch(end, made, full, bool(made) or end - (cursor or 0) >= STRIDE)

@@ -163,16 +163,31 @@ def test_a_receiver_that_is_away_misses_nothing_whatever_restarts(site: Installa
     server.kill()
     ids.append(site.script("create", "y").stdout.decode().strip())
     assert site.script("start", ids[-1], *QUICK).returncode == 0
+    release = threading.Event()
     with receiver(port=port) as there:
         server = site.up()
-        told = eventually(lambda: len(there.requests) == 2 and there.requests, "both")
-    # then it hears of both sessions, in their order
-    assert [request.json["data"]["session_id"] for request in told] == ids
-    assert all(verified(made["secret"], request) for request in told)
-    rows = fetch(server, "GET", f"{where}/deliveries").json["deliveries"]
-    assert [row["state"] for row in rows] == ["delivered"] * 2
-    assert rows[1]["attempts"] >= 2
-    assert fetch(server, "GET", where).json["failures"] == 0
+        told = eventually(lambda: len(there.requests) == 2 and list(there.requests), "both")
+        # then it hears of both sessions, in their order
+        assert [request.json["data"]["session_id"] for request in told] == ids
+        assert all(verified(made["secret"], request) for request in told)
+        rows = eventually(
+            lambda: (
+                not (row := fetch(server, "GET", where).json)["waiting"]
+                and not row["failures"]
+                and fetch(server, "GET", f"{where}/deliveries").json["deliveries"]
+            ),
+            "both to be written down",
+        )
+        assert [row["state"] for row in rows] == ["delivered"] * 2
+        assert rows[1]["attempts"] >= 2
+        # and a request that hangs keeps no server from stopping
+        there.behaviour = hangs(release)
+        assert fetch(server, "POST", where + "/test").status == 202
+        eventually(lambda: len(there.requests) == 3, "a request that hangs")
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 10
+        release.set()
 
 
 def test_the_doors(home: Installation, up: Server) -> None:

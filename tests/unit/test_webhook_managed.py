@@ -25,7 +25,7 @@ from sessions_app.models import (
     WebhookDelivery,
 )
 from sessions_app.secret import Secret
-from sessions_app.webhooks import bell, managed, outbox, payload, queueing, signing
+from sessions_app.webhooks import bell, managed, outbox, payload, queueing, sent, signing
 from tests.unit.verb_steps import Result, hive
 from tests.unit.webhooks import LOOPBACK, deliveries, happens, hook, old, session, states, unknown
 
@@ -132,10 +132,10 @@ def test_only_administrators_may() -> None:
         lambda: managed.change(made.id, active=False),
         lambda: managed.rotate(made.id),
         lambda: managed.remove(made.id),
-        lambda: managed.ping(made.id),
-        lambda: managed.deliveries(made.id),
-        lambda: managed.replay(made.id, unknown()),
-        lambda: managed.replay_failed(made.id),
+        lambda: sent.ping(made.id),
+        lambda: sent.deliveries(made.id),
+        lambda: sent.replay(made.id, unknown()),
+        lambda: sent.replay_failed(made.id),
     ]
     for who in (
         Caller("anna", Role.OPERATOR, Via.SESSION, manages_others=True),
@@ -154,13 +154,13 @@ def test_what_is_unknown_is_not_found_and_what_is_wrong_refused() -> None:
         with pytest.raises(NotFound):
             managed.get(wrong)
         with pytest.raises(NotFound):
-            managed.delivery(made.id, wrong)
+            sent.delivery(made.id, wrong)
     wrong_changes: list[dict[str, Any]] = [{}, {"events": []}, {"events": ["x"]}, {"url": "x"}]
     for changes in wrong_changes:
         with pytest.raises(Invalid):
             managed.change(made.id, **changes)
     with pytest.raises(Invalid):
-        managed.deliveries(made.id, state="x")
+        sent.deliveries(made.id, state="x")
     changed = managed.change(made.id, events=["failed"], description="d", owner="o", url=URL + "2")
     assert (changed.events, changed.url) == (["failed"], URL + "2")
 
@@ -171,10 +171,10 @@ def test_there_are_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     hook(URL, EventKind.FAILED)
     with pytest.raises(Conflict, match="2 webhooks"):
         hook(URL)
-    for _ in range(managed.MAX_PINGS):
-        managed.ping(made.id)
+    for _ in range(sent.MAX_PINGS):
+        sent.ping(made.id)
     with pytest.raises(Conflict, match="tests"):
-        managed.ping(made.id)
+        sent.ping(made.id)
     WebhookDelivery.objects.all().delete()
     # waiting ones: the oldest are given up
     monkeypatch.setattr(queueing, "MAX_WAITING", 3)
@@ -285,7 +285,7 @@ def test_the_bell_rings_for_each_change() -> None:
         made = hook(URL)
         managed.change(made.id, active=False)
         managed.change(made.id, active=True)
-        managed.ping(made.id)
-        managed.replay_failed(made.id)
+        sent.ping(made.id)
+        sent.replay_failed(made.id)
         managed.remove(made.id)
     assert len(heard) == 6

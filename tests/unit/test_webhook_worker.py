@@ -1,29 +1,24 @@
 """From events to requests: order, failures, restarts, and that nobody waits for somebody else."""
 
 import asyncio
-import contextlib
-import sqlite3
 import threading
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asgiref.local import Local
-from django.db import connections
 
 from sessions_app import db
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import EventKind
-from sessions_app.models import AgentSession, Webhook, WebhookCursor, WebhookDelivery
-from sessions_app.webhooks import managed, outbox, queueing, signing
+from sessions_app.models import Webhook
+from sessions_app.webhooks import managed, queueing, sent, signing
 from sessions_app.webhooks import worker as worker_module
 from tests.receiver import answers, hangs, receiver, verified
 from tests.unit.webhooks import (
-    QUICK,
     deliveries,
     happens,
     hook,
+    in_a_file,
     old,
     sent_ids,
     session,
@@ -39,14 +34,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _file(
     tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
 ) -> Iterator[None]:
-    """A database in a file, as installations have it: one in memory locks whole tables."""
-    file = str(tmp_path_factory.mktemp("webhooks") / "test.sqlite3")
-    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
-        connections["default"].ensure_connection()
-        with contextlib.closing(sqlite3.connect(file)) as copy:
-            connections["default"].connection.backup(copy)
-        patch.setitem(connections["default"].settings_dict, "NAME", file)
-        patch.setattr(connections, "_connections", Local())  # each thread makes one of its own
+    with django_db_blocker.unblock(), in_a_file(tmp_path_factory.mktemp("webhooks")):
         yield
 
 
@@ -196,7 +184,7 @@ async def test_a_wait_is_kept_and_a_ping_that_arrives_ends_it(conf: Conf) -> Non
             assert found.retry_at is not None
             assert 590 < (found.retry_at - found.failing_since).total_seconds() < 610  # type: ignore[operator]
             there.behaviour = answers(204)
-            ping = await db.call(managed.ping, made.id)
+            ping = await db.call(sent.ping, made.id)
             await until(lambda: states() == ["delivered"] * 2, "both", rows=True)
     assert there.types == ["session.completed", "ping", "session.completed"]
     assert sent_ids(there.requests) == [event, None, event]
@@ -208,7 +196,7 @@ async def test_a_ping_is_sent_once_also_while_it_is_off(conf: Conf) -> None:
         made = await db.call(hook, there.url)
         await db.call(lambda: managed.change(made.id, active=False))
         async with working(conf):
-            await db.call(managed.ping, made.id)
+            await db.call(sent.ping, made.id)
             await until(lambda: states() == ["failed"], "it", rows=True)
             await asyncio.sleep(0)
     assert there.types == ["ping"]
@@ -238,11 +226,11 @@ async def test_replays_send_the_same_again_in_order(conf: Conf) -> None:
             await until(lambda: states() == ["failed"] * 2, "failures", rows=True)
             there.behaviour = answers(204)
             before = len(there.requests)
-            assert await db.call(managed.replay_failed, made.id, old(-1)) == 0
-            assert await db.call(managed.replay_failed, made.id) == 2
+            assert await db.call(sent.replay_failed, made.id, old(-1)) == 0
+            assert await db.call(sent.replay_failed, made.id) == 2
             await until(lambda: states() == ["delivered"] * 2, "both", rows=True)
             first = (await db.call(deliveries))[0]
-            await db.call(managed.replay, made.id, str(first.id))
+            await db.call(sent.replay, made.id, str(first.id))
             await until(lambda: len(there.requests) == before + 3, "the first again")
     again = there.requests[before:]
     assert sent_ids(again) == [*events, events[0]]
@@ -265,77 +253,3 @@ async def test_a_rotation_changes_the_secret_and_both_sign_for_a_day(conf: Conf)
     first, second = there.requests
     assert (verified(before, first), verified(after, first)) == (True, True)
     assert (verified(before, second), verified(after, second)) == (False, True)
-
-
-async def test_rows_deleted_by_hand_stop_nothing_and_nothing_is_made_twice(conf: Conf) -> None:
-    release = threading.Event()
-    with receiver() as there, receiver(hangs(release)) as slow:
-        made = await db.call(hook, there.url)
-        gone = await db.call(hook, slow.url)
-        async with working(conf):
-            first = await db.call(happens)
-            await until(lambda: there.requests and slow.requests, "the first")
-            # when rows go whose request is under way, and the cursor
-            await db.call(lambda: Webhook.objects.filter(id=gone.id).delete())
-            await db.call(lambda: WebhookDelivery.objects.filter(webhook=gone.id).delete())
-            await db.call(lambda: WebhookCursor.objects.all().delete())
-            release.set()
-        async with working(conf):
-            await db.call(lambda: AgentSession.objects.all().delete())
-            second = await db.call(happens, EventKind.FAILED, AgentSession(task="removed"))
-            await until(lambda: states(made) == ["delivered"] * 2, "the second", rows=True)
-            assert await db.call(states) == ["delivered"] * 2
-    assert sent_ids(there.requests) == [first, second]
-    assert there.requests[1].json["data"]["session"] is None
-
-
-async def test_what_comes_in_at_the_very_end_of_a_look_is_sent(
-    conf: Conf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_module, "THOROUGH", 3600.0)
-    looked, go_on = threading.Event(), threading.Event()
-    look = outbox.next_job
-
-    def slow(webhook_id: uuid.UUID) -> outbox.Job | None:
-        job = look(webhook_id)
-        if job is None and not looked.is_set():  # given a look that has found nothing more
-            looked.set()
-            go_on.wait(20)
-        return job
-
-    monkeypatch.setattr(outbox, "next_job", slow)
-    with receiver() as there:
-        await db.call(hook, there.url)
-        async with working(conf):
-            await until(looked.is_set, "the last look")
-            # when something happens before it has been told so
-            await db.call(happens)
-            await until(lambda: states() == ["waiting"], "a delivery", rows=True)
-            await asyncio.sleep(0.1)  # the worker asks for it to be sent
-            go_on.set()
-            await until(lambda: there.requests, "it")
-
-
-async def test_without_a_webhook_events_cost_nothing(
-    conf: Conf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_module, "THOROUGH", 3600.0)
-    asked: list[object] = []
-    read = db.read
-
-    async def counted(function: Any, *args: Any) -> Any:
-        asked.append(function)
-        return await read(function, *args)
-
-    with receiver() as there:
-        async with working(conf, backoff=QUICK):
-            await until(lambda: True, "the first look", rows=True)
-            monkeypatch.setattr(db, "read", counted)
-            for _ in range(20):
-                await db.call(happens)
-                await asyncio.sleep(0.03)
-            assert asked == []
-            # and one that is made is seen at once
-            await db.call(hook, there.url)
-            await db.call(happens)
-            await until(lambda: there.requests, "it")

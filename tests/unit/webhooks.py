@@ -3,12 +3,17 @@
 import asyncio
 import contextlib
 import ipaddress
+import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
+from asgiref.local import Local
+from django.db import connections
 from django.utils import timezone
 
 from sessions_app import db
@@ -75,6 +80,19 @@ def old(days: float) -> datetime:
 def unknown() -> str:
     """An id that nothing has."""
     return str(uuid.UUID(int=7))
+
+
+@contextlib.contextmanager
+def in_a_file(base: Path) -> Iterator[None]:
+    """The tests' database in a file, as installations have it: one in memory locks whole tables."""
+    file = str(base / "test.sqlite3")
+    with pytest.MonkeyPatch.context() as patch:
+        connections["default"].ensure_connection()
+        with contextlib.closing(sqlite3.connect(file)) as copy:
+            connections["default"].connection.backup(copy)
+        patch.setitem(connections["default"].settings_dict, "NAME", file)
+        patch.setattr(connections, "_connections", Local())  # each thread makes one of its own
+        yield
 
 
 @contextlib.asynccontextmanager

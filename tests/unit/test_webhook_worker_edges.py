@@ -1,0 +1,116 @@
+"""Webhooks when rows are deleted, when looks overlap, and when there is none."""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sessions_app import db
+from sessions_app.conf import Conf
+from sessions_app.lifecycle import EventKind
+from sessions_app.models import AgentSession, Webhook, WebhookCursor, WebhookDelivery
+from sessions_app.webhooks import outbox
+from sessions_app.webhooks import worker as worker_module
+from tests.receiver import hangs, receiver
+from tests.unit.webhooks import (
+    QUICK,
+    happens,
+    hook,
+    in_a_file,
+    sent_ids,
+    states,
+    until,
+    working,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _file(
+    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[None]:
+    with django_db_blocker.unblock(), in_a_file(tmp_path_factory.mktemp("webhooks")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "TICK", 0.02)
+
+
+async def test_rows_deleted_by_hand_stop_nothing_and_nothing_is_made_twice(conf: Conf) -> None:
+    release = threading.Event()
+    with receiver() as there, receiver(hangs(release)) as slow:
+        made = await db.call(hook, there.url)
+        gone = await db.call(hook, slow.url)
+        async with working(conf):
+            first = await db.call(happens)
+            await until(lambda: there.requests and slow.requests, "the first")
+            # when rows go whose request is under way, and the cursor
+            await db.call(lambda: Webhook.objects.filter(id=gone.id).delete())
+            await db.call(lambda: WebhookDelivery.objects.filter(webhook=gone.id).delete())
+            await db.call(lambda: WebhookCursor.objects.all().delete())
+            release.set()
+        async with working(conf):
+            await db.call(lambda: AgentSession.objects.all().delete())
+            second = await db.call(happens, EventKind.FAILED, AgentSession(task="removed"))
+            await until(lambda: states(made) == ["delivered"] * 2, "the second", rows=True)
+            assert await db.call(states) == ["delivered"] * 2
+    assert sent_ids(there.requests) == [first, second]
+    assert there.requests[1].json["data"]["session"] is None
+
+
+async def test_what_comes_in_at_the_very_end_of_a_look_is_sent(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "THOROUGH", 3600.0)
+    looked, go_on = threading.Event(), threading.Event()
+    look = outbox.next_job
+
+    def slow(webhook_id: uuid.UUID) -> outbox.Job | None:
+        job = look(webhook_id)
+        if job is None and not looked.is_set():  # given a look that has found nothing more
+            looked.set()
+            go_on.wait(20)
+        return job
+
+    monkeypatch.setattr(outbox, "next_job", slow)
+    with receiver() as there:
+        await db.call(hook, there.url)
+        async with working(conf):
+            await until(looked.is_set, "the last look")
+            # when something happens before it has been told so
+            await db.call(happens)
+            await until(lambda: states() == ["waiting"], "a delivery", rows=True)
+            await asyncio.sleep(0.1)  # the worker asks for it to be sent
+            go_on.set()
+            await until(lambda: there.requests, "it")
+
+
+async def test_without_a_webhook_events_cost_nothing(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "THOROUGH", 3600.0)
+    asked: list[object] = []
+    read = db.read
+
+    async def counted(function: Any, *args: Any) -> Any:
+        asked.append(function)
+        return await read(function, *args)
+
+    with receiver() as there:
+        async with working(conf, backoff=QUICK):
+            await until(lambda: True, "the first look", rows=True)
+            monkeypatch.setattr(db, "read", counted)
+            for _ in range(20):
+                await db.call(happens)
+                await asyncio.sleep(0.03)
+            assert asked == []
+            # and one that is made is seen at once
+            await db.call(hook, there.url)
+            await db.call(happens)
+            await until(lambda: there.requests, "it")
