@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from sessions_app import problems
-from sessions_app.api import examples, webhook_examples
+from sessions_app.api import examples
 
 #: The version of the contract: the first number is that of the path, the second grows with each
 #: addition.
@@ -94,8 +94,6 @@ _SOME = {
     "title": "SomeOfASession",
     "description": "The fields of a session that `fields` asked for.",
 }
-REQUESTS = {**examples.REQUESTS, **webhook_examples.REQUESTS}
-ANSWERS = {**examples.ANSWERS, **webhook_examples.ANSWERS}
 
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
@@ -124,17 +122,19 @@ def _complete_operation(operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _given(parameter["schema"])
-    if name in REQUESTS:
+    if name in examples.REQUESTS:
         (content,) = operation["requestBody"]["content"].values()
-        content["examples"] = {title: {"value": value} for title, value in REQUESTS[name].items()}
+        content["examples"] = {
+            title: {"value": value} for title, value in examples.REQUESTS[name].items()
+        }
     operation["responses"] = dict(sorted(operation["responses"].items(), key=lambda r: int(r[0])))
     for key, response in operation["responses"].items():
         status = int(key)
         if status in PROBLEMS:
             operation["responses"][key] = _problem(name, status, response)
-        elif status < 300 and name in ANSWERS:
+        elif status < 300 and name in examples.ANSWERS:
             for content in response["content"].values():
-                content["example"] = ANSWERS[name]
+                content["example"] = examples.ANSWERS[name]
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:

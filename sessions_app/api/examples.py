@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sessions_app.api import performance, telemetry_schemas
+from sessions_app.api import performance, telemetry_schemas, webhook_examples
 
 _ID = "0b8f3a52-6a0e-4a7c-9d0b-3a4f5c6d7e8f"
 _WORK = "/workspace/.swarm/sessions"
@@ -81,6 +81,7 @@ RETRIED = {
 
 #: By operation, then by name: bodies of requests.
 REQUESTS: dict[str, dict[str, Any]] = {
+    **webhook_examples.REQUESTS,
     "create_session": {
         "The least": {"task": "Write a haiku"},
         "Created and started at once": {
@@ -114,6 +115,7 @@ _OUTPUTS = f"/api/v1/sessions/{_ID}/outputs"
 #: By operation: what it answers when all is well.
 ANSWERS: dict[str, Any] = {
     **telemetry_schemas.EXAMPLES,
+    **webhook_examples.ANSWERS,
     "get_performance": performance.EXAMPLE,
     "create_session": CREATED,
     "list_sessions": {"sessions": [RUNNING], "next_cursor": None},

@@ -11,7 +11,15 @@ from django.core.management import call_command
 
 import hiveweb.guard  # its errors are among those that are walked
 from sessions_app import errors
-from sessions_app.api import document, examples, performance, requests, schemas, telemetry_schemas
+from sessions_app.api import (
+    document,
+    examples,
+    performance,
+    requests,
+    schemas,
+    telemetry_schemas,
+    webhook_schemas,
+)
 from sessions_app.projection import session_json
 from tests.support import ROOT
 from tests.unit.sessions import session
@@ -24,7 +32,13 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for operation in operations.values()
 }
 #: The models of answers, by name.
-ANSWERED = {**vars(schemas), **vars(telemetry_schemas), **vars(performance)}
+ANSWERED = {
+    **vars(schemas),
+    **vars(telemetry_schemas),
+    **vars(performance),
+    **vars(webhook_schemas),
+}
+ASKED = {**vars(requests), **vars(webhook_schemas)}
 #: Told to no caller of the API: only in a session's detail, and on the command line.
 ELSEWHERE = {errors.HiveError, errors.LaunchError}
 
@@ -109,7 +123,7 @@ def test_every_body_has_examples_that_are_taken() -> None:
     assert set(examples.REQUESTS) == bodies
     for name in bodies:
         (content,) = OPERATIONS[name]["requestBody"]["content"].values()
-        model = getattr(requests, model_of(content["schema"]))
+        model = ASKED[model_of(content["schema"])]
         told = {title: example["value"] for title, example in content["examples"].items()}
         assert told == examples.REQUESTS[name]
         for value in told.values():
