@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from sessions_app import heartbeat
@@ -89,7 +90,7 @@ def test_a_server_that_can_work_and_one_that_cannot(site: Installation, mounts: 
 
 
 def test_a_spawner_that_is_not_there_hangs_or_dies(site: Installation) -> None:
-    with daphne(site, "127.0.0.1") as server:
+    with ExitStack() as tidy, daphne(site, "127.0.0.1") as server:
         eventually_fails(server, spawner="no spawner runs")
         assert scrape(server)("hive_spawner_up") == 0
 
@@ -98,6 +99,8 @@ def test_a_spawner_that_is_not_there_hangs_or_dies(site: Installation) -> None:
             env=site.env,
             stderr=subprocess.DEVNULL,
         )
+        tidy.callback(spawner.wait)
+        tidy.callback(spawner.kill)
         eventually_fails(server)
         found = eventually_says(server, "hive_spawner_up", 1)
         assert found("hive_spawner_supervised") == 0
@@ -105,6 +108,7 @@ def test_a_spawner_that_is_not_there_hangs_or_dies(site: Installation) -> None:
 
         # when it hangs, and that was a while ago
         spawner.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, spawner.pid, os.WSTOPPED | os.WNOWAIT)  # it writes no more
         _change(site, lambda told: {**told, "looked": told["looked"] - heartbeat.LATE})
         eventually_fails(server, spawner=f"spawner {spawner.pid} looked at the rows 3")
         assert scrape(server)("hive_spawner_last_look_seconds") > heartbeat.LATE
