@@ -31,10 +31,11 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Shares of one core, in %: the server with sampling, and without."""
+    """Shares of one core, in %: the server with sampling, and without; seconds between looks."""
 
     on: float
     off: float
+    apart: float
 
     @property
     def sampling(self) -> float:
@@ -75,12 +76,22 @@ def _busy(pid: int, seconds: float) -> float:
     return 100 * (probes.cpu_seconds(pid) - before) / (time.monotonic() - begun)
 
 
-def _sampled(port: int, key: str, points: int) -> bool:
-    """Whether a session has been looked at so often, the whole of its tree."""
-    resources = _ask(port, "GET", f"/api/v1/sessions/{key}/metrics")["resources"]
+def _series(port: int, key: str) -> dict[str, list[float]]:
+    """What was sampled of a session."""
+    resources = _ask(port, "GET", f"/api/v1/sessions/{key}/metrics?points=720")["resources"]
     assert isinstance(resources, dict)
-    found = resources["series"]["processes"]
-    return len(found) >= points and found[-1] == PROCESSES
+    return dict(resources["series"])
+
+
+def _sampled(port: int, key: str) -> bool:
+    """Whether the whole of its tree has been looked at."""
+    return _series(port, key)["processes"][-1:] == [PROCESSES]
+
+
+def _apart(port: int, key: str, begun: float) -> float:
+    """Seconds between two looks at a session, since a time."""
+    times = [at for at in _series(port, key)["at"] if at >= begun]
+    return (times[-1] - times[0]) / max(1, len(times) - 1)
 
 
 def measure(sessions: int, seconds: float, every: float) -> Cost:
@@ -113,15 +124,16 @@ def _measure(site: Site, sessions: int, seconds: float) -> Cost:
             made = pool.map(lambda body: _ask(site.port, "POST", "/api/v1/sessions", body), bodies)
             ids = [str(session["session_id"]) for session in made]
         _until(lambda: probes.supervised(process.pid) >= sessions, "all to run")
-        _until(lambda: _sampled(site.port, ids[-1], 1), "the last one to be sampled")
+        _until(lambda: all(_sampled(site.port, key) for key in ids[::50]), "all to be sampled")
+        begun = time.time()
         on = _busy(process.pid, seconds)
-        _until(lambda: _sampled(site.port, ids[0], 2), "the first one to be sampled again")
+        apart = _apart(site.port, ids[0], begun)
         process.send_signal(signal.SIGKILL)
         process.wait()
     site.env["HIVE_SAMPLE_EVERY"] = "off"
     with site.server() as process:
         _until(lambda: probes.supervised(process.pid) >= sessions, "all to be adopted")
-        return Cost(on, _busy(process.pid, seconds))
+        return Cost(on, _busy(process.pid, seconds), apart)
 
 
 def main() -> int:
@@ -134,7 +146,8 @@ def main() -> int:
     cost = measure(options.sessions, options.seconds, options.every)
     what = f"{options.sessions:,} sessions of {PROCESSES} sleeping processes"
     sys.stdout.write(
-        f"{what}, sampled every {options.every:g} s for {options.seconds:g} s\n"
+        f"{what}, looks {cost.apart:.1f} s apart (HIVE_SAMPLE_EVERY: "
+        f"{options.every:g} s), watched for {options.seconds:g} s\n"
         f"| server, % of a core | sampling on | off | sampling takes | ratio |\n"
         f"|---|---:|---:|---:|---:|\n"
         f"| | {cost.on:.2f} | {cost.off:.2f} | {cost.sampling:.2f} | {cost.ratio:.2f} |\n"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sessions_app.launchers import processes, records
+from sessions_app.launchers import proc_files, processes, records
 from sessions_app.launchers.base import Measurement, Run, Total, Totals
 from sessions_app.launchers.local_run import LocalRun
 from sessions_app.launchers.processes import PAGE, TICKS, Process
@@ -174,15 +174,15 @@ def _ask(one: _Seen, now: float) -> None:
     files = read = written = 0
     counted = transferred = False
     for process in one.living:
-        share = processes.proportional(process.pid)
+        share = proc_files.proportional(process.pid)
         if share is not None:
             memory = None if memory is None else memory + share
         elif records.start_time(process.pid) == process.started:  # it has not just ended
             memory = None
-        if (count := processes.open_files(process.pid)) is not None:
+        if (count := proc_files.open_files(process.pid)) is not None:
             files, counted = files + count, True
     for process in [*one.living, one.root] if one.root else one.living:
-        if (bytes_ := processes.transferred(process.pid)) is not None:
+        if (bytes_ := proc_files.transferred(process.pid)) is not None:
             read, written, transferred = read + bytes_[0], written + bytes_[1], True
     known = one.known
     known.closer = _Closer(now, one.pages, memory, files if counted else None)

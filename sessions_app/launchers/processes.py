@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sessions_app.launchers import records
+from sessions_app.launchers import garbage, proc_files, records
 
 SESSION_VARIABLE = "HIVE_MIND_SESSION_ID"
 _MARK = f"\0{SESSION_VARIABLE}=".encode()
@@ -133,14 +133,15 @@ class Known:
                 process is. One that was seen to carry an id keeps it either way, since a program
                 it executes may drop its environment.
         """
-        taken = time.monotonic()
+        with garbage.uncollected():
+            return self._snapshot(time.monotonic(), afresh=afresh)
+
+    def _snapshot(self, taken: float, *, afresh: bool) -> Table:
         settled = (time.clock_gettime(time.CLOCK_BOOTTIME) - self._settled) * TICKS
         sessions: dict[tuple[int, int], str] = {}
         rows: list[Process] = []
-        for number in os.listdir("/proc"):  # noqa: PTH208 - asked often
-            if not number.isdecimal():
-                continue
-            name, _, rest = _stat(number).rpartition(b")")
+        for number in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - asked often
+            name, _, rest = proc_files.stat(number).rpartition(b")")
             stat = rest.split(None, 22)
             if not stat or stat[0] in (b"Z", b"X"):
                 continue
@@ -170,22 +171,8 @@ class Known:
         return Table(rows, taken)
 
 
-def _stat(pid: str) -> bytes:
-    """proc_pid_stat(5), which comes in one piece; empty when the process has gone."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, 2048)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-
-
 def _session(pid: str) -> str:
-    environment = b"\0" + _read(f"/proc/{pid}/environ")
+    environment = b"\0" + proc_files.read(f"/proc/{pid}/environ")
     at = environment.find(_MARK)
     if at < 0:
         return ""
@@ -193,59 +180,14 @@ def _session(pid: str) -> str:
     return environment[begin : begin + _ID_LENGTH].decode("ascii", "replace")
 
 
-def _read(path: str, limit: int = sys.maxsize) -> bytes:
-    """A file of /proc, or its begin; empty when the process has gone or is not ours to look at."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    parts = []
-    try:
-        while limit > 0 and (part := os.read(fd, min(limit, 65536))):
-            parts.append(part)
-            limit -= len(part)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-    return b"".join(parts)
-
-
 def memory_of(process: Process) -> int:
     """A process's memory in bytes, shared pages in proportion (Pss), or all of its resident
     pages where the proportion is not ours to read. 0 when it has gone.
     """
-    share = proportional(process.pid)
+    share = proc_files.proportional(process.pid)
     if records.start_time(process.pid) != process.started:
         return 0
     return process.rss_pages * PAGE if share is None else share
-
-
-def proportional(pid: int) -> int | None:
-    """A process's memory in bytes, shared pages in proportion (Pss); None: not ours to read."""
-    head, _, rest = _read(f"/proc/{pid}/smaps_rollup").partition(b"\nPss:")
-    return int(rest[: rest.index(b"kB")]) * 1024 if head else None
-
-
-def open_files(pid: int) -> int | None:
-    """How many descriptors a process has; None: not ours to count, or it has gone."""
-    try:
-        # Linux 6.2 and later tell the number as the directory's size.
-        path = f"/proc/{pid}/fd"
-        return os.stat(path).st_size or len(os.listdir(path))  # noqa: PTH116, PTH208 - asked often
-    except OSError:
-        return None
-
-
-def transferred(pid: int) -> tuple[int, int] | None:
-    """Bytes that a process, with the children it has waited for, had read from storage and has
-    written to it (proc_pid_io(5): read_bytes, write_bytes); None: not ours to read.
-    """
-    found = dict(line.split(b": ") for line in _read(f"/proc/{pid}/io").splitlines())
-    try:
-        return int(found[b"read_bytes"]), int(found[b"write_bytes"])
-    except KeyError:
-        return None
 
 
 class SharedTable:
@@ -292,12 +234,7 @@ class SharedTable:
 
 def name_of(pid: int) -> str:
     """What a process calls itself; empty when it has gone."""
-    return _read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
-
-
-def command_line(pid: int, limit: int) -> bytes:
-    """The begin of a process's command line, its words ended by NUL; empty when it has gone."""
-    return _read(f"/proc/{pid}/cmdline", limit)
+    return proc_files.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
 
 
 def ticks() -> int:

@@ -19,6 +19,7 @@ from uuid import UUID
 from sessions_app import log_tail
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
+from sessions_app.launchers import garbage
 from sessions_app.launchers.base import Exit, Launcher, Run
 from sessions_app.models import AgentSession
 from sessions_app.spawner.supervise import Supervisor
@@ -246,7 +247,12 @@ class Sampler:
                 sampled.resumed = True
                 if (totals := sampled.recording.totals()) is not None:
                     self._meter.resume(key, totals)
-        measured = self._meter.measure([s.run for s in runs.values()], every * CLOSER_SHARE)
+        with garbage.uncollected():
+            self._take(runs, every * CLOSER_SHARE)
+        self._took = time.thread_time() - begun
+
+    def _take(self, runs: dict[UUID, _Sampled], budget: float) -> None:
+        measured = self._meter.measure([sampled.run for sampled in runs.values()], budget)
         for key, measurement in measured.items():
             if self._leaving:
                 return
@@ -256,7 +262,6 @@ class Sampler:
                 sampled.trouble.over()
             except OSError as error:
                 sampled.trouble.say(error)
-        self._took = time.thread_time() - begun
 
     def _follow(self, runs: list[_Sampled]) -> None:
         for sampled in runs:

@@ -9,13 +9,13 @@ from sessions_app import terminal
 from sessions_app.clock import boot_clock, wire_time
 from sessions_app.conf import current
 from sessions_app.launchers.local import last_run
+from sessions_app.launchers.proc_files import command_line
 from sessions_app.launchers.processes import (
     PAGE,
     TICKS,
     Process,
     SharedTable,
     Table,
-    command_line,
     name_of,
 )
 from sessions_app.masking import Mask

@@ -133,6 +133,10 @@ def test_another_runs_file_is_begun_anew(tmp_path: Path) -> None:
     series = Series(tmp_path, 5.0, BEGUN + 3600)
 
     assert series.head.cpu == 0.0
+    look(series, 3605.0, cpu=1.0)
+    stored = samples.read(tmp_path)
+    assert stored is not None
+    assert [point.cpu for point in stored.points] == [1.0]
 
 
 def test_a_full_disk_loses_a_point_and_no_total(tmp_path: Path, mounts: Mounts) -> None:
