@@ -116,7 +116,13 @@ class _Lane:
     def begin(self, work: Callable[[], None]) -> None:
         """Do it, unless what was begun last is still going on."""
         if self._job is None or self._job.done():
-            self._job = self.threads.submit(work)
+            self._job = self.threads.submit(self._do, work)
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            logger.exception("runs cannot be looked at as a whole, trying again")
 
 
 class Sampler:
@@ -139,6 +145,7 @@ class Sampler:
         self._disks, self._ends = _Lane("disks"), _Lane("sum-up", 2)
         self._took = 0.0
         self._leaving = False
+        self._trouble = Complaint(logger, "new runs cannot be sampled")
 
     async def run(self) -> None:
         """Sample until cancelled; at once through when sampling is off."""
@@ -200,7 +207,7 @@ class Sampler:
                 try:
                     sampled = _Sampled(self._conf, session, run, supervisor.log)
                 except OSError as error:  # no descriptors left
-                    logger.warning("session %s is not sampled: %s", session.id, error)
+                    self._trouble.say(error)
                     continue
             found[session.id] = sampled
         for key, sampled in self._runs.items():
@@ -275,10 +282,9 @@ class Sampler:
     def _measure_disks(self, runs: list[_Sampled], seconds: float) -> None:
         """Those whose turn it is, for so long."""
         until = time.monotonic() + seconds
-        with contextlib.suppress(OSError):
-            for sampled in sorted(runs, key=lambda each: each.recording.disk.due):
-                now = time.monotonic()
-                if self._leaving or now >= until or sampled.recording.disk.due > now:
-                    return
-                if not sampled.recording.disk.look(until - now):
-                    return
+        for sampled in sorted(runs, key=lambda each: each.recording.disk.due):
+            now = time.monotonic()
+            if self._leaving or now >= until or sampled.recording.disk.due > now:
+                return
+            with contextlib.suppress(OSError):
+                sampled.recording.disk.look(until - now)

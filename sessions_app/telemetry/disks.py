@@ -49,8 +49,9 @@ class Disk:
         if self._going is None:
             self._going, self._took = self._measure(), 0.0
         for _ in self._going:
-            if time.monotonic() - begun > seconds:
-                self._took += time.monotonic() - begun
+            if (now := time.monotonic()) - begun > seconds:
+                self._took += now - begun
+                self.due = now  # the others are due before it goes on
                 return False
         self._going = None
         now = time.monotonic()
