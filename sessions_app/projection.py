@@ -47,6 +47,7 @@ def session_json(session: AgentSession) -> dict[str, Any]:
         "log_cut": _log_cut(session),
         "log_removed": session.log_removed,
         "outputs_removed": session.outputs_removed,
+        "swarm_id": session.swarm_id or None,
     }
 
 

@@ -18,6 +18,11 @@ from sessions_app.models import AgentSession, SessionEvent
 from sessions_app.projection import session_json
 
 MAX_PAGE = 500
+#: For ``find``: every session that is known to be a swarm. No swarm is called so.
+ANY_SWARM = "*"
+#: From so many characters on, a text is looked for at the begin of swarms' ids too: shorter ones
+#: ("swarm") would find them all.
+_SWARM_PREFIX = 8
 #: A reader that missed more changes than this is told to read the list afresh.
 MAX_CHANGES = 1000
 
@@ -69,6 +74,7 @@ def find(
     priority: str = "",
     text: str = "",
     owner: str = "",
+    swarm: str = "",
     cursor: str = "",
     limit: int = 100,
 ) -> Page:
@@ -77,8 +83,9 @@ def find(
     Args:
         status, priority: only these, unless empty.
         text: only sessions whose task contains it (ASCII letters in either case), or whose id
-            starts with it.
+            starts with it, or that of their swarm.
         owner: only those of this principal; ``me`` for the caller's own.
+        swarm: only the sessions that are the swarm of this id; or ``ANY_SWARM``.
         cursor: ``next_cursor`` of the page before.
         limit: 1 to 500 sessions.
 
@@ -96,6 +103,9 @@ def find(
         rows = rows.filter(_text_filter(validation.search_text(text)))
     if owner:
         rows = rows.filter(owner=callers.current().principal if owner == "me" else owner)
+    if swarm:
+        known = rows.exclude(swarm_id="")
+        rows = known if swarm == ANY_SWARM else known.filter(swarm_id=validation.search_text(swarm))
     if cursor:
         created, session_id = _read_cursor(cursor)
         rows = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=session_id))
@@ -107,6 +117,8 @@ def find(
 
 def _text_filter(text: str) -> Q:
     matches = Q(task__icontains=text)
+    if len(text) >= _SWARM_PREFIX:
+        matches |= Q(swarm_id__istartswith=text)
     digits = text.lower().replace("-", "")
     if len(digits) >= 4 and all(c in "0123456789abcdef" for c in digits) and len(digits) <= 32:
         low, high = uuid.UUID(hex=digits.ljust(32, "0")), uuid.UUID(hex=digits.ljust(32, "f"))

@@ -20,6 +20,7 @@ MAX_HOURS = 24 * 366 * 100
 MAX_SEARCH_CHARACTERS = 500
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
+_SWARM_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}\Z")
 
 _NUMBER = "a number"
 _TYPE_NAMES = {list: "an array", str: "a string", int: _NUMBER, float: _NUMBER, bool: "a bool"}
@@ -180,6 +181,13 @@ def hours(value: object) -> float:
             f"not {shorten(str(value), 40)!r}"
         )
     return number
+
+
+def swarm_id(value: object) -> str:
+    """The id of a swarm, as ``swarm-1795651543251-hv6l``: up to 100 letters, digits, ``._:-``."""
+    if not isinstance(value, str) or not _SWARM_ID.match(value):
+        raise Invalid(f"a swarm has no id like {shorten(str(value), 60)!r}")
+    return value
 
 
 def search_text(text: str) -> str:

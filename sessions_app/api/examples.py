@@ -42,6 +42,7 @@ CREATED: dict[str, Any] = {
     "log_cut": None,
     "log_removed": False,
     "outputs_removed": False,
+    "swarm_id": None,
     "waiting": None,
 }
 _STARTED = {"queued": "2026-11-22T21:00:00+00:00", "updated": "2026-11-22T21:00:01+00:00"}

@@ -122,8 +122,11 @@ class Find(Schema):
 
     status: str = Field("", json_schema_extra=_STATUS)
     priority: str = Field("", json_schema_extra=_ANY_PRIORITY)
-    q: str = Field("", description="Text in the task, or the beginning of an id.")
+    q: str = Field(
+        "", description="Text in the task, or the beginning of an id, also that of a swarm."
+    )
     owner: str = Field("", max_length=200, description="Only theirs; `me` for your own.")
+    swarm: str = Field("", max_length=100, description="Only the swarm of this id.")
     cursor: str = Field("", description="``next_cursor`` of the page before.")
     limit: int = Field(100, ge=1, le=MAX_PAGE)
     fields: str = _FIELDS

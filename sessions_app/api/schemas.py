@@ -105,6 +105,7 @@ class Session(Schema):
     log_cut: LogCut | None
     log_removed: bool = Field(description="retention has removed its log")
     outputs_removed: bool = Field(description="retention has removed its output")
+    swarm_id: str | None = Field(description="the swarm that it says it is, once it has said so")
     waiting: Waiting | None
 
 

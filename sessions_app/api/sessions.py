@@ -97,6 +97,7 @@ def _find(find: requests.Find) -> dict[str, Any]:
         priority=find.priority,
         text=find.q,
         owner=find.owner,
+        swarm=find.swarm,
         cursor=find.cursor,
         limit=find.limit,
     )

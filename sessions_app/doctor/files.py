@@ -23,7 +23,7 @@ CHUNK = 500
 #: A row is written first and its session.json right after: this long (s) they may differ.
 LAG = 2.0
 #: What changes in a row while it runs without a new session.json.
-_RUNNING_DIFFERS = frozenset({"updated", "log_cut", "usage_limit"})
+_RUNNING_DIFFERS = frozenset({"updated", "log_cut", "usage_limit", "swarm_id"})
 _EDITED = "was edited"
 #: These every session.json has, whatever version wrote it.
 _CONTRACT = (

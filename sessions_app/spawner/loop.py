@@ -20,6 +20,7 @@ from sessions_app.spawner import housekeeping, ledger, rows
 from sessions_app.spawner.projecting import Projector
 from sessions_app.spawner.sampling import Sampler
 from sessions_app.spawner.supervise import Supervisor
+from sessions_app.spawner.swarms import SwarmFinder
 from sessions_app.spawner.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Spawner:
                 ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
                 asyncio.create_task(self._sampler.run(), name="spawner.sampler"),
+                asyncio.create_task(SwarmFinder(self._running).run(), name="spawner.swarms"),
                 asyncio.create_task(
                     housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
                 ),
@@ -107,6 +109,9 @@ class Spawner:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._launcher.close()
+
+    def _running(self) -> list[AgentSession]:
+        return [s.watched[0] for s, _ in self._supervised.values() if s.watched]
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:

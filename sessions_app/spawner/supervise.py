@@ -16,7 +16,7 @@ from sessions_app.launchers.base import Exit, Launcher, LaunchSpec, Run
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
 from sessions_app.profiles import CommandProfile
-from sessions_app.spawner import ledger
+from sessions_app.spawner import ledger, swarms
 from sessions_app.spawner.environment import child_environment
 from sessions_app.spawner.pausing import Pauser
 from sessions_app.spawner.reading import LogReader
@@ -97,6 +97,7 @@ class Supervisor:
             if self._measured is None:  # else it ended before, and could not be written down
                 self._measured = await self._sum_up(session, run, log, exited)
         collected = await self._collect(session)
+        await swarms.last_look(session)
         await db.call(
             ledger.ended,
             self.session_id,

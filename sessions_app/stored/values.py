@@ -180,6 +180,7 @@ PARSERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "log_cut": _log_cut,
     "log_removed": _one("log_removed", _flag),
     "outputs_removed": _one("outputs_removed", _flag),
+    "swarm_id": _one("swarm_id", validation.swarm_id),
 }
 #: The times, and their fields.
 _TIMES = {

@@ -1,0 +1,139 @@
+"""Which swarm a run is: read from its hive.db, written down once, so that it can be found by it.
+
+Runs that say it in their log are known sooner; these are the others. It goes on where nothing is
+measured (HIVE_SAMPLE_EVERY=off): a run without an id costs a look at three names every few seconds.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from sessions_app import db
+from sessions_app.complaints import Complaint
+from sessions_app.lifecycle import Status
+from sessions_app.models import AgentSession
+from sessions_app.telemetry import swarm
+from sessions_app.telemetry.snapshot import Stamps
+
+logger = logging.getLogger(__name__)
+#: Runs without an id are looked at this often (s), for so long at most; who is left comes first the
+#: next time.
+PERIOD, BUDGET = 5.0, 1.0
+#: A hive.db that changes and tells no id is read less and less often, down to this (s).
+SELDOM = 300.0
+#: The last look, at a run that has ended, may take so long (s).
+LAST = 3.0
+_threads = ThreadPoolExecutor(2, thread_name_prefix="hive-swarms")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What an earlier look at a run's hive.db found; ``due`` and ``looked`` are monotonic."""
+
+    stamps: Stamps | None = None
+    due: float = 0.0
+    pause: float = PERIOD / 2
+    looked: float = 0.0
+
+
+class SwarmFinder:
+    """Looks for the ids of runs that have none yet.
+
+    Args:
+        running: the sessions that run now.
+    """
+
+    def __init__(self, running: Callable[[], Iterable[AgentSession]]) -> None:
+        self._running = running
+        self._known: set[UUID] = set()
+        self._seen: dict[UUID, _Seen] = {}
+        self._trouble = Complaint(logger, "the ids of swarms cannot be written down")
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self._look()
+                self._trouble.over()
+            except (DatabaseError, OSError) as error:
+                self._trouble.say(error)
+            except Exception:
+                logger.exception("swarms cannot be looked for, going on")
+            await asyncio.sleep(PERIOD)
+
+    async def _look(self) -> None:
+        watched = {session.id: session for session in self._running()}
+        self._known &= watched.keys()
+        unknown = watched.keys() - self._known
+        if not unknown:
+            self._seen.clear()
+            return
+        without = await db.read(_without_id)
+        self._known |= unknown - without
+        unknown &= without
+        self._seen = {key: self._seen.get(key, _Seen()) for key in unknown}
+        sessions = [watched[key] for key in sorted(unknown, key=lambda key: self._seen[key].looked)]
+        loop = asyncio.get_running_loop()
+        for session_id, found in await loop.run_in_executor(_threads, self._search, sessions):
+            await db.call(swarm.note_swarm_id, session_id, found)
+
+    def _search(self, sessions: list[AgentSession]) -> list[tuple[UUID, str]]:
+        found = []
+        end = time.monotonic() + BUDGET
+        for session in sessions:
+            now = time.monotonic()
+            if now > end:
+                break
+            seen = self._seen[session.id]
+            seen.looked = now
+            stamps = swarm.look(session)
+            if stamps is None or stamps == seen.stamps or now < seen.due:
+                continue
+            if swarm_id := _first_id(session):
+                found.append((session.id, swarm_id))
+            seen.stamps = stamps
+            seen.pause = min(2 * seen.pause, SELDOM)
+            seen.due = now + seen.pause
+        return found
+
+
+def _without_id() -> set[UUID]:
+    """The sessions that have not ended and have no swarm's id."""
+    rows = AgentSession.objects.filter(status=Status.RUNNING, swarm_id="")
+    return set(rows.values_list("id", flat=True))
+
+
+async def last_look(session: AgentSession) -> None:
+    """Note the id of a run that has ended, if it left one and nobody has seen it yet.
+
+    How the run ended comes first: this never raises, and takes a few seconds at most.
+    """
+    if session.swarm_id or await asyncio.to_thread(swarm.look, session) is None:
+        return
+    try:
+        async with asyncio.timeout(LAST):
+            if await db.read(_has_id, session.id):
+                return
+            loop = asyncio.get_running_loop()
+            if found := await loop.run_in_executor(_threads, _first_id, session):
+                await db.call(swarm.note_swarm_id, session.id, found)
+    except (TimeoutError, DatabaseError) as error:
+        logger.warning("session %s: its swarm's id is not known: %r", session.id, error)
+
+
+def _has_id(session_id: UUID) -> bool:
+    return AgentSession.objects.filter(id=session_id).exclude(swarm_id="").exists()
+
+
+def _first_id(session: AgentSession) -> str:
+    try:
+        return swarm.first_id(session)
+    except Exception:
+        logger.exception("session %s: its swarm cannot be read", session.id)
+        return ""
