@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 
 from sessions_app import admission, callers, claims, validation
 from sessions_app.clock import wire_time
@@ -94,7 +94,8 @@ def find(
     """
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid(f"the limit must be from 1 to {MAX_PAGE}")
-    rows = AgentSession.objects.visible().order_by("-created", "-id")
+    rows = of_swarm(swarm) if swarm else AgentSession.objects.visible()
+    rows = rows.order_by("-created", "-id")
     if status:
         rows = rows.filter(status=validation.status(status))
     if priority:
@@ -103,9 +104,6 @@ def find(
         rows = rows.filter(_text_filter(validation.search_text(text)))
     if owner:
         rows = rows.filter(owner=callers.current().principal if owner == "me" else owner)
-    if swarm:
-        known = rows.exclude(swarm_id="")
-        rows = known if swarm == ANY_SWARM else known.filter(swarm_id=validation.search_text(swarm))
     if cursor:
         created, session_id = _read_cursor(cursor)
         rows = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=session_id))
@@ -113,6 +111,16 @@ def find(
     more = len(found) > limit
     found = found[:limit]
     return Page(found, cursor_of(found[-1]) if more else None)
+
+
+def of_swarm(swarm: str) -> QuerySet[AgentSession]:
+    """The sessions the caller may see that are the swarm of this id, or any (``ANY_SWARM``).
+
+    Raises:
+        Invalid: it is no text.
+    """
+    rows = AgentSession.objects.visible().exclude(swarm_id="")
+    return rows if swarm == ANY_SWARM else rows.filter(swarm_id=validation.search_text(swarm))
 
 
 def _text_filter(text: str) -> Q:

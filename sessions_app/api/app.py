@@ -33,6 +33,7 @@ from sessions_app.api import (
     outputs,
     performance,
     sessions,
+    swarms,
     telemetry,
     webhooks,
 )
@@ -66,6 +67,7 @@ api.add_router("", cleaning.router)
 api.add_router("", events.router)
 api.add_router("", logs.router)
 api.add_router("", outputs.router)
+api.add_router("", swarms.router)
 api.add_router("", audit.router)
 api.add_router("", telemetry.router)
 api.add_router("", performance.router)

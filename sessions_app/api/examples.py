@@ -5,6 +5,7 @@ from typing import Any
 from sessions_app.api import performance, telemetry_schemas, webhook_examples
 
 _ID = "0b8f3a52-6a0e-4a7c-9d0b-3a4f5c6d7e8f"
+_SWARM = "swarm-1795651543251-hv6l2v2jq"
 _WORK = "/workspace/.swarm/sessions"
 #: A session that has been created and waits for its start.
 CREATED: dict[str, Any] = {
@@ -178,6 +179,80 @@ ANSWERS: dict[str, Any] = {
         "leftovers": [],
         "bytes": 90_112,
         "dry_run": False,
+    },
+    "get_swarm": {
+        "session_id": _ID,
+        "swarm_id": _SWARM,
+        "swarms": [
+            {
+                "id": _SWARM,
+                "name": "hive-1795651543235",
+                "objective": CREATED["task"],
+                "status": "active",
+                "queen_type": "strategic",
+                "created": "2026-11-22T21:00:02+00:00",
+            }
+        ],
+        "agents": [
+            {
+                "id": f"worker-{_SWARM}-0",
+                "swarm_id": _SWARM,
+                "name": "Coder Worker 1",
+                "type": "coder",
+                "role": "worker",
+                "status": "busy",
+                "task": "Fetch the pages",
+            }
+        ],
+        "tasks": [
+            {
+                "id": "task-1",
+                "swarm_id": _SWARM,
+                "agent_id": f"worker-{_SWARM}-0",
+                "description": "Fetch the pages",
+                "status": "in_progress",
+                "priority": "5",
+                "created": "2026-11-22T21:00:03+00:00",
+                "completed": None,
+                "progress": 0.5,
+            }
+        ],
+        "progress": {"done": 0, "total": 1},
+        "memory": {
+            "entries": 1,
+            "namespaces": {"task-index": 1},
+            "newest": [
+                {
+                    "namespace": "task-index",
+                    "key": "task-index:1795651595517",
+                    "value": '{"description":"Fetch the pages"}',
+                    "created": "2026-11-22T21:00:03+00:00",
+                }
+            ],
+        },
+        "decisions": [],
+        "sources": {
+            name: {
+                "state": "ok",
+                "detail": "",
+                "modified": "2026-11-22T21:04:05+00:00",
+                "bytes": 98_304,
+            }
+            for name in ("hive_db", "memory_db")
+        },
+        "truncated": False,
+    },
+    "list_swarms": {
+        "swarms": [
+            {
+                "id": _SWARM,
+                "session_id": _ID,
+                "objective": CREATED["task"],
+                "status": "running",
+                "created": CREATED["created"],
+            }
+        ],
+        "next_cursor": None,
     },
     "get_me": {
         "principal": "token:rust",

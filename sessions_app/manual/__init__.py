@@ -14,6 +14,7 @@ SUMMARIES = {
     "status": "print a session's state in one word",
     "get": "print all about a session as JSON",
     "list": "print every session as JSON",
+    "swarm": "print what a session's swarm says of itself",
     "output-dir": "print where a session's output lies",
     "log": "print where a session's log lies, or follow it",
     "metrics": "print what a session uses and does, now and altogether",

@@ -62,11 +62,25 @@ exit_signal. While it waits, `waiting` has its place, the reason and until when;
   hive get "$id" | jq .status
 """,
     "list": """\
-usage: hive list
+usage: hive list [--swarm SWARM]
 
 Prints {"sessions": {ID: {"task", "status", "created", "updated", "dir"}}, "created": TIME}.
 
+  --swarm SWARM   only the session that is this swarm ("Swarm ID" in its log)
+
   hive list | jq '.sessions | map(select(.status == "running")) | length'
+""",
+    "swarm": """\
+usage: hive swarm [--json] ID
+
+Prints what a session's swarm says of itself, from the databases in its directory: its objective,
+agents, tasks and how many are done, decisions, memory. They are read from a copy, so nothing waits
+for it. What cannot be read is said in the last lines.
+
+  --json          print all of it as one JSON object (docs/telemetry.md)
+
+  hive swarm "$id"
+  hive swarm --json "$id" | jq .progress
 """,
     "output-dir": """\
 usage: hive output-dir ID

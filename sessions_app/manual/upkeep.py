@@ -100,6 +100,7 @@ keeps the old registry as index.json.before-hiveweb.
 """,
     "doctor": """\
 usage: hive doctor [--repair] [--json]
+       hive doctor --locks [--json] [ID]
 
 Looks for what is broken in this installation: the database and who locks it; full, read-only,
 missing or open directories; session.json, index.json, logs and directories that do not agree with
@@ -108,10 +109,15 @@ settings that cannot be used. Without --repair nothing is changed.
 
   --repair        mend what can be mended without guessing. Safe beside a running server
   --json          print {"problems": [{"code", "where", "what", "todo", "state"}], "left": N}
+  --locks         instead: which processes have the databases of sessions (memory.db, hive.db) open,
+                  or of this one, who has locked one or waits for it, and who does not belong there.
+                  Looks only; takes two seconds where one is locked
 
-Exit code 0 when nothing is wrong, or all of it was mended; 1 when something is left.
+Exit code 0 when nothing is wrong, or all of it was mended; 1 when something is left. With --locks:
+1 when a process of another session or of none has one open, or one stays locked.
 
   hive doctor
+  hive doctor --locks "$id"
   hive doctor --repair
 """,
     "up": """\

@@ -20,12 +20,13 @@ from sessions_app.verbs import (
     performance,
     reading,
     repair,
+    swarms,
     upkeep,
     webhooks,
 )
 
 #: These only read rows.
-READING = frozenset({**reading.VERBS, **metrics.VERBS, **performance.VERBS})
+READING = frozenset({**reading.VERBS, **metrics.VERBS, **performance.VERBS, **swarms.VERBS})
 _VERBS: VerbTable = {
     **control.VERBS,
     **reading.VERBS,
@@ -36,6 +37,7 @@ _VERBS: VerbTable = {
     **people.VERBS,
     **webhooks.VERBS,
     **repair.VERBS,
+    **swarms.VERBS,
 }
 
 

@@ -27,8 +27,10 @@ def _get(words: list[str]) -> Verb:
 
 
 def _list(words: list[str]) -> Verb:
-    arguments.nothing_else("list takes none", words)
-    found = registry.registry()
+    options, rest = arguments.split(words, valued=["--swarm"])
+    arguments.nothing_else("list takes --swarm ID only", rest)
+    wanted = options.get("--swarm")
+    found = registry.registry(None if wanted is None else queries.of_swarm(wanted))
     # One line a session: indented output would take the encoder written in Python, 7 times slower.
     entries = ",\n".join(
         f" {json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}"

@@ -10,6 +10,7 @@ from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
 from sessions_app.models import AuditEvent
 from sessions_app.verb_steps import Print, Verb, VerbTable, json_object, line, printable
+from sessions_app.verbs import locks
 
 #: For these the database is not made ready and the old script's sessions are not taken over first.
 UNPREPARED = ("doctor", "import")
@@ -54,8 +55,10 @@ def _told(taken: importing.Taken, *, dry_run: bool) -> Print:
 
 
 def _doctor(words: list[str]) -> Verb:
-    options, rest = arguments.split(words, flags=["--repair", "--json"])
-    arguments.nothing_else("doctor takes --repair and --json", rest)
+    options, rest = arguments.split(words, flags=["--repair", "--json", "--locks"])
+    if "--locks" in options:
+        return (yield from locks.run(options, rest))
+    arguments.nothing_else("doctor takes --repair and --json, or --locks", rest)
     if "--repair" in options:
         callers.require(Role.ADMINISTRATOR, "repair an installation")
     told: list[dict[str, str]] = []

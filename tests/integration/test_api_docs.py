@@ -30,6 +30,8 @@ OPERATIONS = {
     "get_metrics": ("get", "/sessions/{session_id}/metrics"),
     "get_processes": ("get", "/sessions/{session_id}/processes"),
     "get_performance": ("get", "/performance"),
+    "get_swarm": ("get", "/sessions/{session_id}/swarm"),
+    "list_swarms": ("get", "/swarms"),
     "get_queue": ("get", "/queue"),
     "lift_hold": ("delete", "/holds/{profile}"),
     "get_registry": ("get", "/registry"),
