@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sessions_app.clock import wire_time
+from sessions_app.telemetry import untrusted
 
 #: Rows of each kind that are told; ``truncated`` says that there are more.
 SWARMS, AGENTS, TASKS, NEWEST, DECISIONS, NAMESPACES = 20, 500, 1000, 50, 100, 100
@@ -113,7 +114,7 @@ class Tables:
         truncated: there is more than was read.
 
     Raises:
-        sqlite3.Error: not even the names of the tables can be read.
+        untrusted.ERRORS: not even the names of the tables can be read.
     """
 
     def __init__(self, connection: sqlite3.Connection, cover: Cover) -> None:
@@ -172,15 +173,15 @@ class Tables:
         try:
             self._connection.execute(f"SELECT {query} ORDER BY _rowid_ LIMIT 0")
             query += " ORDER BY _rowid_ DESC"
-        except sqlite3.Error:
+        except untrusted.ERRORS:
             pass  # in the order of its key then
         return self._rows(f"SELECT {query} LIMIT {limit}")
 
     def _rows(self, statement: str) -> Iterator[Any]:
         try:
             yield from self._connection.execute(statement)
-        except sqlite3.Error as error:
-            self.troubles.append(words(error))
+        except untrusted.ERRORS as error:
+            self.troubles.append(untrusted.words(error))
 
     def _clean(self, value: object, length: int) -> str | None:
         if value is None:
@@ -189,12 +190,6 @@ class Tables:
         cut = len(text) > length
         text = self._cover(_UNCLEAN.sub("\ufffd", text[:length]), cut)
         return f"{text[:-1]}…" if cut else text
-
-
-def words(error: sqlite3.Error) -> str:
-    """What SQLite complains of."""
-    text = str(error)
-    return "reading it takes too long" if text == "interrupted" else text
 
 
 def hive(tables: Tables) -> Hive:

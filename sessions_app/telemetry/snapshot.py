@@ -151,7 +151,7 @@ def opened(
 
     Raises:
         NotTaken: there is none, it is busy, too large or nothing that is read.
-        sqlite3.Error: as queries find what cannot be read.
+        untrusted.ERRORS: as queries find what cannot be read.
     """
     with _copies, _told(), _scratch(scratch) as into:
         copy = into / "copy.db"

@@ -1,6 +1,5 @@
 """What a session's swarm says of itself, from the databases that it keeps in its directory."""
 
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
@@ -16,7 +15,7 @@ from sessions_app.identity import run_user
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.masking import Mask
 from sessions_app.models import AgentSession
-from sessions_app.telemetry import hive_tables, snapshot
+from sessions_app.telemetry import hive_tables, snapshot, untrusted
 from sessions_app.telemetry.hive_tables import Hive, Memory, Tables
 from sessions_app.telemetry.snapshot import NotTaken, Place, Stamps, State
 
@@ -119,10 +118,10 @@ def _read(
             detail = f"{error.detail}; told is what it said before"
             return Reading(State.BUSY, detail, hive=last.hive, memory=last.memory, **about)
         return Reading(error.state, error.detail, **about)
-    except sqlite3.Error as error:
+    except untrusted.ERRORS as error:
         foreign = "not a database" in str(error)
         state = State.FOREIGN if foreign else State.UNREADABLE
-        return Reading(state, hive_tables.words(error), **about)
+        return Reading(state, untrusted.words(error), **about)
 
 
 def _told(tables: Tables, place: Place, about: dict[str, Any]) -> Reading:

@@ -8,6 +8,8 @@ from pathlib import Path
 MAX_VALUE = 16 * 2**20
 #: All queries of one connection may take so long (s).
 QUERY_TIME = 1.0
+#: What queries raise on damaged databases; messages of SQLite's that quote one need not be UTF-8.
+ERRORS = (sqlite3.Error, UnicodeError, MemoryError)
 #: What queries may do: everything else is denied when a statement is prepared.
 _FUNCTIONS = frozenset({"substr", "count", "lower"})
 _PRAGMAS = frozenset({"table_info"})
@@ -42,3 +44,11 @@ def _may(action: int, first: str | None, second: str | None, _: str | None, by: 
         or (action == sqlite3.SQLITE_PRAGMA and first in _PRAGMAS)
     )
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def words(error: Exception) -> str:
+    """What is wrong, given one of ``ERRORS``."""
+    if not isinstance(error, sqlite3.Error):
+        return "it is damaged"
+    text = str(error)
+    return "reading it takes too long" if text == "interrupted" else text
