@@ -132,8 +132,8 @@ def _write(directory: Path, mode: str) -> None:
             total = 0
         for status in ("pending", "completed"):
             text = "x" * rng.choice((10, 100, 3000))
-            number = rng.randrange(2**60)
-            insert(connection, "tasks", id=str(number), description=text, status=status)
+            name = os.urandom(8).hex()
+            insert(connection, "tasks", id=name, description=text, status=status)
             total += 1
         connection.execute("UPDATE swarms SET objective = ?", (str(total),))
         connection.execute("COMMIT")

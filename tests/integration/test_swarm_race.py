@@ -21,7 +21,7 @@ from tests.support import PYTHON, ROOT, eventually
 from tests.unit.test_swarm import of
 
 #: For so long each (s), or so many copies.
-SECONDS, COPIES = 4.0, 1000
+SECONDS, COPIES = 2.5, 1000
 
 
 @contextmanager
@@ -37,15 +37,17 @@ def writer(
     for path in (directory / ".hive-mind", hive_databases.hive_db(directory)):
         os.chown(path, uid, -1)
     program = [PYTHON, "-I", "-S", str(ROOT / "tests" / "hive_databases.py")]
-    process = subprocess.Popen([*program, str(directory), mode, str(uid)], stderr=subprocess.PIPE)
-    try:
-        first = snapshot.look(str(directory), swarm.HIVE_DB).stamps
-        eventually(lambda: _stamps(directory) != first, "the writer to write")
-        yield process
-        assert process.poll() is None, process.communicate()[1].decode()
-    finally:
-        process.kill()
-        process.communicate()
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen([*program, str(directory), mode, str(uid)], stderr=errors)
+        try:
+            first = snapshot.look(str(directory), swarm.HIVE_DB).stamps
+            eventually(lambda: _stamps(directory) != first, "the writer to write")
+            yield process
+            errors.seek(0)
+            assert process.poll() is None, errors.read().decode()
+        finally:
+            process.kill()
+            process.wait()
 
 
 def everything(directory: Path) -> dict[str, tuple[int, ...]]:

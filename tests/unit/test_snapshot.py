@@ -4,6 +4,8 @@ import os
 import random
 import socket
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,76 @@ def test_a_rollback_journal_is_waited_for_and_then_it_is_busy(conf: Conf, tmp_pa
     db.execute("COMMIT")
     assert read(tmp_path)["progress"]["total"] == 203
     db.close()
+
+
+#: What somebody does between the copy of the database and that of its log, and whether the
+#: database has a log before.
+MEANWHILE: dict[str, tuple[bool, Callable[[sqlite3.Connection], None]]] = {
+    "the log begins anew": (True, lambda db: change(db, "RESTART")),
+    "the log is emptied": (True, lambda db: change(db, "TRUNCATE")),
+    "all leave": (True, lambda db: db.close()),
+    "a change without a log": (False, change),
+}
+
+
+def change(db: sqlite3.Connection, *kinds: str) -> None:
+    """Move the log into the database, and then change nearly every page of it."""
+    for kind in kinds:
+        db.execute(f"PRAGMA wal_checkpoint({kind})")
+    for number in range(60):
+        hive_databases.insert(db, "tasks", id=f"n{number}", description="y" * 1500)
+    db.execute("UPDATE tasks SET status = 'completed'")
+    for kind in kinds:
+        db.execute(f"PRAGMA wal_checkpoint({kind})")
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_a_copy_with_parts_of_two_moments_is_not_read(
+    conf: Conf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    # given a database that somebody has open
+    wal, action = MEANWHILE[what]
+    db = hive_databases.make_hive(tmp_path, wal=wal)
+    file = hive_databases.hive_db(tmp_path)
+    os.utime(file, (1e9, 1e9))
+    copies = []
+    copy = snapshot._copy
+
+    def interrupted(*args: Any) -> int:
+        # when he does something in the middle of the first copy
+        size = copy(*args)
+        copies.append(args)
+        if len(copies) == 1:
+            action(db)
+        return size
+
+    monkeypatch.setattr(snapshot, "_copy", interrupted)
+    found = read(tmp_path)
+    # then that copy is thrown away, and the next one is whole
+    assert states(found)[0] == "ok"
+    assert found["progress"]["total"] == len(found["tasks"]) in (3, 63)
+    assert found["progress"]["done"] in (1, 63)
+    assert len([1 for args in copies if args[1].name == "copy.db"]) == 2
+    db.close()
+
+
+def test_what_was_changed_in_this_very_tick_is_looked_at_again(
+    conf: Conf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bytes
+) -> None:
+    # given files whose time of change says nothing yet: another one would not show
+    put(tmp_path, whole, age=0.0)
+    ages = []
+    copy = snapshot._copy
+
+    def watched(*args: Any) -> int:
+        ages.append(time.time() - os.fstat(args[0]).st_mtime)
+        return copy(*args)
+
+    monkeypatch.setattr(snapshot, "_copy", watched)
+    # when it is read, then no copy is made before the tick is over
+    assert states(read(tmp_path))[0] == "ok"
+    assert len(ages) == 1
+    assert ages[0] >= snapshot.GRAIN
 
 
 @pytest.mark.parametrize(
