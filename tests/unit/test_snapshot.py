@@ -184,6 +184,8 @@ def test_a_copy_with_parts_of_two_moments_is_not_read(
     # given a database that somebody has open
     after, wal, action = MEANWHILE[what]
     db = hive_databases.make_hive(tmp_path, wal=wal)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute("DELETE FROM tasks WHERE status = 'pending'")
     file = hive_databases.hive_db(tmp_path)
     os.utime(file, (1e9, 1e9))
     copies = []
@@ -201,8 +203,8 @@ def test_a_copy_with_parts_of_two_moments_is_not_read(
     found = read(tmp_path)
     # then that copy is thrown away, and the next one is whole
     assert states(found)[0] == "ok"
-    assert found["progress"]["total"] == len(found["tasks"]) in (3, 63)
-    assert found["progress"]["done"] in (1, 63)
+    assert len(found["tasks"]) == found["progress"]["total"]
+    assert tuple(found["progress"].values()) in ((1, 2), (62, 62))
     assert len([1 for args in copies if args[1].name == "copy.db"]) == 2
     db.close()
 
