@@ -43,15 +43,15 @@ TYPES = ("researcher", "coder", "analyst", "tester", "architect", "reviewer", "d
 RED, GREEN, YELLOW, CYAN, CLEAR = 31, 32, 33, 36, "\r\x1b[K"
 NOT_THE_RESULT = '{"type": "result", "is_error": true}'  # of the run, but of a tool in it
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-MEMORY_DB = "CREATE TABLE IF NOT EXISTS memory_entries(key TEXT PRIMARY KEY, value, namespace)"
+MEMORY = "CREATE TABLE IF NOT EXISTS memory_entries(key PRIMARY KEY, value, namespace, created_at)"
 HIVE_DB = """
 CREATE TABLE IF NOT EXISTS swarms(id PRIMARY KEY, name, objective, status, queen_type, created_at);
 CREATE TABLE IF NOT EXISTS agents(id PRIMARY KEY, swarm_id, name, type, role, status);
 CREATE TABLE IF NOT EXISTS tasks(id PRIMARY KEY, swarm_id, agent_id, description, status,
-  priority INTEGER, created_at, completed_at);
-CREATE TABLE IF NOT EXISTS collective_memory(id PRIMARY KEY, swarm_id, key, value);
-CREATE TABLE IF NOT EXISTS consensus_decisions(id PRIMARY KEY, swarm_id, topic, decision);
-CREATE TABLE IF NOT EXISTS sessions(id PRIMARY KEY, swarm_id, status, progress REAL);"""
+  priority INTEGER, created_at, completed_at, progress REAL);
+CREATE TABLE IF NOT EXISTS collective_memory(id PRIMARY KEY, swarm_id, key, value, created_at);
+CREATE TABLE IF NOT EXISTS consensus_decisions(id, swarm_id, topic, decision, created_at);
+CREATE TABLE IF NOT EXISTS sessions(id PRIMARY KEY, swarm_id, status, completion_percentage);"""
 
 
 class Options:
@@ -130,9 +130,9 @@ class Swarm:
         for directory in ".hive-mind", ".swarm":
             write(f"{directory}/config.json", dumps({"sample": LABEL}))
             memory = sqlite3.connect(f"{directory}/memory.db", timeout=0.5, isolation_level=None)
-            memory.executescript(PRAGMAS + MEMORY_DB)
+            memory.executescript(PRAGMAS + MEMORY)
             for row in ("swarm", self.id), ("objective", self.objective), ("written by", LABEL):
-                memory.execute("REPLACE INTO memory_entries VALUES(?, ?, 'sample')", row)
+                memory.execute("REPLACE INTO memory_entries VALUES(?,?, 'sample', datetime())", row)
             memory.close()
         db = sqlite3.connect(".hive-mind/hive.db", timeout=0.5, isolation_level=None)
         db.executescript(PRAGMAS + HIVE_DB)
@@ -140,12 +140,12 @@ class Swarm:
         db.execute("INSERT INTO swarms VALUES(?, ?, ?, 'active', ?, CURRENT_TIMESTAMP)", swarm)
         agent = "INSERT INTO agents VALUES(?, ?, ?, ?, ?, ?)"
         db.execute(agent, (self.queen, self.id, "Queen", "coordinator", "queen", "active"))
-        task = "INSERT INTO tasks VALUES(?, ?, ?, ?, 'pending', 5, CURRENT_TIMESTAMP, NULL)"
+        task = "INSERT INTO tasks VALUES(?, ?, ?, ?, 'pending', 5, CURRENT_TIMESTAMP, NULL, 0)"
         for i, kind in enumerate(self.workers):
             worker, part = f"{self.id}-worker-{i}", f"{kind}: part {i + 1}"
             db.execute(agent, (worker, self.id, f"{kind} {i + 1}", kind, "worker", "idle"))
             db.execute(task, (f"{self.id}-task-{i}", self.id, worker, part))
-        db.execute("INSERT INTO consensus_decisions VALUES(?, ?, 'who', 'all')", (self.id, self.id))
+        db.execute("INSERT INTO consensus_decisions VALUES(1,?,'who','all',datetime())", swarm[:1])
         self.db = db
         self.save()
 
@@ -167,10 +167,11 @@ class Swarm:
             worker = f"{self.id}-worker-{i}"
             self.db.execute("UPDATE agents SET status = ? WHERE id = ?", (agent, worker))
             now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-            row = (task, None if task == "in_progress" else now, worker)
-            self.db.execute("UPDATE tasks SET status=?, completed_at=? WHERE agent_id=?", row)
-            fact = (f"{worker}-{task}", self.id, f"part/{i + 1}", task)
-            self.db.execute("INSERT INTO collective_memory VALUES(?, ?, ?, ?)", fact)
+            row = (task, None, 0.5, worker) if task == "in_progress" else (task, now, 1, worker)
+            change = "UPDATE tasks SET status=?, completed_at=?, progress=? WHERE agent_id=?"
+            self.db.execute(change, row)
+            fact = (f"{worker}-{task}", self.id, f"part/{i + 1}", task, now)
+            self.db.execute("INSERT INTO collective_memory VALUES(?, ?, ?, ?, ?)", fact)
             self.save()
 
     def step(self, i: int, finished: int) -> None:
