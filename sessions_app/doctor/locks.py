@@ -202,19 +202,19 @@ def _note_locks(databases: list[Database]) -> None:
             continue
         database, name = by_inode.get(int(fields[4].rpartition(":")[2]), (None, ""))
         for holder in database.holders if database is not None else ():
-            what = _words(name, int(fields[5]), writes=fields[2] == "WRITE")
+            what = _words(name, int(fields[5]), fields[6], writes=fields[2] == "WRITE")
             if holder.pid == int(fields[3]) and what:
                 (holder.waits if waits else holder.locks).add(what)
 
 
-def _words(name: str, byte: int, *, writes: bool) -> str:
-    """What a lock on a byte means."""
+def _words(name: str, first: int, last: str, *, writes: bool) -> str:
+    """What a lock on bytes means; the kernel makes one of neighbours."""
     if name.endswith("-shm"):
         known = {_SHM_WRITE: "writing", _SHM_CHECKPOINT: "checkpoint", _SHM_OPEN: ""}
-        return known.get(byte, "reading" if byte >= _SHM_READ else "recovery")
-    if byte >= _SHARED:
+        return known.get(first, "reading" if first >= _SHM_READ else "recovery")
+    if not last.isdecimal() or int(last) >= _SHARED:
         return "everything" if writes else "reading"
-    return "writing" if byte in (_PENDING, _RESERVED) else "a lock of its own kind"
+    return "writing"
 
 
 def _wait_for_locks(databases: list[Database]) -> None:

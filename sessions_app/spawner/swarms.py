@@ -38,7 +38,7 @@ class _Seen:
 
     stamps: Stamps | None = None
     due: float = 0.0
-    pause: float = PERIOD / 2
+    pause: float = 0.0
     looked: float = 0.0
 
 
@@ -98,7 +98,7 @@ class SwarmFinder:
             if swarm_id := _first_id(session):
                 found.append((session.id, swarm_id))
             seen.stamps = stamps
-            seen.pause = min(2 * seen.pause, SELDOM)
+            seen.pause = min(max(2 * seen.pause, PERIOD), SELDOM)
             seen.due = now + seen.pause
         return found
 

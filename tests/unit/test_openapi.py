@@ -17,6 +17,7 @@ from sessions_app.api import (
     performance,
     requests,
     schemas,
+    swarm_schemas,
     telemetry_schemas,
     webhook_schemas,
 )
@@ -37,6 +38,7 @@ ANSWERED = {
     **vars(telemetry_schemas),
     **vars(performance),
     **vars(webhook_schemas),
+    **vars(swarm_schemas),
 }
 ASKED = {**vars(requests), **vars(webhook_schemas)}
 #: Told to no caller of the API: only in a session's detail, and on the command line.
