@@ -85,7 +85,9 @@ class Spawner:
                 ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
                 asyncio.create_task(self._sampler.run(), name="spawner.sampler"),
-                asyncio.create_task(SwarmFinder(self._running).run(), name="spawner.swarms"),
+                asyncio.create_task(
+                    SwarmFinder(self._running, self._sampler.swarm_ids).run(), name="spawner.swarms"
+                ),
                 asyncio.create_task(
                     housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
                 ),

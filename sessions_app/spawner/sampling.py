@@ -94,7 +94,7 @@ class _Sampled:
                 self.recording.write_end()
             except OSError as error:
                 self.trouble.say(error)
-            return Measured(self.head, said)
+            return Measured(self.head, said, activity.swarm_id if activity is not None else "")
 
     def close(self) -> None:
         """Nothing more will be asked of it."""

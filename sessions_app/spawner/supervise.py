@@ -97,7 +97,7 @@ class Supervisor:
             if self._measured is None:  # else it ended before, and could not be written down
                 self._measured = await self._sum_up(session, run, log, exited)
         collected = await self._collect(session)
-        await swarms.last_look(session)
+        await swarms.last_look(session, self._measured.swarm_id)
         await db.call(
             ledger.ended,
             self.session_id,

@@ -1,13 +1,13 @@
-"""Which swarm a run is: read from its hive.db, written down once, so that it can be found by it.
+"""Which swarm a run is: from its log or its hive.db, written down once, so that it can be found.
 
-Runs that say it in their log are known sooner; these are the others. It goes on where nothing is
-measured (HIVE_SAMPLE_EVERY=off): a run without an id costs a look at three names every few seconds.
+hive.db is looked at where nothing is measured, too (HIVE_SAMPLE_EVERY=off), and no log is followed:
+a run without an id costs a look at three names every few seconds.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import UUID
@@ -47,10 +47,16 @@ class SwarmFinder:
 
     Args:
         running: the sessions that run now.
+        said: the ids that runs have said in their logs, as far as those are followed.
     """
 
-    def __init__(self, running: Callable[[], Iterable[AgentSession]]) -> None:
+    def __init__(
+        self,
+        running: Callable[[], Iterable[AgentSession]],
+        said: Callable[[], Mapping[UUID, str]] = dict,
+    ) -> None:
         self._running = running
+        self._said = said
         self._known: set[UUID] = set()
         self._seen: dict[UUID, _Seen] = {}
         self._trouble = Complaint(logger, "the ids of swarms cannot be written down")
@@ -77,6 +83,10 @@ class SwarmFinder:
         without = await db.read(_without_id)
         self._known |= unknown - without
         unknown &= without
+        said = self._said()
+        for session_id in unknown & said.keys():
+            await db.call(swarm.note_swarm_id, session_id, said[session_id])
+        unknown -= said.keys()
         self._seen = {key: self._seen.get(key, _Seen()) for key in unknown}
         sessions = [watched[key] for key in sorted(unknown, key=lambda key: self._seen[key].looked)]
         loop = asyncio.get_running_loop()
@@ -109,22 +119,31 @@ def _without_id() -> set[UUID]:
     return set(rows.values_list("id", flat=True))
 
 
-async def last_look(session: AgentSession) -> None:
+async def last_look(session: AgentSession, said: str = "") -> None:
     """Note the id of a run that has ended, if it left one and nobody has seen it yet.
+
+    Args:
+        session: whose.
+        said: what it said in its log, if that was read; else what its hive.db says counts.
 
     How the run ended comes first: this never raises, and takes a few seconds at most.
     """
-    if session.swarm_id or await asyncio.to_thread(swarm.look, session) is None:
+    if session.swarm_id or not (said or await asyncio.to_thread(_has_database, session)):
         return
     try:
         async with asyncio.timeout(LAST):
             if await db.read(_has_id, session.id):
                 return
             loop = asyncio.get_running_loop()
-            if found := await loop.run_in_executor(_threads, _first_id, session):
+            found = said or await loop.run_in_executor(_threads, _first_id, session)
+            if found:
                 await db.call(swarm.note_swarm_id, session.id, found)
     except (TimeoutError, DatabaseError) as error:
         logger.warning("session %s: its swarm's id is not known: %r", session.id, error)
+
+
+def _has_database(session: AgentSession) -> bool:
+    return swarm.look(session) is not None
 
 
 def _has_id(session_id: UUID) -> bool:

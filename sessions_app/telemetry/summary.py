@@ -23,10 +23,12 @@ class Measured:
     Attributes:
         head: what was sampled of it; None: nothing.
         activity: what it has said and done (sessions_app.telemetry.activity).
+        swarm_id: the swarm that it has said it is; empty if it has not.
     """
 
     head: Head | None = None
     activity: dict[str, Any] = field(default_factory=dict)
+    swarm_id: str = ""
 
 
 def at_end(

@@ -32,9 +32,9 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def finder(*sessions: AgentSession) -> Any:
+async def finder(*sessions: AgentSession, said: dict[uuid.UUID, str] | None = None) -> Any:
     """One at work."""
-    found = swarms.SwarmFinder(lambda: sessions)
+    found = swarms.SwarmFinder(lambda: sessions, lambda: said or {})
     task = asyncio.create_task(found.run())
     try:
         yield found
@@ -91,6 +91,20 @@ async def test_one_is_found_whatever_others_have_there(
         late.execute("INSERT INTO swarms (id, name) VALUES ('late:1', 'x')")
         late.close()
         await until(lambda: services.get(empty.id).swarm_id == "late:1")
+
+
+async def test_what_a_log_said_comes_first(conf: Conf) -> None:
+    # given runs whose log has said an id, with another one in hive.db, and with a bad one
+    told, bad, ended = [await asyncio.to_thread(runs) for _ in range(3)]
+    for session in (told, bad, ended):
+        hive_databases.make_hive(Path(session.working_dir)).close()
+    async with finder(told, bad, said={told.id: "swarm-log", bad.id: "a b"}):
+        # then the log's id counts
+        await until(lambda: services.get(told.id).swarm_id == "swarm-log")
+    # and at the end as well
+    await swarms.last_look(ended, "swarm-last")
+    assert (await asyncio.to_thread(services.get, ended.id)).swarm_id == "swarm-last"
+    assert (await asyncio.to_thread(services.get, bad.id)).swarm_id == ""
 
 
 async def test_a_look_that_fails_or_hangs_is_no_more_than_that(
