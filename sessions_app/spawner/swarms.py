@@ -128,7 +128,7 @@ async def last_look(session: AgentSession, said: str = "") -> None:
 
     How the run ended comes first: this never raises, and takes a few seconds at most.
     """
-    if session.swarm_id or not (said or await asyncio.to_thread(_has_database, session)):
+    if session.swarm_id or (not said and not await asyncio.to_thread(_has_database, session)):
         return
     try:
         async with asyncio.timeout(LAST):
