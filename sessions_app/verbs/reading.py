@@ -29,8 +29,8 @@ def _get(words: list[str]) -> Verb:
 def _list(words: list[str]) -> Verb:
     options, rest = arguments.split(words, valued=["--swarm"])
     arguments.nothing_else("list takes --swarm ID only", rest)
-    wanted = options.get("--swarm")
-    found = registry.registry(None if wanted is None else queries.of_swarm(wanted))
+    of = (queries.of_swarm(options["--swarm"]),) if "--swarm" in options else ()
+    found = registry.registry(*of)
     # One line a session: indented output would take the encoder written in Python, 7 times slower.
     entries = ",\n".join(
         f" {json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}"
