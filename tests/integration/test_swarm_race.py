@@ -21,7 +21,7 @@ from tests.support import PYTHON, ROOT, eventually
 from tests.unit.test_swarm import of
 
 #: For so long each (s), or so many copies.
-SECONDS, COPIES = 2.5, 1000
+SECONDS, COPIES = 1.5, 1000
 
 
 @contextmanager
