@@ -22,7 +22,7 @@ _PRIORITIES = frozenset({"", _PRIORITY_NOT_GIVEN, *(priority.word for priority i
 
 #: ``--run-time`` and the other limits.
 _LIMIT_OPTIONS = {f"--{name.replace('_', '-')}": name for name in limits.NAMES}
-_CREATE_OPTIONS = ("--profile", "--on-usage-limit", *_LIMIT_OPTIONS)
+_CREATE_OPTIONS = ("--profile", "--on-usage-limit", "--not-before", *_LIMIT_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class NewSession:
     metadata: str = ""
     profile: str = field(default="", kw_only=True)
     start: bool = field(default=False, kw_only=True)
+    not_before: str = field(default="", kw_only=True)
     limits: dict[str, str] = field(default_factory=dict, kw_only=True)
     on_usage_limit: str = field(default="", kw_only=True)
 
@@ -125,6 +126,7 @@ def new_session(words: Sequence[str]) -> NewSession:
         _new_session(rest),
         profile=options.get("--profile", ""),
         start="--start" in options,
+        not_before=options.get("--not-before", ""),
         limits={name: options[o] for o, name in _LIMIT_OPTIONS.items() if o in options},
         on_usage_limit=options.get("--on-usage-limit", ""),
     )

@@ -161,14 +161,18 @@ def start(
     return session
 
 
-def go_on(session_id: object) -> AgentSession:
+def go_on(session_id: object, not_before: datetime | None = None) -> AgentSession:
     """Finish a start that may have been interrupted; a session that has ended stays as it is.
+
+    Args:
+        session_id: which one.
+        not_before: it waits at least until then.
 
     Raises:
         NotFound: there is no such session.
     """
     session = get(session_id)
-    return session if session.finished else start(session.id)
+    return session if session.finished else start(session.id, not_before=not_before)
 
 
 def stop(session_id: object) -> AgentSession:

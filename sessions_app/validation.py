@@ -5,6 +5,7 @@ import math
 import re
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sessions_app.errors import Invalid, NotFound
@@ -18,6 +19,8 @@ MAX_ARGS = 1_000
 MAX_ARGS_BYTES = 256_000
 MAX_HOURS = 24 * 366 * 100
 MAX_SEARCH_CHARACTERS = 500
+#: A start can be put off by so much.
+MAX_DELAY = timedelta(days=366)
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 _SWARM_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}\Z")
@@ -188,6 +191,28 @@ def swarm_id(value: object) -> str:
     if not isinstance(value, str) or not _SWARM_ID.match(value):
         raise Invalid(f"a swarm has no id like {shorten(str(value), 60)!r}")
     return value
+
+
+def not_before(text: object) -> datetime | None:
+    """The time before which something is not to start: RFC 3339, with an offset; at most a year
+    ahead. None for an empty or missing one; a time that is past holds nothing up.
+    """
+    if text is None or text == "":
+        return None
+    words = shorten(str(text), 40)
+    try:
+        given = datetime.fromisoformat(str(text))
+        moment = given.astimezone(UTC) if given.tzinfo else None
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        raise Invalid(
+            "the time must be one such as 2026-11-27T06:00:00+01:00, with its offset, not "
+            f"{words!r}"
+        )
+    if moment - datetime.now(UTC) > MAX_DELAY:
+        raise Invalid(f"a start can be put off by {MAX_DELAY.days} days at most, not until {words}")
+    return moment
 
 
 def search_text(text: str) -> str:

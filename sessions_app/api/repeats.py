@@ -1,6 +1,7 @@
 """Requests with an ``Idempotency-Key``: its header, and what a repetition answers."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpResponse
@@ -35,14 +36,16 @@ HEADERS = {
 }
 
 
-def made_before(session_id: uuid.UUID, *, start: bool) -> AgentSession:
+def made_before(
+    session_id: uuid.UUID, *, start: bool, not_before: datetime | None = None
+) -> AgentSession:
     """What a key has made before, started if that was asked for and interrupted.
 
     Raises:
         Conflict: it has been removed since.
     """
     try:
-        return services.go_on(session_id) if start else services.get(session_id)
+        return services.go_on(session_id, not_before) if start else services.get(session_id)
     except NotFound:
         raise Conflict(
             f"session {session_id}, which this key stands for, has been removed; use another key"

@@ -13,6 +13,7 @@ from sessions_app.telemetry import reading
 _STATUS: dict[str, JsonValue] = {"enum": ["", *Status]}
 _PRIORITY: dict[str, JsonValue] = {"enum": ["high", "medium", "low", None]}
 _ANY_PRIORITY: dict[str, JsonValue] = {"enum": ["", "high", "medium", "low"]}
+_TIME: dict[str, JsonValue] = {"format": "date-time"}
 
 
 class Strict(Schema):
@@ -37,7 +38,13 @@ class Create(Strict):
     )
     args: list[str] = Field([], description="Arguments for the command, after the task.")
     profile: str = Field("", description="The command profile; the default one if left out.")
-    start: bool = Field(False, description="Start it at once.")
+    start: bool = Field(False, description="Start it at once, or from `not_before` on.")
+    not_before: str | None = Field(
+        None,
+        description="With `start`: it waits until then, a time with its offset, such as "
+        "`2026-11-27T06:00:00+01:00`; at most a year ahead.",
+        json_schema_extra=_TIME,
+    )
     limits: dict[str, JsonValue] = Field(
         {},
         description="Limits in the place of the profile's and the settings' ones: `run_time` and "
@@ -56,6 +63,11 @@ class Start(Strict):
     """How to start a session."""
 
     args: list[str] = Field([], description="Further arguments for the command.")
+    not_before: str | None = Field(
+        None,
+        description="It waits until then: a time with its offset, at most a year ahead.",
+        json_schema_extra=_TIME,
+    )
 
 
 class Retry(Strict):

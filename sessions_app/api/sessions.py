@@ -1,6 +1,7 @@
 """Sessions: create, find, change, start, stop, wait."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +24,7 @@ from sessions_app.models import AgentSession
 
 logger = logging.getLogger(__name__)
 router = Router(tags=["sessions"])
+_PLAIN_START = requests.Start(args=[], not_before=None)
 
 
 @router.post(
@@ -50,15 +52,20 @@ async def create_session(
 
 
 def _create_once(body: requests.Create, key: str | None) -> tuple[dict[str, Any], bool]:
+    not_before = validation.not_before(body.not_before)
+    if not_before and not body.start:
+        raise Invalid("not_before goes with start: true")
     found = idempotency.once(
         idempotency.intent(key, "create_session", body=body.dict()),
-        lambda record: _create(body, record),
-        lambda session_id: repeats.made_before(session_id, start=body.start),
+        lambda record: _create(body, not_before, record),
+        lambda made: repeats.made_before(made, start=body.start, not_before=not_before),
     )
     return repeats.told(found)
 
 
-def _create(body: requests.Create, record: idempotency.Record) -> AgentSession:
+def _create(
+    body: requests.Create, not_before: datetime | None, record: idempotency.Record
+) -> AgentSession:
     session = services.create(
         body.task,
         priority=body.priority,
@@ -71,7 +78,7 @@ def _create(body: requests.Create, record: idempotency.Record) -> AgentSession:
     )
     if body.start:
         try:
-            session = services.start(session.id)
+            session = services.start(session.id, not_before=not_before)
         except Unavailable as error:
             # The start is recorded and will be seen; an error would make the caller create twice.
             logger.warning("session %s waits for a spawner: %s", session.id, error.detail)
@@ -196,15 +203,18 @@ async def start_session(
     request: HttpRequest, session_id: str, key: repeats.Key, body: requests.Start | None = None
 ) -> HttpResponse:
     """Ask for a session to be run. Already starting or running: success, nothing runs twice."""
-    started, repeated = await db.call(_start_once, session_id, body.args if body else [], key)
+    started, repeated = await db.call(_start_once, session_id, body or _PLAIN_START, key)
     return repeats.respond(202, started, repeated=repeated)
 
 
-def _start_once(session_id: str, args: list[str], key: str | None) -> tuple[dict[str, Any], bool]:
+def _start_once(
+    session_id: str, body: requests.Start, key: str | None
+) -> tuple[dict[str, Any], bool]:
+    not_before = validation.not_before(body.not_before)
     found = idempotency.once(
-        idempotency.intent(key, "start_session", session_id=session_id, args=args),
-        lambda record: services.start(session_id, args, record=record),
-        services.go_on,
+        idempotency.intent(key, "start_session", session_id=session_id, **body.dict()),
+        lambda record: services.start(session_id, body.args, not_before=not_before, record=record),
+        lambda known: services.go_on(known, not_before),
     )
     return repeats.told(found)
 

@@ -12,6 +12,7 @@ Makes a session: its directories, log file and entry in the registry. It does no
   METADATA        a JSON object, or null
   --profile NAME  run the command of this profile (sample: the bundled sample hive)
   --start         start it at once, without following
+  --not-before T  with --start: it waits until T, such as 2026-11-27T06:00:00+01:00
   --run-time T    stop it when it has run for T, such as 90s, 15m, 2h (pauses do not count)
   --idle-time T   stop it when it has neither written nor used the processor for T
   --log-size S    keep its log within S, such as 500MB: the middle goes, the run goes on
@@ -35,6 +36,7 @@ after the task. Starting a session that is starting or running already is succes
 nothing twice; one that has ended is refused (exit code 3).
 
   --detach        return as soon as the start is accepted, and print nothing
+  --not-before T  it waits until T, such as 2026-11-27T06:00:00+01:00, at most a year ahead
 
 Prints the log as it grows, and ends with the session: exit code 0 when it completed, else the
 command's own (128 and the signal's number when a signal ended it, 1 when there is neither).

@@ -19,6 +19,9 @@ REMIND = 5.0
 
 def _create(words: list[str]) -> Verb:
     wanted = arguments.new_session(words)
+    not_before = validation.not_before(wanted.not_before)
+    if not_before and not wanted.start:
+        raise Invalid("--not-before goes with --start")
     session = services.create(
         wanted.task,
         priority=wanted.priority,
@@ -29,14 +32,15 @@ def _create(words: list[str]) -> Verb:
     )
     yield line(str(session.id))  # first: a start that is refused leaves a session to be found
     if wanted.start:
-        session = services.start(session.id)
+        session = services.start(session.id, not_before=not_before)
     yield Print(json_object(queries.full_json(session)), to_stderr=True)
     return 0
 
 
 def _start(words: list[str]) -> Verb:
-    options, rest = arguments.split(words, flags=["--detach"])
-    session = services.start(arguments.needs_id("start", rest), rest[1:])
+    options, rest = arguments.split(words, flags=["--detach"], valued=["--not-before"])
+    not_before = validation.not_before(options.get("--not-before"))
+    session = services.start(arguments.needs_id("start", rest), rest[1:], not_before=not_before)
     if "--detach" not in options:
         yield follow(session, with_exit_code=True)
     return 0

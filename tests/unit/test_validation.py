@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,31 @@ def test_arguments_are_bounded_text() -> None:
     for bad in (["a\0"], [1], ["x" * 128_001], ["x"] * 1001, ["x" * 100_000] * 3):
         with pytest.raises(Invalid):
             validation.args(bad)
+
+
+def test_a_start_can_be_put_off_for_a_year() -> None:
+    assert validation.not_before("") is None
+    assert validation.not_before(None) is None
+    given = datetime.now(UTC).replace(microsecond=0) + timedelta(days=365)
+    assert validation.not_before(given.isoformat()) == given
+    there = given.astimezone(timezone(timedelta(hours=-3, minutes=-30)))
+    assert validation.not_before(there.isoformat()) == given
+    assert validation.not_before("1999-12-31T23:59:59Z") == datetime(
+        1999, 12, 31, 23, 59, 59, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("tomorrow", "with its offset, not 'tomorrow'"),
+        ("2026-11-27T06:00", "with its offset"),
+        ("0001-01-01T00:00:00+14:00", "with its offset"),
+        ("9999-12-31T23:59:59-14:00", "with its offset"),
+        ("9999-12-31T23:59:59Z", "366 days at most"),
+        (1795000000, "with its offset"),
+    ],
+)
+def test_a_time_that_cannot_be_waited_for_is_refused(text: object, reason: str) -> None:
+    with pytest.raises(Invalid, match=reason):
+        validation.not_before(text)

@@ -2,9 +2,11 @@
 
 import json
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from sessions_app import services, verbs
 from sessions_app.conf import Conf
@@ -238,3 +240,19 @@ def test_a_stop_of_what_is_removed_meanwhile_is_done() -> None:
     AgentSession.objects.all().delete()
 
     assert list(steps) == [Exit(0)]
+
+
+def test_a_start_can_be_put_off() -> None:
+    later = "2100-01-01T00:00:00Z"
+    soon = "2000-01-01T00:00:00Z"
+    assert b"--not-before goes with --start" in hive("create", "--not-before", soon, "t").err
+    assert b"366 days at most" in hive("create", "--start", "--not-before", later, "t").err
+    assert not AgentSession.objects.exists()
+    at = (timezone.now() + timedelta(hours=3)).replace(microsecond=0)
+
+    hive("create", "--start", "--not-before", at.isoformat(), "t")
+    other = create()
+    hive("start", "--detach", "--not-before", at.isoformat(), other, "--not-before")
+
+    assert {session.not_before for session in AgentSession.objects.all()} == {at}
+    assert AgentSession.objects.get(id=other).args == ["--not-before"]
