@@ -2,8 +2,8 @@
 
 Each table is a profile: ``command``, ``extends``, ``environment``, ``pass_environment``,
 ``secret_environment``, ``secrets``, ``stop_signal``, ``stop_grace``, ``success``, ``failure``,
-``usage_limit``, ``ends_on``, ``success_codes``, ``limits``, ``on_usage_limit``. No message has a
-value of an environment in it.
+``usage_limit``, ``ends_on``, ``success_codes``, ``limits``, ``on_usage_limit``, ``about``. No
+message has a value of an environment in it.
 """
 
 import re
@@ -21,6 +21,7 @@ from sessions_app.profiles import CommandProfile, LineRule, Rule, UsageRule
 from sessions_app.secret import MAX_BYTES, MIN_BYTES, Secret, SecretFile, too_short
 
 MAX_STOP_GRACE = 20.0
+MAX_ABOUT = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _ENDS_ON = {"output": True, "exit": False}
@@ -107,6 +108,7 @@ class _Table:
             secrets=self._of_inherited(secrets.difference(environment), pass_environment),
             limits={**base.limits, **self._take("limits", self._limits, {})},
             on_usage_limit=self._take("on_usage_limit", self._on_usage_limit, base.on_usage_limit),
+            about=self._take("about", self._about, ""),
         )
         for key in self._left:
             raise EnvError(f"{self._where}: there is no setting {key!r}; see docs/profiles.md")
@@ -227,6 +229,11 @@ class _Table:
         except Invalid as error:
             raise EnvError(f"{self._where}: {error.detail}") from None
         return {name.replace("-", "_"): limit for name, limit in value.items()}
+
+    def _about(self, key: str, value: Any) -> str:
+        if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_ABOUT:
+            raise self._wrong(key, f"must be one line of at most {MAX_ABOUT} characters")
+        return value
 
     def _on_usage_limit(self, key: str, value: Any) -> OnUsageLimit:
         try:

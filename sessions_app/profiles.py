@@ -86,6 +86,7 @@ class CommandProfile:
         limits: limits of its sessions in the place of the installation's, as
             :meth:`sessions_app.limits.Limits.with_overrides` takes them.
         on_usage_limit: default of its sessions.
+        about: a word for people on what it is; may be empty.
     """
 
     name: str
@@ -100,6 +101,7 @@ class CommandProfile:
     secrets: frozenset[str] = frozenset()
     limits: Mapping[str, object] = field(default_factory=dict)
     on_usage_limit: OnUsageLimit = OnUsageLimit.FAIL
+    about: str = ""
 
     def command_line(self, task: str, args: list[str]) -> list[str]:
         """The argv to execute: the task in its place, the start arguments after it all."""

@@ -59,6 +59,8 @@ secrets = ["A", "C", "F", "CLAUDE_X"]
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
+        ('about = "two\\nlines"', "about must be one line of at most 200 characters"),
+        ('about = ["x"]', "about must be one line"),
         (f'secret_environment = {{ A = ["{VALUE}"] }}', "secret_environment.A must be a text, or"),
         (f'secret_environment = ["{VALUE}"]', "secret_environment must be a table"),
         (
