@@ -3,9 +3,11 @@
 import json
 import shlex
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 from django import forms
+from django.utils import timezone
 
 from sessions_app import presentation, validation
 from sessions_app.conf import Conf, current
@@ -13,11 +15,18 @@ from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Priority
 from sessions_app.limits import NAMES, Limits
 from sessions_app.models import AgentSession
-from sessions_app.profiles import DEFAULT_PROFILE, SAMPLE_PROFILE, CommandProfile
+from sessions_app.profiles import (
+    DEFAULT_COMMAND,
+    DEFAULT_PROFILE,
+    SAMPLE_PROFILE,
+    CommandProfile,
+)
 
 T = TypeVar("T")
+_TIMES = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
 
-_PROFILE_NOTES = {SAMPLE_PROFILE: " (a harmless demonstration)", DEFAULT_PROFILE: " (default)"}
+NOW, LATER, NOT_YET = "now", "later", "no"
 _PRIORITIES = [(priority.word, priority.word) for priority in Priority]
 _PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 _LIMIT_HELP = {
@@ -29,16 +38,24 @@ _LIMIT_HELP = {
 
 
 class NewSessionForm(forms.Form):
-    """Task, priority, metadata, arguments, profile, limits, and whether to start at once.
+    """Task, priority, metadata, arguments, profile, limits, and when to start.
 
-    ``cleaned_data`` has values as :func:`sessions_app.services.create` takes them. Lengths and
-    characters are left to the validation that every caller shares, so that all get one answer.
+    ``cleaned_data`` has values as :func:`sessions_app.services.create` takes them, ``start``
+    (``now``, ``later`` or ``no``) and ``not_before``. Lengths and characters are left to the
+    validation that every caller shares, so that all get one answer.
     """
 
     task = forms.CharField(
         required=False,
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 8, "autofocus": True, "spellcheck": "true"}),
+        widget=forms.Textarea(
+            attrs={
+                "rows": 8,
+                "autofocus": True,
+                "spellcheck": "true",
+                "data-max-bytes": validation.MAX_TASK_BYTES,
+            }
+        ),
         label="Task",
         help_text="What the hive is to work on. It reaches the command as one argument, as it is.",
     )
@@ -68,16 +85,35 @@ class NewSessionForm(forms.Form):
         label="When the account’s usage limit is reached",
         choices=[("", "as its profile says"), *presentation.ON_USAGE_LIMIT.items()],
     )
-    start = forms.BooleanField(required=False, initial=True, label="Start now")
+    start = forms.ChoiceField(
+        required=False,
+        initial=NOW,
+        label="Start",
+        choices=[(NOW, "Start now"), (LATER, "Start later"), (NOT_YET, "Do not start yet")],
+        widget=forms.RadioSelect,
+    )
+    not_before = forms.CharField(
+        required=False,
+        label="Not before",
+        help_text="A time in UTC. It then starts as soon as a slot is free.",
+        max_length=40,
+        widget=forms.TextInput(attrs={"type": "datetime-local", **_PLAIN}),
+    )
+    #: The offset of that time from UTC, such as +01:00: scripts know the reader's.
+    zone = forms.CharField(required=False, max_length=6, widget=forms.HiddenInput)
+    #: Tells one request that is sent twice from two that are alike; scripts make it.
+    key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         conf = current()
         profile = self.fields["profile"]
         assert isinstance(profile, forms.ChoiceField)  # noqa: S101 - for the type checker
-        profile.choices = [(name, name + _PROFILE_NOTES.get(name, "")) for name in conf.profiles]
+        about = {name: profile_words(command) for name, command in conf.profiles.items()}
+        profile.choices = [(name, f"{name}: {words}") for name, words in about.items()]
         profile.initial = DEFAULT_PROFILE
-        # What holds where a field is left empty, by profile: static/js/new.js shows it.
+        profile.widget.attrs["data-default"] = DEFAULT_PROFILE
+        # What it is and what holds where a field is left empty: static/js/new.js shows it.
         defaults = {name: _defaults(conf, command) for name, command in conf.profiles.items()}
         profile.widget.attrs["data-defaults"] = json.dumps(defaults)
         for name in NAMES:
@@ -120,7 +156,10 @@ class NewSessionForm(forms.Form):
         return _checked(validation.args, words)
 
     def clean(self) -> dict[str, Any]:
-        """The limits that were given, in one mapping; a mistake is told beside its field."""
+        """The limits that were given, in one mapping, and the time to start from.
+
+        A mistake is told beside its field.
+        """
         limits: dict[str, str] = {}
         for name in NAMES:
             text = self.cleaned_data.pop(name, "")
@@ -133,13 +172,74 @@ class NewSessionForm(forms.Form):
             else:
                 limits[name] = text
         self.cleaned_data["limits"] = limits
+        self._clean_not_before()
         return self.cleaned_data
+
+    def _clean_not_before(self) -> None:
+        zone = self.cleaned_data.pop("zone", "") or "+00:00"
+        text = self.cleaned_data.pop("not_before", "")
+        moment = None
+        if self.cleaned_data.get("start") == LATER:
+            try:
+                moment = validation.not_before(text and f"{text}{zone}")
+            except Invalid as error:
+                self.add_error("not_before", error.detail)
+            else:
+                if moment is None:
+                    self.add_error("not_before", "say from when on it may start")
+                elif moment <= timezone.now():
+                    self.add_error("not_before", "this time is past; choose one that is to come")
+        self.cleaned_data["not_before"] = moment
+
+
+def profile_words(command: CommandProfile) -> str:
+    """A word on what a profile is."""
+    if command.about:
+        return command.about
+    if command.name == SAMPLE_PROFILE:
+        return "a harmless demonstration, which needs nothing installed"
+    if command.argv == DEFAULT_COMMAND:
+        return "the real thing: a queen and workers, driven by Claude"
+    return f"runs {PurePath(command.argv[0]).name}"
+
+
+def like(session: AgentSession) -> dict[str, Any]:
+    """The values by which :class:`NewSessionForm` makes another session of the same kind.
+
+    A profile that is gone is left out, and so is what is as the profile says anyway.
+    """
+    values = {
+        "task": session.task,
+        "priority": session.priority_word,
+        "args": shlex.join(session.args),
+        "metadata": presentation.metadata_text(session.metadata),
+    }
+    conf = current()
+    command = conf.profiles.get(session.profile)
+    if command is None:
+        return values
+    usual, limits = conf.limits_of(command), Limits.stored(session.limits)
+    for name in NAMES:
+        amount = getattr(limits, name)
+        if amount != getattr(usual, name):
+            values[name] = "off" if amount is None else _amount(name, amount)
+    if session.on_usage_limit != command.on_usage_limit:
+        values["on_usage_limit"] = session.on_usage_limit
+    return {**values, "profile": session.profile}
+
+
+def _amount(name: str, amount: float) -> str:
+    """A limit as people write it, exactly."""
+    units = _TIMES if name in ("run_time", "idle_time") else _SIZES
+    unit = next(unit for unit, length in units if amount % length == 0 or length == units[-1][1])
+    return f"{amount / dict(units)[unit]:.10g}{unit}"
 
 
 def _defaults(conf: Conf, command: CommandProfile) -> dict[str, str]:
     limits = conf.limits_of(command)
     words = {name: presentation.limit_words(limits, name) or "no limit" for name in NAMES}
-    return {**words, "on_usage_limit": presentation.ON_USAGE_LIMIT[command.on_usage_limit]}
+    usage = presentation.ON_USAGE_LIMIT[command.on_usage_limit]
+    return {**words, "on_usage_limit": usage, "about": profile_words(command)}
 
 
 class UpdateForm(forms.Form):

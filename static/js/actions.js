@@ -17,7 +17,7 @@ async function send(form) {
       headers: { Accept: "application/json" },
     });
   } catch {
-    toast("The server could not be reached. Nothing was changed; try again.");
+    toast(form.dataset.unreached ?? "The server could not be reached. Nothing was changed; try again.");
     return false;
   }
   if (refused(response)) {
@@ -27,7 +27,10 @@ async function send(form) {
   }
   const answer = await response.json().catch(() => ({}));
   showErrors(form, answer.errors ?? {});
-  if (answer.url) location.assign(answer.url);
+  if (answer.url) {
+    form.dispatchEvent(new CustomEvent("made", { bubbles: true }));
+    location.assign(answer.url);
+  }
   if (response.ok) {
     if (form.dataset.said) toast(form.dataset.said);
     form.dispatchEvent(new CustomEvent("done", { bubbles: true }));
@@ -61,12 +64,14 @@ function showErrors(form, errors) {
     }
     input.setAttribute("aria-describedby", describedBy.join(" "));
   }
-  form.querySelector("[aria-invalid=true]")?.focus();
+  const first = form.querySelector("[aria-invalid=true]");
+  for (const more of form.querySelectorAll("details:has([aria-invalid=true])")) more.open = true;
+  first?.focus();
 }
 
 /**
- * Take over the forms with data-action. A form gets the event "done" when it was accepted; one that
- * led to another page stays busy until this one is shown again.
+ * Take over the forms with data-action. A form gets the event "done" when it was accepted, "made"
+ * when that leads to another page; it then stays busy until this one is shown again.
  */
 export function setUpActions() {
   const busy = new Set();

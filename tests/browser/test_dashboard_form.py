@@ -43,7 +43,7 @@ def test_a_session_is_created_and_started(page: Page, shared_server: Server) -> 
 def test_a_session_can_be_created_without_starting_it(page: Page, shared_server: Server) -> None:
     page.goto(f"{shared_server.url}/new")
     page.get_by_label("Task").fill("for later")
-    page.get_by_label("Start now").uncheck()
+    page.get_by_label("Do not start yet").check()
     page.get_by_role("button", name="Create session").click()
 
     assert session_of(page, shared_server)["status"] == "created"
@@ -60,7 +60,7 @@ def test_mistakes_are_said_beside_their_fields_and_entries_are_kept(
     page.get_by_text("Arguments and metadata").click()
     page.get_by_label("Extra arguments").fill("--open 'quote")
     page.get_by_label("Metadata").fill("[1, 2]")
-    page.get_by_label("Start now").uncheck()
+    page.get_by_label("Do not start yet").check()
     page.get_by_role("button", name="Create session").click()
 
     def error(label: str) -> str:
@@ -73,7 +73,7 @@ def test_mistakes_are_said_beside_their_fields_and_entries_are_kept(
     expect(page.get_by_label("Priority")).to_have_value("low")
     expect(page.get_by_label("Extra arguments")).to_have_value("--open 'quote")
     expect(page.get_by_label("Metadata")).to_have_value("[1, 2]")
-    expect(page.get_by_label("Start now")).not_to_be_checked()
+    expect(page.get_by_label("Do not start yet")).to_be_checked()
     described = page.get_by_label("Task").get_attribute("aria-describedby") or ""
     assert "id_task_error" in described.split()
     expect(page.get_by_label("Task")).to_have_attribute("aria-invalid", "true")

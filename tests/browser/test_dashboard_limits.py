@@ -224,7 +224,7 @@ def test_limits_are_taken_as_typed_and_mistakes_are_said_beside_them(
     page.get_by_label("Run time").fill("off")
     page.get_by_label("Idle time").fill("15 bees")
     page.get_by_label("Log size").fill("1 kB")
-    page.get_by_label("Start now").uncheck()
+    page.get_by_label("Do not start yet").check()
     page.get_by_role("button", name="Create session").click()
 
     def error(label: str) -> str:

@@ -1,18 +1,21 @@
 """The pages' answers: status codes, what is on them, what forms do."""
 
 import re
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
-from sessions_app import queries, services
+from sessions_app import callers, queries, services
+from sessions_app.callers import Caller, Role, Via
 from sessions_app.conf import Conf
 from sessions_app.errors import Unavailable
 from sessions_app.models import AgentSession
 from sessions_app.views.session import PLAIN_LOG_LINES
-from tests.unit.pages import text_of
+from tests.unit.pages import JSON, text_of
 
 pytestmark = pytest.mark.usefixtures("conf")
 
@@ -159,7 +162,7 @@ def test_the_form_creates_and_starts(client: Client) -> None:
             "profile": "sample",
             "args": "--x 'y z'",
             "metadata": '{"k": 1}',
-            "start": "on",
+            "start": "now",
         },
     )
 
@@ -219,7 +222,7 @@ def test_what_the_server_cannot_do_is_said_in_the_form(
 
     response = client.post("/new", {**FORM, "task": "keep me"})
 
-    assert "the disk is full" in text_of(response)
+    assert "The disk is full" in text_of(response)
     assert "keep me" in text_of(response)
 
 
@@ -231,7 +234,7 @@ def test_a_session_that_cannot_be_started_is_shown_with_the_reason(
 
     monkeypatch.setattr(services, "start", refuse)
 
-    response = client.post("/new", {**FORM, "start": "on"}, follow=True)
+    response = client.post("/new", {**FORM, "start": "now"}, follow=True)
 
     assert "no spawner runs" in text_of(response)
     assert AgentSession.objects.get().status == "created"
@@ -259,3 +262,74 @@ def test_start_and_stop_lead_back_to_the_page(client: Client) -> None:
 
     assert stopped["Location"] == f"/sessions/{session.id}/"
     assert "cannot be started again" in text_of(started)
+
+
+def test_the_form_is_filled_in_like_another_session(client: Client, conf: Conf) -> None:
+    usual = {name: f"{n}h" for n, name in enumerate(("run_time", "idle_time"), 1)}
+    limits = {**usual, "memory": 1_500_000_000, "log_size": None}
+    session = services.create(
+        "<task>", priority="low", profile="sample", args=["a b", "$x"], limits=limits
+    )
+
+    page = text_of(client.get(f"/new?like={session.id}"))
+
+    assert "&lt;task&gt;</textarea>" in page
+    assert 'value="low" selected' in page
+    assert 'value="sample" selected' in page
+    assert 'value="&#x27;a b&#x27; &#x27;$x&#x27;"' in page
+    for name, value in (("run_time", "1h"), ("idle_time", "2h"), ("memory", "1500MB")):
+        assert re.search(rf'name="{name}" value="{value}"', page), name
+    assert re.search('name="log_size" (?!value)', page), "as its profile says anyway"
+    assert client.get(f"/new?like={NOBODY}").status_code == 404
+    assert client.get("/new?like=<b>").status_code == 404
+    AgentSession.objects.update(profile="gone")
+    gone = text_of(client.get(f"/new?like={session.id}"))
+    assert "Its profile gone is not in the settings any more" in gone
+    assert 'value="claude-flow" selected' in gone
+
+
+def test_another_owners_session_is_nothing_to_be_like(client: Client, conf: Conf) -> None:
+    session = services.create("secret plans")
+    anna = Caller("anna", Role.OPERATOR, Via.SESSION)
+    with pytest.MonkeyPatch.context() as patch, callers.acting(anna):
+        patch.setattr(settings, "HIVE", replace(conf, private_sessions=True))
+        response = client.get(f"/new?like={session.id}")
+
+    assert response.status_code == 404
+    assert "secret plans" not in text_of(response)
+
+
+def test_profiles_are_offered_with_a_word_on_each(
+    client: Client, conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = replace(conf.profile("sample"), name="told", about="Reads, <never> writes")
+    plain = replace(told, name="plain", about="", argv=("/opt/secret=1/bin/mine", "--key", "hush"))
+    profiles = {**conf.profiles, "told": told, "plain": plain}
+    monkeypatch.setattr(settings, "HIVE", replace(conf, profiles=profiles))
+
+    page = text_of(client.get("/new"))
+
+    assert "told: Reads, &lt;never&gt; writes" in page
+    assert "plain: runs mine" in page
+    assert "hush" not in page
+    assert "secret=1" not in page
+
+
+def test_a_script_gets_the_address_or_the_mistakes_and_makes_one_session_a_key(
+    client: Client,
+) -> None:
+    key = {"key": "k" * 32}
+
+    wrong = client.post("/new", {**FORM, "task": ""}, headers=JSON)
+    late = client.post("/new", {**FORM, "start": "later", "not_before": "1999-01-01T00:00"})
+    first = client.post("/new", {**FORM, **key}, headers=JSON)
+    again = client.post("/new", {**FORM, **key, "csrfmiddlewaretoken": "another"}, headers=JSON)
+    other = client.post("/new", {**FORM, **key, "task": "other"}, headers=JSON)
+
+    assert wrong.status_code == 422
+    assert list(wrong.json()["errors"]) == ["task"]
+    assert "This time is past" in text_of(late)
+    assert first.status_code == again.status_code == 201
+    assert first.json() == again.json()
+    assert first.json()["url"] == f"/sessions/{AgentSession.objects.get().id}/"
+    assert other.status_code == 422

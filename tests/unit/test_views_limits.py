@@ -112,13 +112,14 @@ def test_the_form_knows_what_each_profile_puts_into_empty_fields(
         name="strict",
         limits={"run_time": "2h"},
         on_usage_limit=OnUsageLimit.RETRY,
+        about="a harmless thing",
     )
     ours = replace(conf, limits=Limits(memory=10**9), profiles={**conf.profiles, "strict": strict})
     monkeypatch.setattr(settings, "HIVE", ours)
 
     page = text_of(client.get("/new"))
 
-    assert '<option value="strict">strict</option>' in page
+    assert '<option value="strict">strict: a harmless thing</option>' in page
     found = re.search(r'data-defaults="([^"]*)"', page)
     assert found is not None
     defaults = json.loads(html.unescape(found[1]))
@@ -128,5 +129,6 @@ def test_the_form_knows_what_each_profile_puts_into_empty_fields(
         "log_size": "no limit",
         "memory": "1 GB",
         "on_usage_limit": "fail, and try again after the reset",
+        "about": "a harmless thing",
     }
     assert defaults["sample"]["run_time"] == "no limit"
