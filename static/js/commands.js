@@ -8,14 +8,15 @@ const TOOLS = {
 };
 
 /**
- * @param {object} wish - task, priority, profile (empty: the default one), args (words), metadata
+ * @param {object} given - task, priority, profile (empty: the default one), args (words), metadata
  *   (JSON text or empty), limits (texts by name), onUsageLimit, start ("now", "later", "no"),
  *   notBefore (a time with its offset, for "later")
  * @param {string} origin - where the API is
  * @returns {{curl: object, script: object, manage: object}} each {text, later}: the command, and
  *   where the arguments of a session that is not started yet belong, the one that starts it
  */
-export function commands(wish, origin) {
+export function commands(given, origin) {
+  const wish = { ...given, task: whole(given.task), args: given.args.map(whole) };
   return {
     curl: { text: curl(wish, origin), later: "" },
     script: shell(wish, TOOLS.script),
@@ -47,8 +48,13 @@ function curl(wish, origin) {
   ].join("\n");
 }
 
+/** Half a character becomes the sign for one that is broken, as it does where a form is sent. */
+function whole(value) {
+  return value.toWellFormed?.() ?? value;
+}
+
 function text(value) {
-  return JSON.stringify(value.toWellFormed?.() ?? value);
+  return JSON.stringify(value);
 }
 
 function shell(wish, tool) {
