@@ -53,6 +53,9 @@ openapi: install-dev ## write docs/openapi.json, the API's description, from the
 	$(MANAGE) export_openapi_schema --api sessions_app.api.app.api --indent 2 --output docs/openapi.json
 	@echo >>docs/openapi.json
 
+screenshots: install-dev system-dev ## take the pictures of docs/screenshots anew; then look at them
+	$(BIN)/python -m tests.screenshots
+
 requirements: install-dev ## pin the dependencies of pyproject.toml anew, with hashes
 	$(BIN)/python -m pip install -q pip-tools
 	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \

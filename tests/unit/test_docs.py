@@ -10,6 +10,7 @@ from hiveweb.installation import BYTES_PER_SESSION, DEFAULT_EXCLUDES, build_conf
 from sessions_app import limits, queries, validation
 from sessions_app.lifecycle import Reason, Status
 from sessions_app.profiles import DEFAULT_COMMAND
+from tests import screenshots
 from tests.support import ROOT
 
 DOCS = ROOT / "docs"
@@ -61,6 +62,13 @@ def test_a_decision_has_a_context_a_choice_and_a_cost_on_one_page(page: Path) ->
     positions = [text.index(f"**{part}**") for part in ("Context.", "Choice.", "What it costs.")]
     assert positions == sorted(positions)
     assert len(text.splitlines()) <= 40
+
+
+def test_pictures_are_small() -> None:
+    sizes = [picture.stat().st_size for picture in (DOCS / "screenshots").glob("*.png")]
+    assert len(sizes) >= 6
+    assert max(sizes) <= screenshots.MAX_BYTES
+    assert sum(sizes) <= screenshots.MAX_BYTES_OF_ALL
 
 
 def test_every_setting_is_described_and_no_other() -> None:
