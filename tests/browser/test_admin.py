@@ -16,6 +16,7 @@ def test_its_pages_work_under_the_policy(
     page.goto(shared_server.url + link(shared_site))
     page.locator("[data-menu] summary").click()
     page.get_by_role("link", name="Administration").click()
+    expect(page.get_by_role("heading", name="Rows, to look at")).to_be_visible()
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
 
     page.get_by_role("link", name="Agent sessions").first.click()

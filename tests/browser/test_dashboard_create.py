@@ -70,7 +70,7 @@ def splitting(browser: Any, shared_server: Server) -> Any:
     context.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=st.text(st.sampled_from(list("ab'\"\\ \n\t$#;ä")), max_size=14))
 @example(text="--x 'a b' \"c \\\" d \\n\" e\\ f '' ")
 def test_arguments_are_split_as_the_server_splits_them(splitting: Page, text: str) -> None:
