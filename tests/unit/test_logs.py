@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -33,9 +33,8 @@ class Lines:
 
     def __init__(self, formatter: logging.Formatter) -> None:
         self.stream = io.StringIO()
-        self.logger = logging.getLogger(f"test.{uuid4()}")
-        self.logger.propagate = False
-        self.logger.setLevel(logging.DEBUG)
+        # Of nobody's: what pytest captures must be text that can be sent to another process.
+        self.logger = logging.Logger("test")
         handler = logging.StreamHandler(self.stream)
         handler.setFormatter(formatter)
         self.logger.addHandler(handler)
