@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sessions_app import callers, claims, db, presentation, queries, services
+from sessions_app.callers import Via
 from sessions_app.clock import wire_time
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
@@ -209,7 +210,7 @@ class Feed:
             for key, (begun, task) in self._readings.items()
             if not task.done() or begun >= fresh_from
         }
-        key = (since, _sees())
+        key = (since, sees())
         if key not in self._readings:
             task = loop.create_task(db.read(list_update, since))
             task.add_done_callback(_retrieve)
@@ -217,9 +218,12 @@ class Feed:
         return await asyncio.shield(self._readings[key][1])
 
 
-def _sees() -> str:
-    """Viewers who see the same sessions share their readings."""
-    return "" if AgentSession.objects.shows_all() else callers.current().principal
+def sees() -> str:
+    """A key of what whoever asks may see: those who see the same sessions share their readings."""
+    caller = callers.current()
+    if caller.via is not Via.RUN and AgentSession.objects.shows_all():
+        return ""
+    return caller.principal
 
 
 def _retrieve(task: asyncio.Task[Update]) -> None:

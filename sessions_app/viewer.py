@@ -9,7 +9,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -31,9 +31,14 @@ MAX_MESSAGE = 16 * 1024
 
 
 class Window:
-    """What was sent and not yet acknowledged, so that a viewer costs a bounded buffer."""
+    """What was sent and not yet acknowledged, so that a viewer costs a bounded buffer.
 
-    def __init__(self) -> None:
+    Args:
+        limit: so many unacknowledged bytes, and no more.
+    """
+
+    def __init__(self, limit: int = WINDOW_BYTES) -> None:
+        self._limit = limit
         self._unacknowledged: deque[tuple[int, int]] = deque()
         self._bytes = 0
         self._newest = -1
@@ -59,13 +64,20 @@ class Window:
 
     async def room(self, size: int) -> None:
         """Wait until a frame of ``size`` bytes may be sent."""
-        while self._bytes and self._bytes + size > WINDOW_BYTES:
+        while not self.has_room(size):
             self._moved.clear()
             await self._moved.wait()
+
+    def has_room(self, size: int = 0) -> bool:
+        """Whether a frame of ``size`` bytes may be sent now; a first one always may."""
+        return not self._bytes or self._bytes + size <= self._limit
 
 
 class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
     """One page's connection: what is common to the list and to a session."""
+
+    #: The longest message it takes, in characters.
+    max_message: ClassVar[int] = MAX_MESSAGE
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,14 +125,18 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
         if self._closing:
             return
         try:
-            if text_data is None or len(text_data) > MAX_MESSAGE:
+            if text_data is None or len(text_data) > self.max_message:
                 raise Invalid("messages are short and text")
             message = json.loads(text_data)
             if not isinstance(message, dict):
                 raise Invalid("messages are JSON objects")
             await self.understand(message)
-        except (HiveError, ValueError, RecursionError):
-            await self.give_up(MALFORMED)
+        except (HiveError, ValueError, RecursionError) as error:
+            await self.refuse(error)
+
+    async def refuse(self, error: Exception) -> None:
+        """A message could not be understood: the connection is closed."""
+        await self.give_up(MALFORMED)
 
     async def sessions_changed(self, message: dict[str, Any]) -> None:
         """A hint from :mod:`sessions_app.publish`: there is something new."""

@@ -1,0 +1,1 @@
+"""What the telemetry stream tells: subscriptions, shared readings, frames."""

@@ -1,0 +1,160 @@
+"""Readings of sessions' telemetry: one for a session and moment, however many watch.
+
+Files are looked at as often as the fastest viewer asks; they are read when they have changed.
+"""
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sessions_app import db, live
+from sessions_app.clock import wire_time
+from sessions_app.lifecycle import Status
+from sessions_app.models import AgentSession
+from sessions_app.telemetry_stream.looks import Found, look
+from sessions_app.telemetry_stream.states import SOURCES, Part, State
+
+#: Sessions looked at in one go.
+BATCH = 100
+#: Looking at processes costs a look at each of them: nobody gets them newer than this (s).
+PROCESSES_FOR = 0.9
+#: Sessions of one swarm that a viewer can follow, the newest ones.
+MAX_SWARM = 500
+#: Who belongs to a selection is asked again after this (s).
+MEMBERS_FOR = 0.5
+#: What nobody has asked for so long (s) is forgotten.
+FORGET = 60.0
+
+#: Which sessions: ``("all",)``, ``("swarm", id)`` or ``("sessions", id, id, ...)``.
+Selection = tuple[Any, ...]
+
+
+class Feed:
+    """What is known of the sessions that somebody watches, on one event loop.
+
+    Attributes:
+        readings: how many times a source was read.
+    """
+
+    def __init__(self) -> None:
+        self.readings = 0
+        self._states: dict[uuid.UUID, State] = {}
+        self._members: dict[tuple[Selection, str], tuple[float, list[uuid.UUID]]] = {}
+        self._versions = itertools.count(1)
+        #: One look at a time, so that whoever comes second finds what the first one has read.
+        self._turn = asyncio.Lock()
+
+    async def members(self, selection: Selection) -> list[uuid.UUID]:
+        """The sessions of a selection that whoever asks may see.
+
+        Raises:
+            DatabaseError: the rows cannot be read now.
+        """
+        now = asyncio.get_running_loop().time()
+        self._members = {
+            key: kept for key, kept in self._members.items() if kept[0] > now - MEMBERS_FOR
+        }
+        key = (selection, live.sees())
+        if key not in self._members:
+            self._members[key] = (now, await db.read(_members, selection))
+        return self._members[key][1]
+
+    async def states(
+        self, ids: Sequence[uuid.UUID], parts: Collection[str], max_age: float
+    ) -> dict[uuid.UUID, State]:
+        """What is known of sessions; who is missing is gone.
+
+        Args:
+            ids: the sessions; whoever asks may see them.
+            parts: what is wanted of them, names of :data:`SOURCES`.
+            max_age: in seconds; what was looked at since is not looked at again.
+
+        Raises:
+            DatabaseError: the rows cannot be read now.
+        """
+        clock = asyncio.get_running_loop().time
+        sources = {
+            source: max(max_age, PROCESSES_FOR) if source == "processes" else max_age
+            for source in sorted({SOURCES[name] for name in parts})
+        }
+        self._forget(clock() - FORGET)
+        for number in range(0, len(ids), BATCH):
+            left = self._stale(ids[number : number + BATCH], sources)
+            while left:
+                async with self._turn:
+                    left = self._stale(left, sources)
+                    if not left:
+                        break
+                    begun = clock()
+                    known = [(session_id, self._states.get(session_id)) for session_id in left]
+                    found = await db.read(look, known, tuple(sources))
+                    for session_id, what in found.items():
+                        self._take(session_id, what, begun)
+                    left = left[len(found) :]
+        asked = clock()
+        states = {key: self._states[key] for key in ids if key in self._states}
+        for state in states.values():
+            state.asked = asked
+        return states
+
+    def _stale(self, ids: Sequence[uuid.UUID], sources: dict[str, float]) -> list[uuid.UUID]:
+        """Those whose sources, each with the age it may have, must be looked at again."""
+        now = asyncio.get_running_loop().time()
+
+        def fresh(state: State | None) -> bool:
+            return state is not None and all(
+                now - state.looked.get(source, -FORGET) <= age for source, age in sources.items()
+            )
+
+        return [session_id for session_id in ids if not fresh(self._states.get(session_id))]
+
+    def _take(self, session_id: uuid.UUID, found: Found | None, begun: float) -> None:
+        if found is None:
+            self._states.pop(session_id, None)
+            return
+        state, version = self._states.get(session_id), 0
+        if state is None or state.row.status != found.row.status:
+            version = next(self._versions)
+            state = self._states.setdefault(session_id, State(found.row))
+            state.moved = version
+        state.row = found.row
+        for name, (value, text) in found.parts.items():
+            old = state.parts.get(name)
+            if old is None or old.text != text:
+                version = version or next(self._versions)
+                state.parts[name] = Part(name, value, text, version, found.row)
+        self.readings += found.readings
+        state.sources.update(found.sources)
+        state.looked.update(dict.fromkeys(found.sources, begun))
+        state.asked = begun
+        if version:
+            state.at = str(wire_time(datetime.now(UTC)))
+
+    def _forget(self, before: float) -> None:
+        if any(state.asked < before for state in self._states.values()):
+            kept = self._states.items()
+            self._states = {key: state for key, state in kept if state.asked >= before}
+
+
+def _members(selection: Selection) -> list[uuid.UUID]:
+    kind, *values = selection
+    rows = AgentSession.objects.visible()
+    if kind == "swarm":
+        rows = rows.filter(swarm_id=values[0]).order_by("-created")[:MAX_SWARM]
+    elif kind == "sessions":
+        rows = rows.filter(id__in=values)
+    else:
+        rows = rows.filter(status=Status.RUNNING)
+    return list(rows.values_list("id", flat=True))
+
+
+_feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
+
+
+def feed() -> Feed:
+    """The feed of the running event loop."""
+    return _feeds.setdefault(asyncio.get_running_loop(), Feed())
