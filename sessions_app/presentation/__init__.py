@@ -18,6 +18,7 @@ from sessions_app.presentation.facts import (
 )
 from sessions_app.presentation.figures import ago, duration, run_time, size, when
 from sessions_app.presentation.rows import Row, marks, row, summary, title, why_waiting
+from sessions_app.presentation.telemetry import words as telemetry_words
 
 __all__ = [
     "ON_USAGE_LIMIT",
@@ -41,6 +42,7 @@ __all__ = [
     "signal_name",
     "size",
     "summary",
+    "telemetry_words",
     "title",
     "when",
     "why_waiting",

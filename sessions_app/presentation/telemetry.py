@@ -113,12 +113,19 @@ def activity(value: Json, session: AgentSession) -> dict[str, Any]:
     shown = value.get("errors") or []
     return {
         "note": note,
-        "facts": [{"label": label, "value": str(said)} for label, said in facts if said],
+        "facts": _facts(facts),
         "errors_title": f"{least}{_plural(errors, 'line')} of the output "
         f"{'looks' if errors == 1 else 'look'} like an error".capitalize()
         if errors
         else "",
-        "errors": [{"offset": error["offset"], "text": error["text"]} for error in shown],
+        "errors": [
+            {
+                "offset": error["offset"],
+                "at": f"line {error['line']:,}" if error["line"] else f"byte {error['offset']:,}",
+                "text": error["text"],
+            }
+            for error in shown
+        ],
     }
 
 
@@ -159,7 +166,7 @@ def swarm(value: Json, session: AgentSession) -> dict[str, Any]:
     return {
         "note": _swarm_note(value, session),
         "id": value["swarm_id"] or newest.get("id") or "",
-        "facts": [{"label": label, "value": str(said)} for label, said in facts if said],
+        "facts": _facts(facts),
         "progress": _progress(value["progress"]),
         "agents": [_agent(agent) for agent in value["agents"][:SHOWN_AGENTS]],
         "agents_more": _more(value["agents"], SHOWN_AGENTS),
@@ -230,6 +237,15 @@ def _process(process: Json) -> dict[str, Any]:
         "threads": _count(process["threads"]),
         "age": age,
     }
+
+
+def _facts(facts: list[tuple[str, Any]]) -> list[dict[str, str]]:
+    """Those that are known; ``name`` is the label as one word, for the page's styles."""
+    return [
+        {"name": label.lower().replace(" ", "-"), "label": label, "value": str(said)}
+        for label, said in facts
+        if said
+    ]
 
 
 def _more(found: list[Any], shown: int) -> str:

@@ -118,9 +118,9 @@ class Feed:
             return
         state, version = self._states.get(session_id), 0
         if state is None or state.row.status != found.row.status:
+            # Whatever else is known of it is said in other words now, so it is read anew as well.
             version = next(self._versions)
-            state = self._states.setdefault(session_id, State(found.row))
-            state.moved = version
+            state = self._states[session_id] = State(found.row, moved=version)
         state.row = found.row
         for name, (value, text) in found.parts.items():
             old = state.parts.get(name)

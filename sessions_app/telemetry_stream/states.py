@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from sessions_app import live
+from sessions_app import live, presentation
 from sessions_app.conf import current
 from sessions_app.models import AgentSession
-from sessions_app.presentation import telemetry as presentation
 from sessions_app.telemetry.stamps import Stamp
 
 #: The parts that can be told of a session, and the source that each is read from.
@@ -35,7 +34,7 @@ class Part:
     @cached_property
     def words(self) -> str:
         """What a page says of it, encoded."""
-        return live.encode(presentation.words(self.name, self.value, self.session))
+        return live.encode(presentation.telemetry_words(self.name, self.value, self.session))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from sessions_app.conf import current
 from sessions_app.errors import HiveError, NotFound
 from sessions_app.forms import UpdateForm
 from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.telemetry import reading, swarm
 from sessions_app.views.answers import attempt, done, not_found, problem, wants_json
 
 #: What a reader without scripts gets of a log.
@@ -79,10 +80,23 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
         "paths": _paths(row),
         "how_it_stops": presentation.how_it_stops(row, current()),
         "log_size": presentation.size(log_tail.size(row.log_file)),
+        "telemetry": _telemetry(row),
+        "sampled_every": current().telemetry.sample_every,
         "plain_log": _plain_log(row.log_file),
         "plain_log_lines": PLAIN_LOG_LINES,
     }
     return render(request, "session.html", context, status=422 if form else 200)
+
+
+def _telemetry(row: AgentSession) -> dict[str, Any]:
+    """What it uses and does, in words; its page then follows the telemetry stream."""
+    metrics = reading.metrics(row, 0)
+    parts = {
+        "resources": metrics["resources"],
+        "activity": metrics["activity"],
+        "swarm": swarm.read(row),
+    }
+    return {name: presentation.telemetry_words(name, value, row) for name, value in parts.items()}
 
 
 def _outputs(row: AgentSession) -> dict[str, Any]:

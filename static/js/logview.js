@@ -181,6 +181,21 @@ export class LogView {
     this.drawNotes();
   }
 
+  /** Show the line that stands at a byte of the log, if it is here. Returns whether it is. */
+  goTo(offset) {
+    const { lines } = this.screen;
+    const after = lines.findIndex((line) => line.offset > offset);
+    const index = (after < 0 ? lines.length : after) - 1;
+    if (index < 0 || !this.nodes[index]) return false;
+    this.follow(false);
+    for (const node of this.place.querySelectorAll(".found")) node.classList.remove("found");
+    this.nodes[index].classList.add("found");
+    this.nodes[index].scrollIntoView({ block: "center" });
+    this.lastTop = this.box.scrollTop;
+    this.box.focus({ preventScroll: true });
+    return true;
+  }
+
   toEnd() {
     this.box.scrollTop = this.box.scrollHeight;
     this.lastTop = this.box.scrollTop;

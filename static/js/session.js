@@ -9,6 +9,7 @@ import { Outputs } from "./outputs.js";
 import { showMarks } from "./marks.js";
 import "./page.js";
 import { LiveSocket } from "./socket.js";
+import { Telemetry } from "./telemetry.js";
 import { refresh as refreshTimes } from "./time.js";
 
 // The log opens with its last bytes.
@@ -41,6 +42,8 @@ class SessionPage {
     this.explainEmptyLog(this.at("log-note").textContent);
     this.outputs = new Outputs(root, this.id);
     this.outputs.keep(!FINISHED.includes(this.status));
+    this.telemetry = new Telemetry(root, this.id, (offset) => this.log.goTo(offset));
+    this.telemetry.follow(this.status);
     setUpActions();
     this.connection = new Connection(() => this.word);
     this.showTitle();
@@ -96,6 +99,7 @@ class SessionPage {
     this.explainEmptyLog(session.log_note);
     if (session.status === "running") this.log.grow();
     if (changed) this.outputs.keep(!finished);
+    if (changed) this.telemetry.follow(session.status);
     this.showTitle();
     refreshTimes(this.root);
   }

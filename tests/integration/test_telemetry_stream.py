@@ -2,19 +2,14 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
-from tests.integration.browsing import token
-from tests.integration.viewers import call, create, stop
-from tests.support import BEARER, Installation, Server, eventually, installation
+from tests.support import BEARER, Server
 
 #: Runs that go on saying something, and one that is silent.
 BUSY = ["--lines", "3000", "--seconds", "600"]
