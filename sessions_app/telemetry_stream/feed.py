@@ -45,8 +45,8 @@ class Feed:
         self._states: dict[uuid.UUID, State] = {}
         self._members: dict[tuple[Selection, str], tuple[float, list[uuid.UUID]]] = {}
         self._versions = itertools.count(1)
-        #: One look at a time, so that whoever comes second finds what the first one has read.
-        self._turn = asyncio.Lock()
+        #: One look at a time; what may take long does not hold up the rest.
+        self._turns = ((asyncio.Lock(), ("run",)), (asyncio.Lock(), ("swarm", "processes")))
 
     async def members(self, selection: Selection) -> list[uuid.UUID]:
         """The sessions of a selection that whoever asks may see.
@@ -54,7 +54,7 @@ class Feed:
         Raises:
             DatabaseError: the rows cannot be read now.
         """
-        now = asyncio.get_running_loop().time()
+        now = _clock()
         self._members = {
             key: kept for key, kept in self._members.items() if kept[0] > now - MEMBERS_FOR
         }
@@ -76,34 +76,41 @@ class Feed:
         Raises:
             DatabaseError: the rows cannot be read now.
         """
-        clock = asyncio.get_running_loop().time
-        sources = {
-            source: max(max_age, PROCESSES_FOR) if source == "processes" else max_age
-            for source in sorted({SOURCES[name] for name in parts})
-        }
-        self._forget(clock() - FORGET)
-        for number in range(0, len(ids), BATCH):
-            left = self._stale(ids[number : number + BATCH], sources)
-            while left:
-                async with self._turn:
-                    left = self._stale(left, sources)
-                    if not left:
-                        break
-                    begun = clock()
-                    known = [(session_id, self._states.get(session_id)) for session_id in left]
-                    found = await db.read(look, known, tuple(sources))
-                    for session_id, what in found.items():
-                        self._take(session_id, what, begun)
-                    left = left[len(found) :]
-        asked = clock()
+        self._forget(_clock() - FORGET)
+        wanted = {SOURCES[name] for name in parts}
+        for turn, sources in self._turns:
+            ages = {
+                source: max(max_age, PROCESSES_FOR) if source == "processes" else max_age
+                for source in sources
+                if source in wanted
+            }
+            for number in range(0, len(ids) if ages else 0, BATCH):
+                await self._refresh(ids[number : number + BATCH], ages, turn)
+        asked = _clock()
         states = {key: self._states[key] for key in ids if key in self._states}
         for state in states.values():
             state.asked = asked
         return states
 
+    async def _refresh(
+        self, ids: Sequence[uuid.UUID], ages: dict[str, float], turn: asyncio.Lock
+    ) -> None:
+        left = self._stale(ids, ages)
+        while left:
+            async with turn:  # whoever comes second finds what the first one has read
+                left = self._stale(left, ages)
+                if not left:
+                    return
+                begun = _clock()
+                known = [(session_id, self._states.get(session_id)) for session_id in left]
+                found = await db.read(look, known, tuple(ages))
+                for session_id, what in found.items():
+                    self._take(session_id, what, begun)
+                left = left[len(found) :]
+
     def _stale(self, ids: Sequence[uuid.UUID], sources: dict[str, float]) -> list[uuid.UUID]:
         """Those whose sources, each with the age it may have, must be looked at again."""
-        now = asyncio.get_running_loop().time()
+        now = _clock()
 
         def fresh(state: State | None) -> bool:
             return state is not None and all(
@@ -117,11 +124,14 @@ class Feed:
             self._states.pop(session_id, None)
             return
         state, version = self._states.get(session_id), 0
+        if state is not None and begun < state.begun and state.row.status != found.row.status:
+            return  # a look that took so long that another one has seen what came after
         if state is None or state.row.status != found.row.status:
             # Whatever else is known of it is said in other words now, so it is read anew as well.
             version = next(self._versions)
             state = self._states[session_id] = State(found.row, moved=version)
-        state.row = found.row
+        if begun >= state.begun:
+            state.row, state.begun = found.row, begun
         for name, (value, text) in found.parts.items():
             old = state.parts.get(name)
             if old is None or old.text != text:
@@ -138,6 +148,10 @@ class Feed:
         if any(state.asked < before for state in self._states.values()):
             kept = self._states.items()
             self._states = {key: state for key, state in kept if state.asked >= before}
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _members(selection: Selection) -> list[uuid.UUID]:

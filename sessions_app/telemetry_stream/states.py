@@ -42,7 +42,7 @@ class State:
     """What is known of one session.
 
     Attributes:
-        row: the session.
+        row: the session, as a look saw it that was begun at ``begun`` (the loop's time).
         parts: by name, those that somebody has asked for.
         moved: the version at which its status changed.
         at: when something was last seen to change, as on the wire.
@@ -51,6 +51,7 @@ class State:
     """
 
     row: AgentSession
+    begun: float = 0.0
     parts: dict[str, Part] = field(default_factory=dict)
     moved: int = 0
     at: str = ""
