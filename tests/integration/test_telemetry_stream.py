@@ -1,132 +1,26 @@
-"""The telemetry stream, as any client sees it: subscriptions, rates, slow readers, refusals."""
+"""The telemetry stream, as any client sees it: what it tells, how often, to slow readers."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+import pytest
 
-from tests.support import BEARER, Server
-
-#: Runs that go on saying something, and one that is silent.
-BUSY = ["--lines", "3000", "--seconds", "600"]
-SCHEMA = """
-CREATE TABLE swarms(id PRIMARY KEY, name, objective, status, queen_type, created_at);
-CREATE TABLE agents(id PRIMARY KEY, swarm_id, name, type, role, status);
-CREATE TABLE tasks(id PRIMARY KEY, swarm_id, agent_id, description, status, priority, created_at,
-  completed_at);
-CREATE TABLE collective_memory(id PRIMARY KEY, swarm_id, key, value);
-CREATE TABLE consensus_decisions(id PRIMARY KEY, swarm_id, topic, decision);
-"""
-NOBODY = "00000000-0000-4000-8000-000000000000"
-
-
-class Reader:
-    """A client of the stream."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.acknowledges = True
-
-    async def say(self, message: object) -> None:
-        """A message as JSON."""
-        await self.socket.send(json.dumps(message))
-
-    async def subscribe(self, **wanted: Any) -> dict[str, Any]:
-        """Subscribe; the answer to it."""
-        await self.say({"subscribe": wanted})
-        return await self.frame("subscribed")
-
-    async def next(self) -> dict[str, Any]:
-        """The next frame, acknowledged."""
-        async with asyncio.timeout(30):
-            frame: dict[str, Any] = json.loads(await self.socket.recv())
-        if self.acknowledges and "seq" in frame:
-            await self.say({"ack": frame["seq"]})
-        return frame
-
-    async def frame(self, kind: str = "telemetry", session_id: str = "") -> dict[str, Any]:
-        """The next frame of a kind, of a session if one is named; others are passed over."""
-        while True:
-            frame = await self.next()
-            if frame["type"] == kind and session_id in ("", frame.get("session_id")):
-                return frame
-
-    async def closed(self) -> int | None:
-        """The code that the server closes with."""
-        async with asyncio.timeout(20):
-            try:
-                while True:
-                    await self.socket.recv()
-            except ConnectionClosed:
-                return self.socket.close_code
-
-
-@asynccontextmanager
-async def reading(
-    server: Server, headers: dict[str, str] = BEARER, path: str = "/ws/telemetry", **options: Any
-) -> AsyncIterator[Reader]:
-    """A connection for a block."""
-    url = f"ws://127.0.0.1:{server.port}{path}"
-    async with connect(url, additional_headers=headers, max_size=None, **options) as socket:
-        yield Reader(socket)
+from tests.integration.streams import BUSY, QUIET, Activity, Hive, reading
+from tests.integration.viewers import call, create, stop
+from tests.support import Installation, Server, eventually, installation
 
 
 @pytest.fixture(scope="module")
-def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One installation for all tests here, that measures as often as it can."""
     base = tmp_path_factory.mktemp("stream") / "site"
     with installation(base, HIVE_SAMPLE_EVERY="1s", HIVE_SLOTS="20") as made:
         yield made
-
-
-class Hive:
-    """The hive.db of a session, as claude-flow would keep it: tasks, one after the other."""
-
-    def __init__(self, site: Installation, session_id: str) -> None:
-        path = site.session_dir(session_id) / ".hive-mind"
-        path.mkdir(exist_ok=True)
-        self._db = sqlite3.connect(path / "hive.db", isolation_level=None)
-        self._db.executescript(SCHEMA)
-        self._id = f"swarm-{session_id[:8]}"
-        self._db.execute(
-            "INSERT INTO swarms VALUES(?, 'hive', 'all of it', 'active', 'strategic', ?)",
-            (self._id, "2026-11-26 00:00:00"),
-        )
-        self.tasks = 0
-
-    def work(self) -> None:
-        """One task more, which is done."""
-        self.tasks += 1
-        self._db.execute(
-            "INSERT INTO tasks VALUES(?, ?, NULL, 'a task', 'completed', 5, ?, ?)",
-            (f"task-{self.tasks}", self._id, "2026-11-26 00:00:00", "2026-11-26 00:00:01"),
-        )
-
-    def close(self) -> None:
-        """Close it."""
-        self._db.close()
-
-
-class Activity:
-    """The figures of a session's output, as the spawner writes them; here at every moment."""
-
-    def __init__(self, site: Installation, session_id: str, said: str = "") -> None:
-        self._said = said
-        self._file = site.state_dir / "runs" / session_id / "activity.json"
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self.lines = 0
-
-    def write(self) -> None:
-        """A line more."""
-        self.lines += 1
-        fresh = self._file.with_suffix(".new")
-        activity = {"lines": self.lines, "last_line": self._said}
-        fresh.write_text(json.dumps({"version": 1, "activity": activity}))
-        fresh.rename(self._file)
 
 
 async def test_a_session_is_told_of_while_it_runs_and_to_its_end(shared_server: Server) -> None:
@@ -203,8 +97,7 @@ async def test_what_is_asked_for_can_change_and_end(
 
 
 async def test_a_swarm_is_followed_by_its_id(shared_server: Server) -> None:
-    quiet = ["--lines", "1", "--hang", "--seconds", "600"]
-    session_id = await call(create, shared_server, args=quiet, start=True)
+    session_id = await call(create, shared_server, args=QUIET, start=True)
 
     def found() -> Any:
         answer = shared_server.request("GET", f"/api/v1/sessions/{session_id}/swarm")
@@ -345,72 +238,6 @@ async def test_a_reader_that_acknowledges_nothing_gets_a_window_and_no_more(
     assert 30_000 < size < 130_000
 
 
-async def test_unknown_sessions_are_told_and_the_others_follow(shared_server: Server) -> None:
-    session_id = await call(create, shared_server)
-    async with reading(shared_server) as reader:
-        named = [NOBODY, "not-an-id", session_id]
-        await reader.say({"subscribe": {"sessions": named}})
-        errors, frame = [], {}
-        while len(errors) < 2 or not frame:
-            told = await reader.next()
-            if told["type"] == "error":
-                errors.append((told["code"], told["session_id"]))
-            elif told["type"] == "telemetry":
-                frame = told
-    assert sorted(errors) == [("not_found", NOBODY), ("not_found", "not-an-id")]
-    assert frame["session_id"] == session_id
-
-
-SOME = {"sessions": [NOBODY]}
-
-
-@pytest.mark.parametrize(
-    ("message", "code", "word"),
-    [
-        ("not JSON", "invalid", "JSON"),
-        ("[]", "invalid", "JSON"),
-        ({}, "invalid", "do not know"),
-        ({"hello": 1}, "invalid", "do not know"),
-        ({"ack": 7}, "invalid", "not sent"),
-        ({"unsubscribe": 1}, "invalid", "do not know"),
-        ({"subscribe": True}, "invalid", "an object"),
-        ({"subscribe": {}}, "invalid", "one of sessions, swarm and all"),
-        ({"subscribe": {"all": True, "swarm": "x"}}, "invalid", "one of"),
-        ({"subscribe": {"all": 1}}, "invalid", "all"),
-        ({"subscribe": {"swarm": ""}}, "invalid", "swarm"),
-        ({"subscribe": {"swarm": "x" * 101}}, "invalid", "swarm"),
-        ({"subscribe": {"sessions": []}}, "invalid", "1 to 500"),
-        ({"subscribe": {"sessions": [NOBODY] * 501}}, "invalid", "1 to 500"),
-        ({"subscribe": {"sessions": [1]}}, "invalid", "1 to 500"),
-        ({"subscribe": {**SOME, "parts": ["all"]}}, "invalid", "resources"),
-        ({"subscribe": {**SOME, "parts": "swarm"}}, "invalid", "resources"),
-        ({"subscribe": {**SOME, "words": [["swarm"]]}}, "invalid", "resources"),
-        ({"subscribe": {**SOME, "rate": 0.01}}, "invalid", "rate"),
-        ({"subscribe": {**SOME, "rate": 6}}, "invalid", "rate"),
-        ({"subscribe": {**SOME, "rate": True}}, "invalid", "rate"),
-        ('{"subscribe": {"all": true, "rate": NaN}}', "invalid", "rate"),
-        ({"subscribe": {**SOME, "more": 1}}, "invalid", "'more'"),
-        ({"subscribe": {"all": True, "parts": ["processes"]}}, "too_much", "at most 5"),
-        ({"subscribe": {"swarm": "x", "words": ["processes"]}}, "too_much", "at most 5"),
-        ("x" * 40_000, "invalid", "32 kB"),
-        ("[" * 30_000, "invalid", "JSON"),
-        (b"\x00", "invalid", "text"),
-    ],
-)
-async def test_what_cannot_be_taken_is_said_and_closes(
-    message: Any, code: str, word: str, shared_server: Server
-) -> None:
-    async with reading(shared_server) as reader:
-        await reader.socket.send(
-            message if isinstance(message, str | bytes) else json.dumps(message)
-        )
-
-        told = await reader.next()
-        assert (told["type"], told["code"]) == ("error", code)
-        assert word in told["detail"]
-        assert await reader.closed() == 4400
-
-
 async def test_processes_are_told_of_a_few(shared_server: Server) -> None:
     session_id = await call(create, shared_server, args=BUSY, start=True)
     async with reading(shared_server) as reader:
@@ -426,48 +253,6 @@ async def test_processes_are_told_of_a_few(shared_server: Server) -> None:
         await reader.say({"subscribe": {"sessions": many, "parts": ["processes"]}})
         assert (await reader.next())["code"] == "too_much"
     await call(stop, shared_server, session_id)
-
-
-async def test_another_pages_stream_does_not_open(shared_server: Server) -> None:
-    with pytest.raises(InvalidStatus) as refusal:
-        async with reading(shared_server, origin="https://evil.example"):
-            pass
-    assert refusal.value.response.status_code == 403
-
-
-async def test_nobody_gets_in_and_who_is_let_in_no_more_gets_out(
-    shared_site: Installation, shared_server: Server
-) -> None:
-    with pytest.raises(InvalidStatus):
-        async with reading(shared_server, {"Cookie": ""}):
-            pass
-    shown = await call(token, shared_site, "stream", "viewer")
-    async with reading(shared_server, shown) as reader:
-        await reader.subscribe(all=True)
-        done = await call(shared_site.script, "token", "revoke", "stream")
-        assert done.returncode == 0, done
-        assert await reader.closed() == 4401
-
-
-async def test_private_sessions_are_not_told_to_others(site: Installation) -> None:
-    site.env["HIVE_PRIVATE_SESSIONS"] = "1"
-    server = site.up()
-    private = await call(create, server, args=BUSY, start=True)
-    shown = await call(token, site, "other", "operator")
-    quiet = {"task": "mine", "args": ["--hang", "--seconds", "600"], "start": True}
-    own = (await call(server.request, "POST", "/api/v1/sessions", quiet, shown))[1]["session_id"]
-    async with reading(server) as ours, reading(server, shown) as theirs:
-        await ours.subscribe(all=True, rate=5)
-        await theirs.subscribe(all=True, rate=5)
-        await ours.frame("telemetry", private)
-        assert (await theirs.frame())["session_id"] == own
-        await call(stop, server, private)
-        await call(stop, server, own)
-        while (frame := await theirs.frame())["session_id"] != own or not frame["last"]:
-            assert frame["session_id"] == own
-
-        await theirs.say({"subscribe": {"sessions": [private]}})
-        assert (await theirs.frame("error"))["session_id"] == private
 
 
 async def test_nothing_of_all_this_left_a_traceback(shared_server: Server) -> None:
