@@ -19,7 +19,8 @@ async def test_unknown_sessions_are_told_and_the_others_follow(shared_server: Se
     async with reading(shared_server) as reader:
         named = [NOBODY, "not-an-id", session_id]
         await reader.say({"subscribe": {"sessions": named}})
-        errors, frame = [], {}
+        errors: list[tuple[str, str]] = []
+        frame: dict[str, Any] = {}
         while len(errors) < 2 or not frame:
             told = await reader.next()
             if told["type"] == "error":
