@@ -13,7 +13,7 @@ from sessions_app.telemetry_stream.states import State
 
 #: How long (s) a look holds a thread before others get their turn.
 SLICE = 0.05
-#: Figures that change without their files are read again after this (s).
+#: A swarm is read again after this (s), though its files look the same: rights may have changed.
 REREAD = 15.0
 
 
@@ -60,7 +60,8 @@ def _look_at(
     readings = 0
     for source in sources:
         stamp, read = _stamp(source, row), before.get(source, (None, 0.0))
-        if stamp is not None and stamp == read[0] and now - read[1] < REREAD:
+        lasting = source == "run" or now - read[1] < REREAD
+        if stamp is not None and stamp == read[0] and lasting:
             looks[source] = read
             continue
         readings += 1
