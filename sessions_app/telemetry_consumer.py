@@ -66,7 +66,7 @@ class TelemetryConsumer(Viewer):
         """Take a subscription, or its end, beside acknowledgements."""
         if set(message) == {"subscribe"}:
             self._wanted = Subscription.parse(message["subscribe"])
-        elif message == {"unsubscribe": True}:
+        elif set(message) == {"unsubscribe"} and message["unsubscribe"] is True:
             self._wanted = None
         else:
             await super().understand(message)
@@ -75,7 +75,7 @@ class TelemetryConsumer(Viewer):
 
     async def refuse(self, error: Exception) -> None:
         """Say what cannot be taken, and close."""
-        code, detail = Invalid.code, "messages are JSON objects of at most 32 kB"
+        code, detail = Invalid.code, "messages are JSON objects"
         if isinstance(error, HiveError):
             code, detail = error.code, error.detail
         await self.tell({"type": "error", "code": code, "detail": detail})

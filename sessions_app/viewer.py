@@ -126,7 +126,7 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
             return
         try:
             if text_data is None or len(text_data) > self.max_message:
-                raise Invalid("messages are short and text")
+                raise Invalid(f"messages are text of at most {self.max_message:,} characters")
             message = json.loads(text_data)
             if not isinstance(message, dict):
                 raise Invalid("messages are JSON objects")

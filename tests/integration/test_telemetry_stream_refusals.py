@@ -62,7 +62,7 @@ SOME = {"sessions": [NOBODY]}
         ({"subscribe": {**SOME, "more": 1}}, "invalid", "'more'"),
         ({"subscribe": {"all": True, "parts": ["processes"]}}, "too_much", "at most 5"),
         ({"subscribe": {"swarm": "x", "words": ["processes"]}}, "too_much", "at most 5"),
-        ("x" * 40_000, "invalid", "32 kB"),
+        ("x" * 40_000, "invalid", "32,768"),
         ("[" * 30_000, "invalid", "JSON"),
         (b"\x00", "invalid", "text"),
     ],
