@@ -40,7 +40,7 @@ def words(name: str, value: Any, session: AgentSession) -> dict[str, Any]:
 
 
 def resources(value: Json, session: AgentSession) -> dict[str, Any]:
-    """``{note, rows: [{label, now, peak, total}]}``: the figures as a table."""
+    """``{note, disk, rows: [{label, now, peak, total}], over}``: the figures as a table."""
     now, peak, total = value.get("now") or {}, value.get("peak") or {}, value.get("total") or {}
     disk = now.get("disk") or {}
     used = [count for count in disk.values() if count is not None]
@@ -69,6 +69,7 @@ def resources(value: Json, session: AgentSession) -> dict[str, Any]:
             if count is not None
         ),
         "rows": [dict(zip(named, row, strict=True)) for row in rows] if measured else [],
+        "over": session.finished,
     }
 
 
@@ -154,9 +155,10 @@ def swarm(value: Json, session: AgentSession) -> dict[str, Any]:
     swarms = value["swarms"]
     newest = next((s for s in swarms if s["id"] == value["swarm_id"]), swarms[0] if swarms else {})
     names = {agent["id"]: agent["name"] or agent["id"] for agent in value["agents"]}
+    name, swarm_id = newest.get("name"), value["swarm_id"] or newest.get("id") or ""
     others = len(swarms) - 1
     facts = [
-        ("Name", newest.get("name")),
+        ("Name", name if name and name.removeprefix("hive-") not in swarm_id else ""),
         ("Objective", newest.get("objective")),
         ("Status", newest.get("status")),
         ("Queen", newest.get("queen_type")),
@@ -165,7 +167,7 @@ def swarm(value: Json, session: AgentSession) -> dict[str, Any]:
     ]
     return {
         "note": _swarm_note(value, session),
-        "id": value["swarm_id"] or newest.get("id") or "",
+        "id": swarm_id,
         "facts": _facts(facts),
         "progress": _progress(value["progress"]),
         "agents": [_agent(agent) for agent in value["agents"][:SHOWN_AGENTS]],
@@ -205,7 +207,8 @@ def _task(task: Json, names: Mapping[Any, Any]) -> dict[str, Any]:
         "text": str(task["description"] or task["id"]),
         "who": str(names.get(task["agent_id"], "") or ""),
         "status": str(task["status"] or ""),
-        "percent": None if progress is None else round(100 * progress),
+        # Where nothing or all of it is done, the status says so.
+        "percent": round(100 * progress) if progress is not None and 0 < progress < 1 else None,
     }
 
 

@@ -81,7 +81,6 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
         "how_it_stops": presentation.how_it_stops(row, current()),
         "log_size": presentation.size(log_tail.size(row.log_file)),
         "telemetry": _telemetry(row),
-        "sampled_every": current().telemetry.sample_every,
         "plain_log": _plain_log(row.log_file),
         "plain_log_lines": PLAIN_LOG_LINES,
     }

@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 132;
 const EDGE = { top: 8, right: 10, bottom: 20, left: 58 };
 // Steps of the axis of time, in seconds.
-const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800];
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800];
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const exact = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
@@ -93,7 +93,7 @@ export class Chart {
   }
 
   moments() {
-    const room = Math.max(2, Math.floor((this.width - EDGE.left) / 90));
+    const room = Math.max(2, Math.floor((this.width - EDGE.left) / 80));
     const step = STEPS.find((seconds) => this.span / seconds <= room) ?? this.span / room;
     const shift = new Date().getTimezoneOffset() * 60; // ticks at the reader's full hours
     const ticks = [];

@@ -13,7 +13,7 @@ function processLine(process) {
   const command = made("td", "", "command");
   command.append(made("code", process.command));
   const figures = [process.cpu, process.cpu_time, process.memory, process.threads, process.age];
-  line.append(name, command, ...figures.map((text) => made("td", text)));
+  line.append(name, ...figures.map((text) => made("td", text)), command);
   return line;
 }
 

@@ -60,6 +60,7 @@ export class Telemetry {
 
   take(message) {
     if (message.seq) this.socket.send({ ack: message.seq });
+    if (message.type === "gone" || message.type === "error") this.socket.end(); // it was removed
     if (message.type !== "telemetry") return;
     this.root.dataset.telemetry = message.seq;
     const { resources, activity, words = {} } = message;
@@ -82,9 +83,10 @@ export class Telemetry {
     this.series.read();
   }
 
-  showResources({ note, rows, disk }) {
+  showResources({ note, rows, disk, over }) {
     say(this.at("resources-note"), note);
     say(this.at("disk"), disk);
+    this.at("figures-table").classList.toggle("is-over", over);
     this.at("figures-frame").hidden = !rows.length;
     this.at("figures").replaceChildren(
       ...rows.map((row) => {
