@@ -1,4 +1,4 @@
-"""What the page of a session shows of its telemetry: charts, processes, swarm, activity and cost."""
+"""What a session's page shows of its telemetry: charts, processes, swarm, activity, cost."""
 
 import sqlite3
 from collections.abc import Iterator
