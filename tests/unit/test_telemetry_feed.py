@@ -28,7 +28,7 @@ def write(conf: Conf, session_id: uuid.UUID, lines: int) -> Path:
     path = conf.runs_dir / str(session_id) / "activity.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps({"version": 1, "activity": {"lines": lines}}))
+    fresh.write_text(json.dumps({"version": 1, "activity": {"lines": lines, "bytes": 9}}))
     fresh.replace(path)
     return path
 
