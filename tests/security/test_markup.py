@@ -6,8 +6,11 @@ _log.py. What a browser takes a file of outputs for: tests/security/test_outputs
 tests/integration/test_terminal.py.
 """
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser.conftest import launch
 from tests.integration.api_client import API, fetch
 from tests.security.conftest import Town
+from tests.support import eventually
 
 #: Ways out of wherever text may stand: an element, an attribute, a script, a style, a comment.
 WAYS = [
@@ -167,6 +171,45 @@ def test_what_a_run_and_its_ending_say_is_text(town: Town, page: Page) -> None:
             assert reply.headers["content-disposition"].startswith("attachment")
     finally:
         _forget(town)
+
+
+def test_what_a_swarm_and_its_output_say_is_text(town: Town, page: Page) -> None:
+    """Names and words from a hive.db, from stream-json and from lines that look like errors."""
+    session_id = town.session(town.root, args=["--hang", "--seconds", "600"], start=True)
+    hive = town.site.session_dir(session_id) / ".hive-mind" / "hive.db"
+    eventually(lambda: hive.exists() and _rename(hive), "the swarm to have agents")
+    use = {"type": "tool_use", "id": TEXT, "name": TEXT, "input": {"command": TEXT}}
+    with town.site.log(session_id).open("a") as log:
+        said = [{"type": "text", "text": TEXT}, use]
+        message = {"role": "assistant", "model": TEXT, "content": said}
+        log.write(json.dumps({"type": "assistant", "message": message}) + "\n")
+        log.writelines(f"Error: {way}\n" for way in WAYS)
+
+    page.goto(f"{town.server.url}/sessions/{session_id}/")
+    for place in (".agents", ".tasks", ".decisions", "[data-swarm-facts]", "[data-activity-facts]"):
+        expect(page.locator(place)).to_contain_text(WAYS[1])
+    expect(page.locator("[data-errors-list]")).to_contain_text(WAYS[0])
+    page.locator("[data-errors] summary").click()
+    page.locator("[data-processes] summary").click()
+    expect(page.locator("[data-process-rows] tr").first).to_be_visible()
+    inert(page)
+
+    fetch(town.server, "POST", f"{API}/sessions/{session_id}/stop", {}, town.root)
+    expect(page.locator("[data-badge]")).to_have_text("failed")
+    page.reload()
+    for place in (".agents", ".tasks", "[data-activity-facts]"):
+        expect(page.locator(place)).to_contain_text(WAYS[1])
+    inert(page)
+
+
+def _rename(hive: Path) -> bool:
+    """Whether everything that is said in a hive.db is an attack now."""
+    with contextlib.closing(sqlite3.connect(hive, timeout=5, isolation_level=None)) as db:
+        changed = db.execute("UPDATE agents SET name = ?, role = ?, type = ?", (TEXT,) * 3)
+        db.execute("UPDATE swarms SET name = ?, objective = ?, queen_type = ?", (TEXT,) * 3)
+        db.execute("UPDATE tasks SET description = ?, status = ?", (TEXT, TEXT))
+        db.execute("UPDATE consensus_decisions SET topic = ?, decision = ?", (TEXT, TEXT))
+    return changed.rowcount > 0
 
 
 def _quote(town: Town, session_id: str) -> None:

@@ -26,7 +26,9 @@ async def opened(town: Town, path: str, headers: Headers, *, origin: str | None 
         return refusal.response.status_code
 
 
-@pytest.mark.parametrize("path", ["/ws/sessions", "/ws/sessions/00000000-0000-4000-8000-00000000"])
+@pytest.mark.parametrize(
+    "path", ["/ws/sessions", "/ws/sessions/00000000-0000-4000-8000-00000000", "/ws/telemetry"]
+)
 @pytest.mark.parametrize(
     "origin",
     [
