@@ -62,7 +62,7 @@ export class Chart {
     const [first, last] = [this.at[0], this.at.at(-1)];
     const all = this.lines.flatMap(({ key }) => this.data[key] ?? []).filter((v) => v != null);
     if (!this.width) return;
-    this.span = Math.max(last - first, 1) || 1;
+    this.span = last - first || 1;
     this.top = roundUp(Math.max(this.least, ...all));
     this.svg.setAttribute("width", this.width);
     const plot = all.length ? this.lines.map((line, n) => this.line(line.key, n)) : [];
@@ -103,7 +103,8 @@ export class Chart {
       const format = step >= 86400 ? day : step < 60 ? exact : clock;
       ticks.push(element("text", { x, y: HEIGHT - 5, class: "chart-tick" }, format.format(t * 1000)));
     }
-    return ticks;
+    if (ticks.length) return ticks;
+    return [element("text", { x: EDGE.left, y: HEIGHT - 5, class: "chart-tick is-first" }, exact.format(this.at[0] * 1000))];
   }
 
   /** A line with gaps where nothing was measured, and below the first one an area. */
