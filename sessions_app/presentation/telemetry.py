@@ -16,6 +16,7 @@ Json = Mapping[str, Any]
 UNKNOWN = "–"
 #: Agents, tasks and decisions that a page shows.
 SHOWN_AGENTS, SHOWN_TASKS, SHOWN_DECISIONS = 100, 100, 20
+DISK = {"working_dir": "working directory", "database": "of it the database"}
 #: Why there is nothing to show of a swarm, by the state of hive.db (telemetry.swarm).
 NO_SWARM = {
     "missing": "This session’s command keeps no hive.db, so nothing is known of a swarm.",
@@ -43,7 +44,8 @@ def resources(value: Json, session: AgentSession) -> dict[str, Any]:
     """``{note, disk, rows: [{label, now, peak, total}], over}``: the figures as a table."""
     now, peak, total = value.get("now") or {}, value.get("peak") or {}, value.get("total") or {}
     disk = now.get("disk") or {}
-    used = [count for count in disk.values() if count is not None]
+    # The database lies in the working directory, and is counted there.
+    used = [count for name, count in disk.items() if count is not None and name != "database"]
     rows = [
         (
             "Processor",
@@ -64,7 +66,7 @@ def resources(value: Json, session: AgentSession) -> dict[str, Any]:
     return {
         "note": _sampling(session, measured=measured),
         "disk": ", ".join(
-            f"{name.replace('_', ' ').replace('dir', 'directory')} {size(count)}"
+            f"{DISK.get(name, name)} {size(count)}"
             for name, count in disk.items()
             if count is not None
         ),

@@ -19,7 +19,7 @@ FIGURES: dict[str, Any] = {
         "processes": 3,
         "threads": 1204,
         "open_files": None,
-        "disk": {"working_dir": 2_000_000, "database": None, "log": 500, "output": 0},
+        "disk": {"working_dir": 2_000_000, "database": 4096, "log": 500, "output": 0},
     },
     "peak": {"cpu_percent": 200.0, "memory_bytes": 400_000_000, "disk_bytes": 2_100_000},
     "total": {"cpu_seconds": 125.4, "read_bytes": 0, "written_bytes": 4_000},
@@ -75,7 +75,9 @@ def test_figures_have_units_and_what_is_not_known_has_a_dash(conf: Conf) -> None
         "Written": ["", "", "4.0 kB"],
         "Disk": ["2.0 MB", "2.1 MB", ""],
     }
-    assert said["disk"] == "working directory 2.0 MB, log 500 B, output 0 B"
+    assert said["disk"] == (
+        "working directory 2.0 MB, of it the database 4.1 kB, log 500 B, output 0 B"
+    )
     assert (said["note"], said["over"]) == ("", False)
 
 
