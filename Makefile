@@ -25,6 +25,7 @@ bench: install-dev ## measure the command line against jq, and what 1,000 sessio
 	$(BIN)/python -m bench.supervise
 	$(BIN)/python -m bench.telemetry
 	$(BIN)/python -m bench.activity
+	$(BIN)/python -m bench.stream
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/ruff check .
