@@ -141,7 +141,7 @@ def test_a_line_that_looks_like_an_error_is_found_in_the_log(
     page: Page, busy: str, shared_site: Installation, shared_server: Server
 ) -> None:
     open_session(page, shared_server, busy)
-    write_log(shared_site, busy, "Error: cannot find module 'leftpad'\n")
+    write_log(shared_site, busy, "\nError: cannot find module 'leftpad'\n")
     expect(page.locator("[data-errors]")).to_be_visible()
     page.locator("[data-errors] summary").click()
 
@@ -168,7 +168,7 @@ def test_a_phone_shows_whatever_a_swarm_says_as_text(
         return changed.rowcount > 0
 
     eventually(lambda: path.exists() and said(), "the swarm to have agents")
-    write_log(shared_site, session_id, f"Error: {NASTY}\n")
+    write_log(shared_site, session_id, f"\nError: {NASTY}\n")
     phone = open_page(viewport=PHONE, has_touch=True, is_mobile=True, color_scheme=scheme)
     open_session(phone, shared_server, session_id)
 

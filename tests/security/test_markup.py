@@ -182,12 +182,13 @@ def test_what_a_swarm_and_its_output_say_is_text(town: Town, page: Page) -> None
     with town.site.log(session_id).open("a") as log:
         said = [{"type": "text", "text": TEXT}, use]
         message = {"role": "assistant", "model": TEXT, "content": said}
-        log.write(json.dumps({"type": "assistant", "message": message}) + "\n")
+        line = json.dumps({"type": "assistant", "message": message})
+        log.write(f"\n{line}\n")  # the run's own last line may not have ended
         log.writelines(f"Error: {way}\n" for way in WAYS)
 
     page.goto(f"{town.server.url}/sessions/{session_id}/")
     for place in (".agents", ".tasks", ".decisions", "[data-swarm-facts]", "[data-activity-facts]"):
-        expect(page.locator(place)).to_contain_text(WAYS[1])
+        expect(page.locator(place)).to_contain_text(WAYS[1], timeout=15_000)  # read every 5 s
     expect(page.locator("[data-errors-list]")).to_contain_text(WAYS[0])
     page.locator("[data-errors] summary").click()
     page.locator("[data-processes] summary").click()
