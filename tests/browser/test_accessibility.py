@@ -90,6 +90,14 @@ def ask_to_stop(page: Page) -> None:
     page.get_by_role("button", name="Stop…").click()
 
 
+def look_closely(page: Page) -> None:
+    """Its charts, one of them read by keyboard, and its processes."""
+    live(page)
+    page.locator("[data-processes] summary").click()
+    expect(page.locator("[data-process-rows] tr").first).to_be_visible()
+    page.locator("[data-chart=memory] svg").press("Home")
+
+
 def fill_in(page: Page) -> None:
     """The form with everything open, and the commands beside it."""
     page.get_by_label("Task").fill("a task\n" * 20)
@@ -130,6 +138,7 @@ PAGES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "created": ("administrator", "/sessions/{created}/", live),
     "waiting": ("administrator", "/sessions/{waiting}/", live),
     "running": ("administrator", "/sessions/{running}/", ask_to_stop),
+    "watched": ("administrator", "/sessions/{running}/", look_closely),
     "completed": ("administrator", "/sessions/{completed}/", live),
     "failed": ("administrator", "/sessions/{failed}/", live),
     "new": ("anna", "/new", fill_in),
