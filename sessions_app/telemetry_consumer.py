@@ -105,20 +105,21 @@ class TelemetryConsumer(Viewer):
         while self._wanted is wanted:
             begun = clock()
             try:
-                late = await self._round(wanted, told)
+                waited = await self._round(wanted, told)
             except DatabaseError:  # away for a while
-                late = True
-            # Who has just been waited for has got everything this very moment.
-            rest = period if late else period - (clock() - begun)
+                waited = period
+            # Who was waited for has got its frames that much later.
+            rest = period - (clock() - begun) + waited
             try:
                 async with asyncio.timeout(max(rest, PAUSE)):
                     await self._asked.wait()
             except TimeoutError:
                 pass
 
-    async def _round(self, wanted: Subscription, told: _Told) -> bool:
-        """Tell what has changed since the last round; True when the viewer had to be waited for."""
-        feed, age, late = feeds.feed(), AGE / wanted.rate, False
+    async def _round(self, wanted: Subscription, told: _Told) -> float:
+        """Tell what has changed since the last round; returns for how long (s) it had to wait."""
+        feed, age, waited = feeds.feed(), AGE / wanted.rate, 0.0
+        clock = asyncio.get_running_loop().time
         members = await feed.members(wanted.selection)
         await self._part(wanted, told, set(members))
         members = [session_id for session_id in members if session_id not in told.over]
@@ -127,10 +128,11 @@ class TelemetryConsumer(Viewer):
             states = await feed.states(batch, wanted.wanted, age)
             for place, session_id in enumerate(batch):
                 if not self._window.has_room():
+                    full = clock()
                     await self._window.room(0)
                     if self._wanted is not wanted:
-                        return True
-                    late = True
+                        return waited
+                    waited += clock() - full
                     states = await feed.states(batch[place:], wanted.wanted, age)
                 await self._tell_of(states.get(session_id), wanted, told)
         if wanted.selection[0] == "sessions" and not told.greeted:
@@ -138,7 +140,7 @@ class TelemetryConsumer(Viewer):
                 if session_id not in told.versions:
                     await self._say_unknown(str(session_id))
         told.greeted = True
-        return late
+        return waited
 
     async def _tell_of(self, state: State | None, wanted: Subscription, told: _Told) -> None:
         if state is None:  # removed at this very moment: the next round says so
