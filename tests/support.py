@@ -19,7 +19,7 @@ PYTHON = sys.executable
 SAMPLE = [str(Path(PYTHON).resolve()), "-I", "-S", str(ROOT / "scripts/sample_hive.py"), "{task}"]
 SCRIPT = ROOT / "scripts" / "hive-session-manager.sh"
 #: Long enough for a loaded machine; a passing test never waits for it.
-PATIENCE = 20.0
+PATIENCE = 60.0
 #: What tests show unless they are about identity.
 TOKEN = "the-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -236,7 +236,7 @@ def test_troubleshooting(container: Container) -> None:
 
     found = json.loads(eventually(entry, "the entry in index.json", timeout=2))
     assert found["status"] == "created"
-    assert time.monotonic() - begun < 5  # a namespace of its own for each command takes its time
+    assert time.monotonic() - begun < 20  # a namespace of its own for each command takes its time
     missing = container.block(BLOCKS["Session not found 1"], UUID=UNKNOWN)
     assert missing.out == "null\n"
 
