@@ -14,8 +14,8 @@ from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sessions_app import admission, callers, db, doorbell, heartbeat, units
-from sessions_app.conf import Conf, current
+from sessions_app import admission, callers, db, heartbeat, units
+from sessions_app.conf import current
 from sessions_app.models import Installation
 from sessions_app.shared import Shared
 
@@ -94,22 +94,7 @@ def _take_the_write_lock() -> None:
 
 
 async def _spawner() -> Finding:
-    return await asyncio.to_thread(_spawner_now, current())
-
-
-def _spawner_now(conf: Conf) -> Finding:
-    holder = doorbell.spawner(str(conf.state_dir))
-    if holder is None:
-        return Finding("no spawner runs; start one with: hive up")
-    pid, kind = holder
-    beat = heartbeat.last(conf.state_dir)
-    who = f"{kind} {pid}"
-    if beat is None or beat.pid != pid:
-        return Finding(f"{who} has not looked at the rows yet")
-    looked = f"{who} looked at the rows {beat.age:.1f} s ago"
-    if beat.age > heartbeat.LATE:
-        return Finding(looked)
-    return Finding("", f"{looked}, with {beat.supervised} sessions in hand")
+    return Finding(*await asyncio.to_thread(heartbeat.spawner, current().state_dir))
 
 
 async def _disk() -> Finding:

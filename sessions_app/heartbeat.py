@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sessions_app import doorbell
 from sessions_app.clock import boot_clock
 
 NAME = "spawner.json"
@@ -66,3 +67,19 @@ def last(state_dir: Path) -> Beat | None:
         return Beat(int(told["pid"]), age, int(told["supervised"])) if age >= 0 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def spawner(state_dir: Path) -> tuple[str, str]:
+    """How the spawner fares: what is wrong with it (empty when it works), and else what it does."""
+    holder = doorbell.spawner(str(state_dir))
+    if holder is None:
+        return "no spawner runs; start one with: hive up", ""
+    pid, kind = holder
+    beat = last(state_dir)
+    who = f"{kind} {pid}"
+    if beat is None or beat.pid != pid:
+        return f"{who} has not looked at the rows yet", ""
+    looked = f"{who} looked at the rows {beat.age:.1f} s ago"
+    if beat.age > LATE:
+        return looked, ""
+    return "", f"{looked}, with {beat.supervised} sessions in hand"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -28,21 +29,46 @@ def available_memory() -> int:
     return min([available, *(max(0, limit - used) for limit, used in _group_memory())])
 
 
-def free_disk(path: Path) -> int:
-    """Bytes that may still be written to the file system of ``path`` or of its nearest parent.
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A file system, in bytes.
+
+    Attributes:
+        device: which one it is.
+        used: what is written to it.
+        free: what may still be written; ``used`` and ``free`` make up all that is ours to use.
+    """
+
+    device: int
+    used: int
+    free: int
+
+
+def disk(path: Path) -> Disk:
+    """The file system of ``path`` or of its nearest parent.
 
     Raises:
         OSError: not even that can be asked.
     """
     while True:
         try:
-            info = os.statvfs(path)
+            info, device = os.statvfs(path), path.stat().st_dev
         except FileNotFoundError:
             if path == path.parent:
                 raise
             path = path.parent
         else:
-            return info.f_bavail * info.f_frsize
+            used = (info.f_blocks - info.f_bfree) * info.f_frsize
+            return Disk(device, used, info.f_bavail * info.f_frsize)
+
+
+def free_disk(path: Path) -> int:
+    """Bytes that may still be written to the file system of ``path`` or of its nearest parent.
+
+    Raises:
+        OSError: not even that can be asked.
+    """
+    return disk(path).free
 
 
 def _group_memory() -> Iterator[tuple[int, int]]:

@@ -183,17 +183,22 @@ def obstacles() -> dict[str, Any]:
     """
     return {
         "brake": admission.brake(current()),
-        "holds": [
-            {
-                "profile": hold.profile,
-                "until": wire_time(hold.until),
-                "reason": hold.reason,
-                "detail": hold.detail,
-                "session": str(hold.session_id or ""),
-            }
-            for hold in admission.holds()
-        ],
+        "holds": holds_json(admission.holds()),
     }
+
+
+def holds_json(holds: list[admission.Hold]) -> list[dict[str, Any]]:
+    """Holds as callers get them: ``{profile, until, reason, detail, session}``."""
+    return [
+        {
+            "profile": hold.profile,
+            "until": wire_time(hold.until),
+            "reason": hold.reason,
+            "detail": hold.detail,
+            "session": str(hold.session_id or ""),
+        }
+        for hold in holds
+    ]
 
 
 def latest_event() -> int:

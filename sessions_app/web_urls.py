@@ -2,10 +2,19 @@
 
 from django.urls import path
 
-from sessions_app.views import account, actions, new_session, session, sessions_list, sign_in
+from sessions_app.views import (
+    account,
+    actions,
+    new_session,
+    overview,
+    session,
+    sessions_list,
+    sign_in,
+)
 
 urlpatterns = [
     path("", sessions_list.sessions, name="sessions"),
+    path("overview", overview.overview, name="overview"),
     path("new", new_session.new, name="new"),
     path("sessions/<str:session_id>/", session.session, name="session"),
     path("sessions/<str:session_id>/update", session.update, name="update"),

@@ -31,6 +31,7 @@ from sessions_app.api import (
     events,
     logs,
     outputs,
+    overview,
     performance,
     sessions,
     swarms,
@@ -71,6 +72,7 @@ api.add_router("", swarms.router)
 api.add_router("", audit.router)
 api.add_router("", telemetry.router)
 api.add_router("", performance.router)
+api.add_router("", overview.router)
 api.add_router("", webhooks.router)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sessions_app.api import performance, telemetry_schemas, webhook_examples
+from sessions_app.api import overview, performance, telemetry_schemas, webhook_examples
 
 _ID = "0b8f3a52-6a0e-4a7c-9d0b-3a4f5c6d7e8f"
 _SWARM = "swarm-1795651543251-hv6l2v2jq"
@@ -119,6 +119,7 @@ ANSWERS: dict[str, Any] = {
     **telemetry_schemas.EXAMPLES,
     **webhook_examples.ANSWERS,
     "get_performance": performance.EXAMPLE,
+    "get_overview": overview.EXAMPLE,
     "create_session": CREATED,
     "list_sessions": {"sessions": [RUNNING], "next_cursor": None},
     "get_session": RUNNING,

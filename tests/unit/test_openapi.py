@@ -14,6 +14,7 @@ from sessions_app import errors
 from sessions_app.api import (
     document,
     examples,
+    overview,
     performance,
     requests,
     schemas,
@@ -37,6 +38,7 @@ ANSWERED = {
     **vars(schemas),
     **vars(telemetry_schemas),
     **vars(performance),
+    **vars(overview),
     **vars(webhook_schemas),
     **vars(swarm_schemas),
 }
