@@ -42,7 +42,6 @@ _AFTER = {
     Reason.LAUNCH_FAILED: "See that its profile's command is installed: hive doctor. Then retry.",
     Reason.LOST: "Nobody saw how it ended: its log tells how far it came. If need be, retry it.",
 }
-_IN_THE_LIST = "The list has them all."
 _UNTIL_THEN = "Nothing is started until the machine has more left."
 _LONG = duration_words(LONG.total_seconds())
 _AFTER_ANY = "The end of its log says more. Retry it once the cause is gone."
@@ -104,7 +103,7 @@ def _machine(present: dict[str, Any]) -> Iterator[Item]:
     for disk in present["disks"]:
         if not disk["low"]:
             continue
-        names = " and ".join(disk["holds"])
+        names = presentation.enumeration(disk["holds"])
         short = disk["trouble"] or _short(disk)
         yield Item(
             Kind.DISK,
@@ -127,12 +126,15 @@ def _short(of: dict[str, Any]) -> str:
 
 def _holds(queue: dict[str, Any]) -> Iterator[Item]:
     for hold in queue["holds"]:
+        ids = [hold["session"]] if hold["session"] else []
+        row = AgentSession.objects.visible().filter(id__in=ids).first()
+        said = f": {hold['detail']}" if hold["detail"] else ""
         yield Item(
             Kind.HOLD,
-            f"The usage limit of profile {hold['profile']} was reached",
+            f"The usage limit of profile {hold['profile']} was reached{said}",
             f"Its sessions start by themselves then; sooner by: hive unhold {hold['profile']}",
-            hold["session"],
-            hold["detail"],
+            str(row.id) if row else "",
+            presentation.title(row.task) if row else "",
             until=hold["until"],
             count=sum(
                 group["count"] for group in queue["reasons"] if group["reason"] == hold["reason"]
@@ -177,7 +179,7 @@ def _stalled() -> Iterator[Item]:
             count=1,
         )
     if (more := rows.count() - SHOWN) > 0:
-        yield Item(Kind.STALLED, f"{_sessions(more)} stalled, too", _IN_THE_LIST, count=more)
+        yield Item(Kind.STALLED, f"{more:,} more stand still, too", "", count=more)
 
 
 def _failed(now: datetime, reasons: dict[str, int]) -> Iterator[Item]:
@@ -209,7 +211,7 @@ def _failed(now: datetime, reasons: dict[str, int]) -> Iterator[Item]:
     if more > 0 and len(left) >= SHOWN:
         yield Item(
             Kind.FAILED,
-            f"{_sessions(more)} failed in the last {HOURS} hours, too",
-            _IN_THE_LIST,
+            f"{more:,} more failed in the last {HOURS} hours",
+            "Their reasons are counted below.",
             count=more,
         )

@@ -114,7 +114,9 @@ def _slots(slots: dict[str, int]) -> Meter:
 
 
 def _meters(figures: dict[str, Any]) -> list[Meter]:
-    disks = [(f"Disk of {' and '.join(disk['holds'])}", disk) for disk in figures["disks"]]
+    disks = [
+        (f"Disk of {presentation.enumeration(disk['holds'])}", disk) for disk in figures["disks"]
+    ]
     return [_meter(name, of) for name, of in [("Memory", figures["memory"]), *disks]]
 
 

@@ -16,7 +16,7 @@ from sessions_app.presentation.facts import (
     log_note,
     metadata_text,
 )
-from sessions_app.presentation.figures import ago, duration, run_time, size, when
+from sessions_app.presentation.figures import ago, duration, enumeration, run_time, size, when
 from sessions_app.presentation.rows import Row, marks, row, summary, title, why_waiting
 from sessions_app.presentation.telemetry import words as telemetry_words
 
@@ -27,6 +27,7 @@ __all__ = [
     "ago",
     "duration",
     "ending",
+    "enumeration",
     "event_json",
     "evidence",
     "how_it_stops",

@@ -55,6 +55,12 @@ def when(moment: datetime, now: datetime) -> str:
     return moment.strftime("%H:%M UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC")
 
 
+def enumeration(words: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def size(count: int) -> str:
     """``0 B``, ``1.5 kB``, ``23 MB``: decimal units, two digits at least."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB"]

@@ -30,12 +30,9 @@ OPERATIONS = {
     "get_metrics": ("get", "/sessions/{session_id}/metrics"),
     "get_processes": ("get", "/sessions/{session_id}/processes"),
     "get_performance": ("get", "/performance"),
-<<<<<<< HEAD
     "get_swarm": ("get", "/sessions/{session_id}/swarm"),
     "list_swarms": ("get", "/swarms"),
-=======
     "get_overview": ("get", "/overview"),
->>>>>>> 22075b0 (The overview: figures of the present and of the last day, what needs attention, a page and GET /overview)
     "get_queue": ("get", "/queue"),
     "lift_hold": ("delete", "/holds/{profile}"),
     "get_registry": ("get", "/registry"),
