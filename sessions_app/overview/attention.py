@@ -17,7 +17,9 @@ from sessions_app.units import duration_words, size_words
 #: Sessions of a kind that are named; of more there is a word.
 SHOWN = 5
 #: Looked through for those that nobody has tried again.
-_LOOKED_AT = 50
+_LOOKED_AT = 30
+#: What is said of a failure is in these; others may be long.
+_COLUMNS = ("task", "status", "reason", "detail", "exit_code", "exit_signal", "ended_at")
 
 
 class Kind(StrEnum):
@@ -189,7 +191,7 @@ def _failed(now: datetime, reasons: dict[str, int]) -> Iterator[Item]:
         .filter(status=Status.FAILED, ended_at__gte=now - timedelta(hours=HOURS))
         .exclude(reason=Reason.STOPPED)
     )
-    found = list(rows.order_by("-ended_at")[:_LOOKED_AT])
+    found = list(rows.only(*_COLUMNS).order_by("-ended_at")[:_LOOKED_AT])
     told = SessionEvent.objects.filter(
         session_id__in=[row.id for row in found], kind=EventKind.RETRIED, data__has_key="session"
     )

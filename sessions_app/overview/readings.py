@@ -30,16 +30,43 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Day:
+    """The last day, looked through.
+
+    Attributes:
+        begun: when that was begun (``time.monotonic``).
+        took: how long (s) it took.
+        figures: see :func:`sessions_app.overview.lately.last_day`.
+    """
+
+    begun: float
+    took: float
+    figures: dict[str, Any]
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to be looked through again."""
+        return time.monotonic() >= self.begun + max(FRESH, self.took * REST)
+
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """Its parts of the page by name, as HTML."""
+        return words.of_day(self.figures)
+
+
+@dataclass(frozen=True)
 class Reading:
     """The overview at a moment.
 
     Attributes:
         begun: when it was begun (``time.monotonic``).
         figures: what ``GET /overview`` answers.
+        day: the last day, as it is in the figures.
     """
 
     begun: float
     figures: dict[str, Any]
+    day: Day
 
     @cached_property
     def body(self) -> bytes:
@@ -49,20 +76,7 @@ class Reading:
     @cached_property
     def parts(self) -> dict[str, str]:
         """The parts of the page by name, as HTML."""
-        return words.parts(self.figures)
-
-
-@dataclass(frozen=True, slots=True)
-class _Day:
-    """The last day, and how long (s) it took to look through it."""
-
-    begun: float
-    took: float
-    figures: dict[str, Any]
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() >= self.begun + max(FRESH, self.took * REST)
+        return {**words.of_now(self.figures), **self.day.parts}
 
 
 class Shelf:
@@ -70,7 +84,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.reading: Reading | None = None
-        self.day: _Day | None = None
+        self.day: Day | None = None
 
     @property
     def fresh(self) -> Reading | None:
@@ -78,21 +92,21 @@ class Shelf:
         reading = self.reading
         return reading if reading and time.monotonic() < reading.begun + FRESH else None
 
-    def look_back(self) -> _Day:
+    def look_back(self) -> Day:
         """Look through the last day."""
         begun = time.monotonic()
         found = lately.last_day(timezone.now())
-        self.day = _Day(begun, time.monotonic() - begun, found)
+        self.day = Day(begun, time.monotonic() - begun, found)
         return self.day
 
     def look(self) -> Reading:
         """Look at the present; the last day is the one that was seen last."""
         begun, now = time.monotonic(), timezone.now()
-        day = (self.day or self.look_back()).figures
+        day = self.day or self.look_back()
         present = figures.present(now)
-        needed = attention.needed(now, present, day)
-        told = {"at": wire_time(now), "attention": needed, **present, "last_day": day}
-        self.reading = Reading(begun, told)
+        needed = attention.needed(now, present, day.figures)
+        told = {"at": wire_time(now), "attention": needed, **present, "last_day": day.figures}
+        self.reading = Reading(begun, told, day)
         return self.reading
 
 
@@ -126,7 +140,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._looks: WeakKeyDictionary[Shelf, asyncio.Task[Reading]] = WeakKeyDictionary()
-        self._backs: WeakKeyDictionary[Shelf, asyncio.Task[_Day]] = WeakKeyDictionary()
+        self._backs: WeakKeyDictionary[Shelf, asyncio.Task[Day]] = WeakKeyDictionary()
 
     async def get(self, since: float = 0.0) -> Reading:
         """A reading for whoever asks, begun within the last second.

@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
 
 from sessions_app import presentation
 from sessions_app.overview.attention import Kind
 from sessions_app.units import duration_words
 
-#: The parts of the page, in their order: each has a template in parts/overview.
-PARTS = ("counts", "attention", "queue", "machine", "hours", "totals")
+#: The parts of the page, each with a template in parts/overview: of the present, of the last day.
+OF_NOW = ("counts", "attention", "queue", "machine")
+OF_DAY = ("hours", "totals")
 #: In the unit of the charts' own coordinates: of an hour, of a bar in it, of a whole chart.
 STEP, WIDE, HIGH = 10, 8, 60
 #: What is not nothing is seen.
@@ -46,27 +48,39 @@ class Meter:
     note: str
 
 
-def parts(figures: dict[str, Any]) -> dict[str, str]:
-    """The parts of the page by name, as HTML."""
+def of_now(figures: dict[str, Any]) -> dict[str, str]:
+    """The parts about the present by name, as HTML."""
     now = datetime.fromisoformat(figures["at"])
-    total = sum(figures["sessions"].values())
     context = {
         **figures,
-        "total": total,
         "items": [_item(item, now) for item in figures["attention"]],
         "queue_words": _queue(figures["queue"], now),
         "slots_meter": _slots(figures["slots"]),
         "meters": _meters(figures),
-        "charts": [
-            _chart("completed", "Completed by the hour", figures["last_day"]),
-            _chart("failed", "Failed by the hour", figures["last_day"]),
-        ],
-        "reasons": _reasons(figures["last_day"]["failed_by_reason"]),
-        "ticks": [hour["from"] for hour in figures["last_day"]["by_hour"][:19:6]],
-        "times": _times(figures["last_day"]),
-        "used": _used(figures["last_day"]),
     }
-    return {name: render_to_string(f"parts/overview/{name}.html", context) for name in PARTS}
+    return {name: _rendered(name, context) for name in OF_NOW}
+
+
+def of_day(day: dict[str, Any]) -> dict[str, str]:
+    """The parts about the last day by name, as HTML."""
+    context = {
+        "last_day": day,
+        "charts": [
+            _chart("completed", "Completed by the hour", day),
+            _chart("failed", "Failed by the hour", day),
+        ],
+        "reasons": _reasons(day["failed_by_reason"]),
+        "ticks": [hour["from"] for hour in day["by_hour"][:19:6]],
+        "times": _times(day),
+        "used": _used(day),
+    }
+    return {name: _rendered(name, context) for name in OF_DAY}
+
+
+def _rendered(name: str, context: dict[str, Any]) -> str:
+    """A part without blanks around it: one that says nothing is empty."""
+    html = render_to_string(f"parts/overview/{name}.html", context)
+    return mark_safe(html.strip())  # noqa: S308 - a template has escaped it
 
 
 def _item(item: dict[str, Any], now: datetime) -> dict[str, Any]:
