@@ -85,7 +85,7 @@ class Left(Schema):
     low: bool = Field(description="less is free than is wanted")
 
 
-class Disk(Left):
+class FileSystem(Left):
     """A file system."""
 
     holds: list[str] = Field(description="what of ours lies on it", examples=[["workspace"]])
@@ -134,7 +134,7 @@ class Overview(Schema):
     slots: Slots
     queue: WhoWaits
     memory: Left
-    disks: list[Disk]
+    disks: list[FileSystem]
     spawner: Spawner
     last_day: LastDay
 

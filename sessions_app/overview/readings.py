@@ -10,11 +10,9 @@ from weakref import WeakKeyDictionary
 
 from django.utils import timezone
 
-from sessions_app import callers, db, problems
-from sessions_app.callers import Via
+from sessions_app import db, live, problems
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
-from sessions_app.models import AgentSession
 from sessions_app.overview import attention, figures, lately, words
 
 #: A reading serves whoever asks within this many seconds after it began.
@@ -115,14 +113,11 @@ _shelves: dict[tuple[str, str], Shelf] = {}
 
 def shelf() -> Shelf:
     """That of whoever asks: those who see the same sessions share it."""
-    caller = callers.current()
-    everything = caller.via is not Via.RUN and AgentSession.objects.shows_all()
     long_ago = time.monotonic() - KEPT
     for key, other in list(_shelves.items()):
         if other.reading and other.reading.begun < long_ago:
             _shelves.pop(key, None)
-    key = (str(current().state_dir), "" if everything else caller.principal)
-    return _shelves.setdefault(key, Shelf())
+    return _shelves.setdefault((str(current().state_dir), live.sees()), Shelf())
 
 
 def now() -> Reading:

@@ -98,6 +98,12 @@ def look_closely(page: Page) -> None:
     page.locator("[data-chart=memory] svg").press("Home")
 
 
+def open_table(page: Page) -> None:
+    """The charts as a table."""
+    live(page)
+    page.get_by_text("The same as a table").click()
+
+
 def fill_in(page: Page) -> None:
     """The form with everything open, and the commands beside it."""
     page.get_by_label("Task").fill("a task\n" * 20)
@@ -135,6 +141,8 @@ PAGES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "list": ("administrator", "/", open_menu),
     "list-empty": ("anna", "/", live),
     "list-no-match": ("administrator", "/?q=zzz&status=failed", live),
+    "overview": ("administrator", "/overview", open_table),
+    "overview-empty": ("anna", "/overview", live),
     "created": ("administrator", "/sessions/{created}/", live),
     "waiting": ("administrator", "/sessions/{waiting}/", live),
     "running": ("administrator", "/sessions/{running}/", ask_to_stop),
