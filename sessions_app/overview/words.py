@@ -86,38 +86,37 @@ def _rendered(name: str, context: dict[str, Any]) -> str:
 def _item(item: dict[str, Any], now: datetime) -> dict[str, Any]:
     kind = item["kind"]
     listed = f"/?status={_LISTED.get(kind, 'failed')}"
-    until = item["until"]
+    # What stays the same while figures change.
+    about = "more" if kind in (Kind.FAILED, Kind.STALLED) else item["text"].partition(":")[0]
     return {
         **item,
-        "key": f"{kind}-{item['session_id'] or item['text']}",
+        "key": f"{kind}-{item['session_id'] or about}",
         "sign": _SIGNS.get(kind, str(kind)),
         "mild": kind in _MILD,
         "listed": listed if item["count"] and not item["session_id"] else "",
-        "ago": presentation.ago(datetime.fromisoformat(item["since"]), now)
-        if item["since"]
-        else "",
-        "when": presentation.when(datetime.fromisoformat(until), now) if until else "",
+        "since_words": _when(item["since"], now),
+        "until_words": _when(item["until"], now),
     }
+
+
+def _when(moment: str | None, now: datetime) -> str:
+    """A time, and not how long ago it was: else these words would change all the time."""
+    return presentation.when(datetime.fromisoformat(moment), now) if moment else ""
 
 
 def _queue(queue: dict[str, Any], now: datetime) -> dict[str, Any]:
     oldest = queue["oldest"]
     return {
-        "oldest": presentation.duration(timedelta(seconds=oldest["seconds"])) if oldest else "",
+        "oldest": _when(oldest["since"], now) if oldest else "",
         "reasons": [
             {
                 **group,
                 "reason": group["reason"].removesuffix(f"; held until {group['until']}"),
-                "when": presentation.when(datetime.fromisoformat(group["until"]), now)
-                if group["until"]
-                else "",
+                "until_words": _when(group["until"], now),
             }
             for group in queue["reasons"]
         ],
-        "next": [
-            {**one, "ago": presentation.ago(datetime.fromisoformat(one["since"]), now)}
-            for one in queue["next"]
-        ],
+        "next": [{**one, "since_words": _when(one["since"], now)} for one in queue["next"]],
     }
 
 
