@@ -11,7 +11,7 @@ from sessions_app.overview import readings
 from sessions_app.viewer import Viewer
 
 #: Without a hint it is looked again after so long (s): memory and disk change by themselves.
-REREAD = 3.0
+REREAD = 5.0
 RETRY_DATABASE = 1.0
 
 

@@ -17,7 +17,7 @@ from sessions_app.overview import attention, figures, lately, words
 
 #: A reading serves whoever asks within this many seconds after it began.
 FRESH = 1.0
-#: The last day is looked through again after so many times as long as it took: 5 % of a processor.
+#: The last day is looked through again after so many times as long as it kept a processor busy.
 REST = 20.0
 #: One that takes no longer (s) is waited for; else the one before will do until it is there.
 CHEAP = 0.02
@@ -33,7 +33,7 @@ class Day:
 
     Attributes:
         begun: when that was begun (``time.monotonic``).
-        took: how long (s) it took.
+        took: how long (s) it kept a processor busy.
         figures: see :func:`sessions_app.overview.lately.last_day`.
     """
 
@@ -92,9 +92,9 @@ class Shelf:
 
     def look_back(self) -> Day:
         """Look through the last day."""
-        begun = time.monotonic()
+        begun, used = time.monotonic(), time.thread_time()
         found = lately.last_day(timezone.now())
-        self.day = Day(begun, time.monotonic() - begun, found)
+        self.day = Day(begun, time.thread_time() - used, found)
         return self.day
 
     def look(self) -> Reading:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sessions_app.overview_consumer import REREAD
 from tests.integration.api_client import API, create, ended, fetch, run
 from tests.integration.browsing import token
 from tests.integration.viewers import Viewer, call, view
@@ -100,8 +101,9 @@ async def test_what_did_not_change_is_not_told_again(shared_server: Server) -> N
         made = (await told(viewer))["total"] + 1
         await call(create, shared_server)
 
-        while (frame := await told(viewer))["total"] < made:
-            pass
+        async with asyncio.timeout(REREAD - 1):  # so it was no look without a hint
+            while (frame := await told(viewer))["total"] < made:
+                pass
 
         assert "counts" in frame["parts"]
         assert "attention" not in frame["parts"]
