@@ -7,13 +7,9 @@ stop, and at most ``SHARE`` of one processor, however many runs there are.
 import asyncio
 import contextlib
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Protocol
 from uuid import UUID
 
 from sessions_app import log_tail
@@ -22,88 +18,23 @@ from sessions_app.conf import Conf
 from sessions_app.launchers import garbage
 from sessions_app.launchers.base import Exit, Launcher, Run
 from sessions_app.models import AgentSession
+from sessions_app.spawner.allowance import Allowance
+from sessions_app.spawner.sampled import Sampled
 from sessions_app.spawner.supervise import Supervisor
-from sessions_app.telemetry.activity import Follower
-from sessions_app.telemetry.recording import Recording
-from sessions_app.telemetry.samples import Head
 from sessions_app.telemetry.summary import Measured
 
 logger = logging.getLogger(__name__)
-#: Parts of one processor: for a whole look, for what is dear to ask of processes, for directories.
-SHARE, CLOSER_SHARE, DISK_SHARE = 0.04, 0.005, 0.005
+#: Parts of one processor: for a whole look, for what is dear to ask of processes.
+SHARE, CLOSER_SHARE = 0.04, 0.005
+#: For directories, for logs, and for what is left to read of the logs of runs that end: else a stop
+#: of all would wait for it.
+DISK_SHARE, LOG_SHARE, END_SHARE = 0.005, 0.05, 0.1
+#: What of the last two may be saved up (s).
+LOG_SAVED, END_SAVED = 0.25, 0.5
 #: A new run is looked at within so many seconds, if that takes no more than a part of a processor.
 EARLY, EARLY_SHARE = 0.5, 0.01
 #: What is left to do at a run's end may take so long (s); then what is known has to do.
 END_PATIENCE = 5.0
-
-
-class Activity(Protocol):
-    """Follows what one run says; blocking, for one thread at a time."""
-
-    @property
-    def swarm_id(self) -> str:
-        """The swarm that it says it is; empty until it does."""
-
-    def look(self, now: float) -> None:
-        """Read what is new, within a bound of its own. ``now``: seconds since the epoch."""
-
-    def finish(self) -> dict[str, Any]:
-        """Read to the log's end, within a bound; what the run has said and done altogether."""
-
-
-def follow(session: AgentSession, run_dir: Path, log: log_tail.Log) -> Activity | None:
-    """Who follows a run's output."""
-    return Follower(run_dir, log, [session.task, *session.args])
-
-
-class _Sampled:
-    """One run that is sampled. Blocking, but for its making."""
-
-    def __init__(self, conf: Conf, session: AgentSession, run: Run, log: log_tail.Log) -> None:
-        run_dir = conf.runs_dir / str(session.id)
-        step = conf.telemetry.sample_every or 0.0
-        self.run = run
-        # Its own descriptor: the supervisor closes the other one while we may be reading.
-        self.log = os.dup(log) if isinstance(log, int) else log
-        self.recording = Recording(session, run_dir, run.launched_at, step)
-        self.trouble = Complaint(logger, f"session {session.id} cannot be sampled")
-        self.resumed = False
-        self.head: Head | None = None
-        self._activity = follow(session, run_dir, self.log)
-        self._turn = threading.Lock()
-
-    def say(self) -> None:
-        """Follow what it says."""
-        with self._turn:
-            if self._activity is not None:
-                self._activity.look(time.time())
-
-    @property
-    def swarm_id(self) -> str:
-        """The swarm that it says it is; empty until it does."""
-        activity = self._activity  # another thread may be about to take it away
-        return activity.swarm_id if activity is not None else ""
-
-    def finish(self, exited: Exit | None) -> Measured:
-        """It has ended: what it used and did altogether."""
-        with self._turn:
-            self.head = self.recording.finish(exited, self.log)
-            activity, self._activity = self._activity, None
-            said = activity.finish() if activity is not None else {}
-            try:
-                self.recording.write_end()
-            except OSError as error:
-                self.trouble.say(error)
-            return Measured(self.head, said, activity.swarm_id if activity is not None else "")
-
-    def close(self) -> None:
-        """Nothing more will be asked of it."""
-        with self._turn:
-            self._activity = None
-            self.recording.disk.close()
-            log, self.log = self.log, ""
-            if isinstance(log, int):
-                os.close(log)
 
 
 class _Lane:
@@ -140,11 +71,17 @@ class Sampler:
         self._conf = conf
         self._meter = launcher.meter()
         self._supervisors = supervisors
-        self._runs: dict[UUID, _Sampled] = {}
+        self._runs: dict[UUID, Sampled] = {}
         self._measuring, self._following = _Lane("sample"), _Lane("follow")
         self._disks, self._ends = _Lane("disks"), _Lane("sum-up", 2)
+        every = conf.telemetry.sample_every or 0.0
+        self._disk_time = Allowance(DISK_SHARE, every * DISK_SHARE)
+        self._log_time = Allowance(LOG_SHARE, max(LOG_SAVED, every * LOG_SHARE))
+        self._end_time = Allowance(END_SHARE, END_SAVED)
         self._took = 0.0
         self._leaving = False
+        #: Runs that are being summed up.
+        self._ending = 0
         self._trouble = Complaint(logger, "new runs cannot be sampled")
 
     async def run(self) -> None:
@@ -176,26 +113,36 @@ class Sampler:
         if self._conf.telemetry.sample_every is None:
             return Measured()
         sampled = self._runs.pop(session.id, None)
+        work: Future[Measured] | None = None
+        self._ending += 1
         try:
             if sampled is None:
-                sampled = _Sampled(self._conf, session, run, log)
-            loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._ends.threads, self._finish, sampled, exited)
-            return await asyncio.wait_for(work, END_PATIENCE)
+                sampled = Sampled(self._conf, session, run, log)
+            work = self._ends.threads.submit(self._finish, sampled, exited)
+            return await asyncio.wait_for(asyncio.wrap_future(work), END_PATIENCE)
         except TimeoutError:
             logger.warning("session %s: its last figures took too long", session.id)
         except Exception:
             logger.exception("session %s cannot be summed up", session.id)
-        return Measured(sampled.head if sampled is not None else None)
-
-    def _finish(self, sampled: _Sampled, exited: Exit | None) -> Measured:
-        self._meter.forget(sampled.run.session_id)
-        try:
-            return sampled.finish(exited)
         finally:
-            sampled.close()
+            self._ending -= 1
+            if sampled is not None and work is not None and work.cancel():  # it never began
+                with contextlib.suppress(RuntimeError):  # we are leaving, so it closes by itself
+                    self._ends.threads.submit(self._let_go, sampled)
+        return Measured() if sampled is None else Measured(sampled.head, {}, sampled.swarm_id)
 
-    def _watched(self) -> dict[UUID, _Sampled]:
+    def _finish(self, sampled: Sampled, exited: Exit | None) -> Measured:
+        try:
+            with self._end_time.spent():
+                return sampled.finish(exited, self._end_time.left() / max(1, self._ending))
+        finally:
+            self._let_go(sampled)
+
+    def _let_go(self, sampled: Sampled) -> None:
+        self._meter.forget(sampled.run.session_id)
+        sampled.close()
+
+    def _watched(self) -> dict[UUID, Sampled]:
         """Every run that is watched now, and what is kept of it."""
         found = {}
         for supervisor in self._supervisors():
@@ -205,7 +152,7 @@ class Sampler:
             sampled = self._runs.get(session.id)
             if sampled is None or sampled.run is not run:
                 try:
-                    sampled = _Sampled(self._conf, session, run, supervisor.log)
+                    sampled = Sampled(self._conf, session, run, supervisor.log)
                 except OSError as error:  # no descriptors left
                     self._trouble.say(error)
                     continue
@@ -224,9 +171,9 @@ class Sampler:
                 runs = [(key, sampled) for key, sampled in runs if key in new]
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._measuring.threads, self._measure, dict(runs), every)
-            everybody = list(self._runs.values())
-            self._following.begin(lambda: self._follow(everybody))
-            self._disks.begin(lambda: self._measure_disks(everybody, every * DISK_SHARE))
+            looked_at = [sampled for _, sampled in runs]
+            self._following.begin(lambda: self._follow(looked_at))
+            self._disks.begin(lambda: self._measure_disks(looked_at))
         except Exception:
             logger.exception("runs cannot be sampled, trying again")
 
@@ -244,7 +191,7 @@ class Sampler:
                 earliest = time.monotonic() + max(EARLY / 2, self._took / EARLY_SHARE)
         self._took = took
 
-    def _measure(self, runs: dict[UUID, _Sampled], every: float) -> None:
+    def _measure(self, runs: dict[UUID, Sampled], every: float) -> None:
         if not runs:
             self._took = 0.0
             return
@@ -258,7 +205,7 @@ class Sampler:
             self._take(runs, every * CLOSER_SHARE)
         self._took = time.thread_time() - begun
 
-    def _take(self, runs: dict[UUID, _Sampled], budget: float) -> None:
+    def _take(self, runs: dict[UUID, Sampled], budget: float) -> None:
         measured = self._meter.measure([sampled.run for sampled in runs.values()], budget)
         for key, measurement in measured.items():
             if self._leaving:
@@ -270,21 +217,22 @@ class Sampler:
             except OSError as error:
                 sampled.trouble.say(error)
 
-    def _follow(self, runs: list[_Sampled]) -> None:
-        for sampled in runs:
-            if self._leaving:
+    def _follow(self, runs: list[Sampled]) -> None:
+        """As far as there is time; who waits longest comes first."""
+        for sampled in sorted(runs, key=lambda each: each.followed):
+            if self._leaving or not self._log_time.left():
                 return
             try:
-                sampled.say()
+                with self._log_time.spent():
+                    sampled.say()
             except Exception:
                 logger.exception("session %s cannot be followed", sampled.run.session_id)
 
-    def _measure_disks(self, runs: list[_Sampled], seconds: float) -> None:
-        """Those whose turn it is, for so long."""
-        until = time.monotonic() + seconds
+    def _measure_disks(self, runs: list[Sampled]) -> None:
+        """Those whose turn it is, as far as there is time."""
         for sampled in sorted(runs, key=lambda each: each.recording.disk.due):
-            now = time.monotonic()
-            if self._leaving or now >= until or sampled.recording.disk.due > now:
+            seconds = self._disk_time.left()
+            if self._leaving or not seconds or sampled.recording.disk.due > time.monotonic():
                 return
-            with contextlib.suppress(OSError):
-                sampled.recording.disk.look(until - now)
+            with contextlib.suppress(OSError), self._disk_time.spent():
+                sampled.recording.disk.look(seconds)

@@ -23,12 +23,13 @@ from sessions_app.telemetry.told import again
 #: The file in a run directory.
 FILE = "activity.json"
 _VERSION = 1
-#: One look reads on for so long (s), and so many bytes.
+#: One look reads on for so long (s), and so many bytes; the last one, at a run's end, longer.
 LOOK_SECONDS, LOOK_BYTES = 0.02, 4 * 1024 * 1024
-#: The last look, at a run's end, may take longer.
 FINISH_SECONDS, FINISH_BYTES = 0.5, 64 * 1024 * 1024
 #: A follower that is further behind (bytes) goes on near the log's end.
 LAG, NEAR = 16 * 1024 * 1024, 256 * 1024
+#: With less time than this (s) for the last look only the end is read, and at least so much of it.
+HURRY, NEAREST = 0.005, 64 * 1024
 #: Of what is passed over at most so much is read, to count its lines.
 COUNTED = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
@@ -38,21 +39,12 @@ SMOOTHED = 6
 KEPT_ERRORS, KEPT_TEXT = 5, 500
 #: What is known of nothing.
 NOTHING: dict[str, Any] = {
-    "lines": None,
-    "bytes": None,
-    "lines_per_second": None,
-    "bytes_per_second": None,
-    "last_line": None,
-    "last_output": None,
-    "error_lines": None,
+    **dict.fromkeys(("lines", "bytes", "lines_per_second", "bytes_per_second")),
+    **dict.fromkeys(("last_line", "last_output", "error_lines")),
     "errors": [],
     "turns": None,
     "tokens": dict.fromkeys(TOKENS),
-    "cost_usd": None,
-    "model": None,
-    "current": None,
-    "last_tool": None,
-    "result": None,
+    **dict.fromkeys(("cost_usd", "model", "current", "last_tool", "result")),
     "complete": True,
 }
 
@@ -86,7 +78,7 @@ class Follower:
         self._log = log
         self._figures = LogFigures(echoes)
         self._size = 0
-        #: When the log was last written (s since the epoch); 0 when it never was.
+        #: The log's last change (s since the epoch); 0: none.
         self._written = 0.0
         self._behind = True
         self._unsaved = True
@@ -128,8 +120,10 @@ class Follower:
         if self._unsaved:
             self._save()
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, seconds: float = FINISH_SECONDS) -> dict[str, Any]:
         """Read to the log's end, which nothing follows, and write it down.
+
+        Reading on may take ``seconds``; then it goes on near the end, which is always read.
 
         Returns:
             What is to be kept of the session's activity: as :func:`read` has it, shortened.
@@ -137,21 +131,19 @@ class Follower:
         mask = current().secrets.mask()
         self._begin()
         self._notice_growth()
-        self._read_on(mask, FINISH_SECONDS, FINISH_BYTES)
-        if self._size - self.offset > NEAR:
-            self._go_near_the_end(mask)
+        # Also the last piece is smaller where there is little time.
+        near = min(NEAR, max(NEAREST, int(NEAR * seconds / LOOK_SECONDS)))
+        if seconds >= HURRY or self._size - self.offset <= near:
+            self._read_on(mask, min(FINISH_SECONDS, seconds), FINISH_BYTES, near)
+        if self._size - self.offset > near:
+            self._go_near_the_end(mask, near)
         chunk = log_tail.read_on(self._log, self.offset)
         if chunk.offset == self.offset and chunk.end >= chunk.size:
             self._figures.feed(chunk.data, mask, last=True)
             self._shown = self._figures.last_line(b"", mask)
         self._rates = (None, None)
         self._save()
-        activity = {**self._activity(), "current": None}
-        result = activity["result"]
-        if result is not None:
-            activity["result"] = {**result, "text": result["text"][:KEPT_TEXT]}
-        activity["errors"] = activity["errors"][-KEPT_ERRORS:]
-        return _covered(activity)
+        return _shortened(self._activity())
 
     def _notice_growth(self) -> None:
         try:
@@ -160,14 +152,14 @@ class Follower:
             return
         if info.st_size == self._size or not stat.S_ISREG(info.st_mode):
             return
-        if info.st_size < self.offset:  # somebody has emptied it
-            self._figures.skip_to(info.st_size)
+        if info.st_size < self.offset:
+            self._figures.emptied()
         self._size, self._written = info.st_size, info.st_mtime
         self._behind = self._unsaved = True
 
-    def _read_on(self, mask: Mask, seconds: float, most: int) -> None:
+    def _read_on(self, mask: Mask, seconds: float, most: int, piece: int = _CHUNK) -> None:
         figures, deadline = self._figures, time.monotonic() + seconds
-        until, size = self.offset + most, _CHUNK
+        until, size = self.offset + most, piece
         while True:
             chunk = log_tail.read_on(self._log, figures.offset, size)
             if chunk.offset > figures.offset:  # a limit has removed it from the log
@@ -180,16 +172,16 @@ class Follower:
             rest = chunk.data[taken:] if whole else b""
             self._told = figures.offset + len(rest)
             self._behind = self._told < max(self._size, chunk.size)
-            size = _CHUNK if taken else log_tail.MAX_CHUNK
+            size = piece if taken else log_tail.MAX_CHUNK
             over = time.monotonic() > deadline or figures.offset > until
             if over or (whole and not (taken and self._behind)):
                 break
         self._shown = figures.last_line(rest, mask)
         self._unsaved = True
 
-    def _go_near_the_end(self, mask: Mask) -> None:
+    def _go_near_the_end(self, mask: Mask, near: int = NEAR) -> None:
         """Pass over what there is no time for: only its lines are counted."""
-        figures, end = self._figures, self._size - NEAR
+        figures, end = self._figures, self._size - near
         if end - figures.offset > COUNTED:
             figures.skip_to(end - COUNTED)
         while figures.offset < end:
@@ -200,7 +192,7 @@ class Follower:
                 break
             figures.pass_over(chunk.data)
         self._unsaved = True
-        self._read_on(mask, LOOK_SECONDS, NEAR)
+        self._read_on(mask, LOOK_SECONDS, near, near)
 
     def _rate(self, now: float) -> None:
         marks = self._marks
@@ -269,6 +261,21 @@ def _content(run_dir: Path | str) -> dict[str, Any]:
 def read(run_dir: Path) -> dict[str, Any]:
     """A run's activity, as docs/telemetry.md describes it; empty when there is none (yet)."""
     return _covered(_content(run_dir).get("activity", {}))
+
+
+def last_known(run_dir: Path) -> dict[str, Any]:
+    """What is to be kept of a run whose log was not read to the end; empty: not at all."""
+    found = _content(run_dir).get("activity", {})
+    return _shortened({**NOTHING, **found, "complete": False}) if found else {}
+
+
+def _shortened(activity: dict[str, Any]) -> dict[str, Any]:
+    result = activity["result"]
+    if result is not None:
+        result = {**result, "text": result["text"][:KEPT_TEXT]}
+    errors = activity["errors"][-KEPT_ERRORS:]
+    over = {"current": None, "lines_per_second": None, "bytes_per_second": None}
+    return _covered({**activity, **over, "result": result, "errors": errors})
 
 
 def _covered(activity: dict[str, Any]) -> dict[str, Any]:

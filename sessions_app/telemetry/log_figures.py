@@ -119,6 +119,12 @@ class LogFigures:
         self.passing, self.complete = offset > 0, False
         self._before = self._last
 
+    def emptied(self) -> None:
+        """Somebody has emptied the log: lines and places count from its new begin."""
+        self.skip_to(0)
+        self.lines = 0
+        self.errors.newest.clear()
+
     def last_line(self, rest: bytes, mask: Mask) -> str:
         """The newest line with anything to see, given the part of one that stands at the end."""
         return (not self.passing and self._seen(rest, mask)) or self._last

@@ -67,14 +67,17 @@ class Recording:
             head.raise_peaks()
             series.add()
 
-    def finish(self, exited: Exit | None, log: log_tail.Log) -> Head:
-        """It has ended: the last figures. Nothing is taken in any more."""
+    def finish(self, exited: Exit | None, log: log_tail.Log, seconds: float = LAST_LOOK) -> Head:
+        """It has ended: the last figures. Nothing is taken in any more.
+
+        ``seconds``: measuring directories may take so long, and ``LAST_LOOK`` at most.
+        """
         with self._turn:
             head = self._series().head
             if self._ended:
                 return head
             self._ended = True
-            self.disk.look(LAST_LOOK)
+            self.disk.look(min(LAST_LOOK, seconds))
             self.disk.close()
             self._fill_disk(head, log)
             if exited is not None:

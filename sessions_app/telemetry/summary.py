@@ -9,7 +9,7 @@ from typing import Any
 from sessions_app.clock import wire_time
 from sessions_app.launchers.base import Exit
 from sessions_app.models import AgentSession
-from sessions_app.telemetry import samples
+from sessions_app.telemetry import activity, samples
 from sessions_app.telemetry.samples import UNKNOWN, Head
 
 #: A life shorter than this (s) tells nothing of how much of a processor was used at once.
@@ -48,7 +48,7 @@ def at_end(
     known = head.at > 0 or exited is not None
     return {
         "resources": {"peak": peak(head, seconds), "total": total(head, seconds, known=known)},
-        "activity": measured.activity,
+        "activity": measured.activity or activity.last_known(run_dir),
     }
 
 

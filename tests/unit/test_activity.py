@@ -12,7 +12,7 @@ from sessions_app.conf import Conf
 from sessions_app.masking import Known
 from sessions_app.secret import Secret
 from sessions_app.spawner import log_cap
-from sessions_app.telemetry import activity, log_figures
+from sessions_app.telemetry import activity, log_figures, summary
 from tests.unit.activity_logs import PLAIN, RESULT, TALK, Run, call, lines, made, said
 from tests.unit.sessions import session
 
@@ -178,7 +178,9 @@ def test_a_log_that_is_gone_or_emptied_or_no_file_is_borne(run: Run, tmp_path: P
     run.write("error: one\n" * 3)
     run.log.write_bytes(b"")
     assert run.look()["complete"] is False
-    assert run.write("error: two\n")["error_lines"] == 4
+    known = run.write("error: two\n")
+    assert (known["lines"], known["bytes"], known["error_lines"]) == (1, 11, 4)
+    assert known["errors"] == [{"offset": 0, "line": 1, "text": "error: two"}]
     run.log.unlink()
     assert run.look()["error_lines"] == 4
     os.mkfifo(run.log)
@@ -212,6 +214,31 @@ def test_the_end_takes_the_last_line_and_keeps_less(run: Run) -> None:
     assert (kept["current"], kept["lines_per_second"]) == (None, None)
     assert len(json.dumps(kept)) < 4000
     assert run.begin().finish()["lines"] == 38
+
+
+def test_an_end_without_time_reads_the_result_all_the_same(run: Run) -> None:
+    block = lines(said("m", 1, call("t", "Bash", command="error"))) * 10_000
+    with run.log.open("w") as file:
+        file.write(block + lines(RESULT))
+
+    kept = run.follower.finish(0.0)
+
+    assert (kept["lines"], kept["complete"]) == (10_001, False)
+    assert (kept["result"]["turns"], kept["cost_usd"]) == (7, 0.25)
+    # one that has nothing to catch up with needs no time
+    assert run.begin().finish(0.0)["lines"] == 10_001
+
+
+def test_of_a_log_that_was_not_read_to_its_end_the_last_look_is_kept(run: Run) -> None:
+    assert activity.last_known(run.directory) == {}
+    run.write("error: x\n" * 30 + lines(*TALK))
+
+    kept = activity.last_known(run.directory)
+
+    assert (kept["lines"], kept["complete"], kept["current"]) == (36, False, None)
+    assert len(kept["errors"]) == activity.KEPT_ERRORS
+    at_end = summary.at_end(run.directory, summary.Measured(), None, 1.0)
+    assert at_end["activity"] == kept
 
 
 def test_the_row_is_what_is_known_of_a_session_that_has_ended(conf: Conf) -> None:
