@@ -57,6 +57,9 @@ def _present(given: dict[str, Any], kind: str = "") -> list[str]:
 def _activity(given: dict[str, Any]) -> Iterator[str]:
     """What is known of it; the rest is left out."""
     tokens, tool, result = given.get("tokens") or {}, given.get("last_tool"), given.get("result")
+    last_line = given.get("last_line")
+    if given.get("turns") is not None and last_line and last_line.startswith("{"):
+        last_line = None  # a message of stream-json: what it says stands above
     told = {
         "doing": given.get("current"),
         "tool": tool and f"{tool['name']} {tool['detail']}",
@@ -70,7 +73,7 @@ def _activity(given: dict[str, Any]) -> Iterator[str]:
         "cost": None if given.get("cost_usd") is None else f"{given['cost_usd']:.4f} USD",
         "lines": given.get("lines"),
         "errors": given.get("error_lines"),
-        "last line": given.get("last_line"),
+        "last line": last_line,
         "result": result and f"{'failed' if result['is_error'] else 'done'}: {result['text']}",
     }
     for name, value in told.items():

@@ -86,6 +86,10 @@ def test_runs_that_have_ended_keep_what_they_said(place: Installation, looking: 
     )
     assert known["last_tool"]["name"] == "Task"
     assert (known["current"], known["lines_per_second"]) == (None, None)
+    told = place.script("metrics", talking).stdout.decode()
+    assert told.splitlines()[-1].startswith("result    failed: ")
+    assert known["last_line"].startswith('{"type"')
+    assert "{" not in told
     (place.state_dir / "runs" / talking / "activity.json").unlink()
     assert activity(looking, talking) == known
 
