@@ -120,7 +120,9 @@ def of_swarm(swarm: str) -> QuerySet[AgentSession]:
         Invalid: it is no text.
     """
     rows = AgentSession.objects.visible().exclude(swarm_id="")
-    return rows if swarm == ANY_SWARM else rows.filter(swarm_id=validation.search_text(swarm))
+    if swarm == ANY_SWARM:
+        return rows
+    return rows.filter(swarm_id=validation.search_text(swarm, "the swarm's id"))
 
 
 def _text_filter(text: str) -> Q:

@@ -215,9 +215,9 @@ def not_before(text: object) -> datetime | None:
     return moment
 
 
-def search_text(text: str) -> str:
-    """Free text to search for in tasks."""
-    _utf8(text, "the search text")
+def search_text(text: str, what: str = "the search text") -> str:
+    """Free text to search for in tasks; ``what`` it is, for who is refused."""
+    _utf8(text, what)
     if len(text) > MAX_SEARCH_CHARACTERS:
         raise Invalid(f"search for at most {MAX_SEARCH_CHARACTERS} characters")
     return text

@@ -3,7 +3,7 @@
 import json
 
 from sessions_app import arguments, queries, registry, services
-from sessions_app.errors import NotFound
+from sessions_app.errors import Invalid, NotFound
 from sessions_app.lifecycle import NOT_FOUND
 from sessions_app.verb_steps import Print, Verb, VerbTable, follow, for_terminal, json_object, line
 
@@ -29,6 +29,8 @@ def _get(words: list[str]) -> Verb:
 def _list(words: list[str]) -> Verb:
     options, rest = arguments.split(words, valued=["--swarm"])
     arguments.nothing_else("list takes --swarm ID only", rest)
+    if options.get("--swarm") == "":
+        raise Invalid("--swarm needs the id of a swarm, not ''")
     of = (queries.of_swarm(options["--swarm"]),) if "--swarm" in options else ()
     found = registry.registry(*of)
     # One line a session: indented output would take the encoder written in Python, 7 times slower.

@@ -45,6 +45,7 @@ def test_a_run_is_found_by_its_swarm(shared_site: Installation, shared_server: S
         (swarm_id, session_id, "Build it")
     ]
     listed = json.loads(site.script("list", "--swarm", swarm_id).stdout)
+    assert site.script("list", "--swarm", "").returncode == 2  # a variable that is not set
     assert list(listed["sessions"]) == [session_id]
     # and it tells of itself
     told = eventually(
