@@ -207,6 +207,8 @@ class Sampler:
 
     def _take(self, runs: dict[UUID, Sampled], budget: float) -> None:
         measured = self._meter.measure([sampled.run for sampled in runs.values()], budget)
+        for key in runs.keys() - self._runs.keys():  # it has ended meanwhile
+            self._meter.forget(key)
         for key, measurement in measured.items():
             if self._leaving:
                 return

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, FloatField, Func, Max, QuerySet, Sum, Value
+from django.db.models import Count, F, FloatField, Func, Max, QuerySet, Sum, TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -29,6 +29,7 @@ _SUMS = {
     **{name: f"measured__activity__tokens__{name}" for name in TOKENS},
 }
 _PEAK = "measured__resources__peak__memory_bytes"
+_NUMBER = r"^-?[0-9]{1,99}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?$"
 
 
 def summary(hours: float = 24.0) -> dict[str, Any]:
@@ -125,6 +126,9 @@ def _percentiles(seconds: Iterable[float]) -> dict[str, float | None]:
 
 
 def _figure(path: str) -> Cast:
+    if connection.vendor == "postgresql":  # refuses to cast what is no number
+        number = Func(KT(path), Value(_NUMBER), function="SUBSTRING", output_field=TextField())
+        return Cast(number, FloatField())
     if connection.vendor != "sqlite":
         return Cast(KT(path), FloatField())
     # What KT makes of it there parses each row's JSON several times.
