@@ -105,10 +105,3 @@ def test_a_lock_is_told_from_a_moment_and_from_another_mode(
         assert (told["locked"], told["processes"][0]["locks"]) == (True, ["everything"])
     # and looking has changed nothing
     assert [path.name for path in file.parent.iterdir()] == ["hive.db"]
-
-
-def test_it_only_looks(shared_site: Installation, shared_server: Server) -> None:
-    assert shared_site.script("doctor", "--locks", "--repair").returncode == 2
-    assert shared_site.script("doctor", "--locks", str(uuid.uuid4())).returncode == 4
-    assert shared_site.script("doctor", "--locks", "a", "b").returncode == 2
-    assert shared_site.script("doctor", "a").returncode == 2

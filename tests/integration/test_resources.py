@@ -301,7 +301,7 @@ def test_a_stop_does_not_wait_for_a_look(shared_site: Installation, sampled: Ser
         os.kill(pid, signal.SIGKILL)
 
     for session_id in session_ids[1:]:
-        status, session = sampled.request("POST", f"/api/v1/sessions/{session_id}/stop?wait=5")
+        status, session = sampled.request("POST", f"/api/v1/sessions/{session_id}/stop?wait=20")
         assert (status, session["status"]) == (202, "failed")
 
     assert ended(sampled, session_ids[0])["exit_signal"] == 9

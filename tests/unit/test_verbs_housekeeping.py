@@ -199,3 +199,18 @@ def test_a_full_disk_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_sizes_for_people(size: int, words: str) -> None:
     assert size_words(size) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--locks", "--repair"], 2),
+        (["--locks", "a", "b"], 2),
+        (["a"], 2),
+        (["--locks", "00000000-0000-4000-8000-000000000000"], 4),
+    ],
+)
+def test_doctor_looks_at_locks_of_one_session_or_of_all_and_repairs_none(
+    words: list[str], code: int
+) -> None:
+    assert hive("doctor", *words).code == code
