@@ -3,8 +3,14 @@
 import contextlib
 import json
 import os
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+#: What is waited for comes within so long (s), or the measurement ends.
+PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +74,20 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return state not in "ZX"
+
+
+def until(reached: Callable[[], bool], what: str) -> None:
+    """Wait; the measurement ends with ``what`` it was waiting for when that does not come."""
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.01)
+
+
+def busy(pid: int, seconds: float, settle: float = 0.0) -> float:
+    """The share of one core (in %) that a process uses for a while, once it has settled."""
+    time.sleep(min(settle, seconds))
+    before, begun = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - begun)

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,6 @@ SLEEP = ["sleep", "100000"]
 CALLERS = 4
 #: What is still on its way may end first (s), before idle time is measured.
 SETTLE = 10.0
-PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +66,6 @@ class Caller:
         return dict(json.loads(text))
 
 
-def _until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        if time.monotonic() > deadline:
-            sys.exit(f"waited {PATIENCE:.0f} s for {what}")
-        time.sleep(0.01)
-
-
-def _busy(pid: int, seconds: float) -> float:
-    """The share of one core (in %) that a process uses for a while."""
-    before, begun = probes.cpu_seconds(pid), time.monotonic()
-    time.sleep(seconds)
-    return 100 * (probes.cpu_seconds(pid) - before) / (time.monotonic() - begun)
-
-
 @dataclass(frozen=True, slots=True)
 class Plain:
     """The yardsticks of processes: ``sleep`` started directly, ended, and what it takes."""
@@ -114,7 +97,7 @@ def _empty(site: Site, idle: float) -> tuple[float, float, float]:
     with site.server() as process:
         took = time.perf_counter() - begun
         time.sleep(SETTLE)
-        return took, probes.memory(process.pid).rss, _busy(process.pid, idle)
+        return took, probes.memory(process.pid).rss, probes.busy(process.pid, idle)
 
 
 def measure(sessions: int, idle: float) -> list[Figure]:
@@ -144,13 +127,13 @@ def _measure(site: Site, sessions: int, idle: float) -> list[Figure]:
         bodies = [{"task": f"task {number}", "start": True} for number in range(sessions)]
         made = pool.map(lambda body: caller.post("/api/v1/sessions", body), bodies)
         ids = [str(session["session_id"]) for session in made]
-        _until(lambda: probes.supervised(process.pid) >= sessions, "all to run")
+        probes.until(lambda: probes.supervised(process.pid) >= sessions, "all to run")
         rate = sessions / (time.perf_counter() - begun)
         figures.append(
             Figure("created and started", rate, "1/s", "`sleep`, directly", plain.starts)
         )
         time.sleep(SETTLE)
-        share, used = _busy(process.pid, idle), probes.memory(process.pid).rss
+        share, used = probes.busy(process.pid, idle), probes.memory(process.pid).rss
         figures.append(Figure("server, idle", share, "% of a core", "no sessions", empty_share))
         figures.append(Figure("server, memory", used / 1e6, "MB", "no sessions", empty_rss / 1e6))
         pids = probes.launches(runs)
@@ -165,7 +148,7 @@ def _measure(site: Site, sessions: int, idle: float) -> list[Figure]:
         process.wait()
     begun = time.perf_counter()
     process = site.begin()
-    _until(lambda: probes.supervised(process.pid) >= sessions, "all to be adopted")
+    probes.until(lambda: probes.supervised(process.pid) >= sessions, "all to be adopted")
     took = time.perf_counter() - begun
     figures.append(Figure("adopted after SIGKILL", took, "s", "start without", empty_start))
     site.wait_until_it_answers(process)
@@ -173,8 +156,8 @@ def _measure(site: Site, sessions: int, idle: float) -> list[Figure]:
         begun = time.perf_counter()
         list(pool.map(lambda key: caller.post(f"/api/v1/sessions/{key}/stop"), ids))
         everybody = [pid for pair in pids for pid in pair]
-        _until(lambda: not any(probes.alive(pid) for pid in everybody), "all to end")
-        _until(lambda: not probes.supervised(process.pid), "all to be settled")
+        probes.until(lambda: not any(probes.alive(pid) for pid in everybody), "all to end")
+        probes.until(lambda: not probes.supervised(process.pid), "all to be settled")
         took = time.perf_counter() - begun
     figures.append(Figure("all stopped", took, "s", "SIGKILL to `sleep`", plain.end))
     process.send_signal(signal.SIGTERM)

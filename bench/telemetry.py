@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,6 @@ PROCESSES = 3
 CALLERS = 4
 #: What is still on its way may end first (s); the first look at each session is the dearest.
 SETTLE = 15.0
-PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +56,6 @@ def _ask(port: int, method: str, path: str, body: object = None) -> dict[str, ob
     if answer.status >= 300:
         sys.exit(f"{method} {path}: {answer.status} {text!r}")
     return dict(json.loads(text))
-
-
-def _until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        if time.monotonic() > deadline:
-            sys.exit(f"waited {PATIENCE:.0f} s for {what}")
-        time.sleep(0.05)
-
-
-def _busy(pid: int, seconds: float) -> float:
-    """The share of one core (in %) that a process uses for a while."""
-    time.sleep(min(SETTLE, seconds))
-    before, begun = probes.cpu_seconds(pid), time.monotonic()
-    time.sleep(seconds)
-    return 100 * (probes.cpu_seconds(pid) - before) / (time.monotonic() - begun)
 
 
 def _series(port: int, key: str) -> dict[str, list[float]]:
@@ -123,17 +105,19 @@ def _measure(site: Site, sessions: int, seconds: float) -> Cost:
             bodies = [{"task": f"task {number}", "start": True} for number in range(sessions)]
             made = pool.map(lambda body: _ask(site.port, "POST", "/api/v1/sessions", body), bodies)
             ids = [str(session["session_id"]) for session in made]
-        _until(lambda: probes.supervised(process.pid) >= sessions, "all to run")
-        _until(lambda: all(_sampled(site.port, key) for key in ids[::50]), "all to be sampled")
+        probes.until(lambda: probes.supervised(process.pid) >= sessions, "all to run")
+        probes.until(
+            lambda: all(_sampled(site.port, key) for key in ids[::50]), "all to be sampled"
+        )
         begun = time.time()
-        on = _busy(process.pid, seconds)
+        on = probes.busy(process.pid, seconds, SETTLE)
         apart = _apart(site.port, ids[0], begun)
         process.send_signal(signal.SIGKILL)
         process.wait()
     site.env["HIVE_SAMPLE_EVERY"] = "off"
     with site.server() as process:
-        _until(lambda: probes.supervised(process.pid) >= sessions, "all to be adopted")
-        return Cost(on, _busy(process.pid, seconds), apart)
+        probes.until(lambda: probes.supervised(process.pid) >= sessions, "all to be adopted")
+        return Cost(on, probes.busy(process.pid, seconds, SETTLE), apart)
 
 
 def main() -> int:
