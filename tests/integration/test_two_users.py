@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import hive_databases
 from tests.integration.looking import ended
 from tests.integration.test_spawner import create
 from tests.support import Installation, eventually, installation
@@ -64,6 +65,17 @@ def test_a_hive_runs_as_its_user_and_cannot_touch_what_is_ours(open_site: Instal
     assert {p.name for p in output.iterdir()} == {"who", "file", "sub", "own", "env"}
     assert (output / "sub/deep").read_text() == "x\n"
     assert (output / "file").stat().st_uid == (working / "who").stat().st_uid != 0
+
+    # and what it used is known, as is what its swarm left behind as files of its own
+    _, found = server.request("GET", f"/api/v1/sessions/{session_id}/metrics")
+    assert found["resources"]["peak"]["disk_bytes"] > 0
+    assert found["resources"]["total"]["cpu_seconds"] is not None
+    hive_databases.make_hive(working).close()
+    for path in (working / ".hive-mind", *(working / ".hive-mind").iterdir()):
+        shutil.chown(path, USER)
+    _, found = server.request("GET", f"/api/v1/sessions/{session_id}/swarm")
+    assert found["sources"]["hive_db"]["state"] == "ok"
+    assert [one["id"] for one in found["swarms"]] == [hive_databases.SWARM]
 
 
 def test_a_run_user_that_does_not_exist_is_said(open_site: Installation) -> None:
