@@ -18,8 +18,9 @@ from tests.unit.sessions import session
 
 
 @pytest.fixture
-def run(conf: Conf, tmp_path: Path) -> Run:
-    """A run with an empty log."""
+def run(conf: Conf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run with an empty log; a look has time, however much else this machine does."""
+    monkeypatch.setattr(activity, "LOOK_SECONDS", 10.0)
     return Run(tmp_path)
 
 
