@@ -188,6 +188,9 @@ def test_what_comes_from_browsers_gets_no_word(talk: Callable[..., Talk]) -> Non
         f"CUSTOM / HTTP/1.1\r\n{body}",
     ):
         assert talk(first.encode()).hear() is None
+    # JSON that speaks of such things is JSON
+    spoken = request("ping", token=TOKEN, about="GET /x HTTP/1.1")
+    assert talk(spoken).hear()["result"] == {}
 
 
 @pytest.mark.parametrize(
