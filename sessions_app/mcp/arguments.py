@@ -144,9 +144,10 @@ class Output(Session):
 
 
 class Swarms(Arguments):
-    """How many swarms."""
+    """Which page of the swarms."""
 
     limit: int = Field(50, ge=1, le=MAX_LIST)
+    cursor: Word = Field("", description=ListSessions.model_fields["cursor"].description)
 
 
 class Performance(Arguments):

@@ -15,7 +15,8 @@ VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 _AUTHORIZATION = re.compile(rb"authorization:[ \t]*bearer[ \t]+(\S+)\s*\Z", re.IGNORECASE)
 #: What browsers and TLS send when a page or an address points them here. JSON may speak of HTTP.
 _FOREIGN = re.compile(
-    rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) |[^\s{][^\r\n]* HTTP/\d|\x16\x03"
+    rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) "
+    rb"|[^\s{][^\r\n]* HTTP/\d|\x16\x03"
 )
 
 Id = str | int

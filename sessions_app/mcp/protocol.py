@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from sessions_app import db
+from sessions_app import db, logs
 from sessions_app.errors import HiveError, NotFound, Unavailable
 from sessions_app.mcp import resources, tools
 from sessions_app.validation import shorten
@@ -78,7 +78,8 @@ async def read_resource(uri: object) -> dict[str, Any]:
     if not isinstance(uri, str):
         raise RpcError(INVALID_PARAMS, "give the resource's uri")
     try:
-        return await db.read(resources.read, uri)
+        with logs.about(logs.session_in_path(uri)):
+            return await db.read(resources.read, uri)
     except HiveError as error:
         code = INVALID_PARAMS if isinstance(error, NotFound) else REFUSED
         raise refused(error, code, uri=shorten(uri, 500)) from None

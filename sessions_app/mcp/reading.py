@@ -1,15 +1,10 @@
 """The tools that tell of sessions and swarms; files.py has those that read logs and outputs."""
 
-from typing import Any
-
 from sessions_app import db, queries, services
-from sessions_app.clock import wire_time
 from sessions_app.mcp import arguments
 from sessions_app.mcp.answers import Answer, brief, sentence
-from sessions_app.models import AgentSession
 from sessions_app.telemetry import performance, swarm
 from sessions_app.telemetry import reading as telemetry
-from sessions_app.validation import shorten
 
 
 async def status(given: arguments.Status) -> Answer:
@@ -71,18 +66,9 @@ async def swarms(given: arguments.Swarms) -> Answer:
 
 
 def _swarms(given: arguments.Swarms) -> Answer:
-    rows = AgentSession.objects.visible().exclude(swarm_id="").order_by("-created", "-id")
-    found: list[dict[str, Any]] = [
-        {
-            "id": session.swarm_id,
-            "session_id": str(session.id),
-            "objective": shorten(session.task, 300),
-            "status": session.status,
-            "created": wire_time(session.created),
-        }
-        for session in rows[: given.limit]
-    ]
-    return Answer({"swarms": found}, f"{_count(len(found), 'swarm')}, newest first.")
+    found = swarm.listing(given.cursor, given.limit)
+    more = ", and there are more" if found["next_cursor"] else ""
+    return Answer(found, f"{_count(len(found['swarms']), 'swarm')}, newest first{more}.")
 
 
 async def summary(given: arguments.Performance) -> Answer:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import DatabaseError
 from pydantic import ValidationError
 
-from sessions_app import problems
+from sessions_app import logs, problems
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.mcp import arguments, files, making, reading
 from sessions_app.mcp.answers import Answer, failure, result
@@ -160,7 +160,8 @@ _ALL = (
     Tool(
         "swarm_list",
         "List swarms",
-        "The swarms of sessions you may see, newest first: swarm id, session, objective, status.",
+        "The swarms of sessions you may see, newest first: swarm id, session, objective, status; "
+        "in pages.",
         reading.swarms,
         arguments.Swarms,
     ),
@@ -213,6 +214,12 @@ async def call(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         KeyError: there is no such tool.
     """
     tool = _BY_NAME[name]
+    with logs.about(logs.session_in_words([str(given.get("session_id", ""))])):
+        return await _call(tool, given)
+
+
+async def _call(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
+    name = tool.name
     try:
         return result(await tool.run(tool.takes.model_validate(given)))
     except ValidationError as error:

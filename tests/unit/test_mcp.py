@@ -1,6 +1,7 @@
 """The tools as agents see them, and what they make of arguments and bytes."""
 
 import json
+import logging
 import re
 import tomllib
 import uuid
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from sessions_app import services
+from sessions_app import logs, services
 from sessions_app.conf import Conf
 from sessions_app.errors import Conflict
-from sessions_app.mcp import answers, arguments, files, making, protocol, tools
+from sessions_app.mcp import answers, arguments, files, making, protocol, reading, tools
+from sessions_app.models import AgentSession
 from tests.integration.mcp_tools import bad
 from tests.support import ROOT
 
@@ -88,6 +90,37 @@ async def test_what_fails_of_ours_tells_nothing(caplog: pytest.LogCaptureFixture
     told = bad(await tools.call("swarm_list", {}), "internal")
     assert "mistake" in told
     assert "Traceback" in caplog.text
+
+
+async def test_what_is_logged_of_a_call_names_its_session(caplog: pytest.LogCaptureFixture) -> None:
+    subjects: list[str] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        subjects.append(logs.subject_of(record))
+        return True
+
+    one = str(uuid.uuid4())
+    caplog.handler.addFilter(note)
+    # each fails as above
+    await tools.call("session_status", {"session_id": one})
+    await tools.call("session_list", {})
+    assert subjects == [one, ""]
+
+
+@pytest.mark.django_db
+def test_swarms_come_in_pages(conf: Conf) -> None:
+    made = [services.create(f"task {n}") for n in range(3)]
+    for n, one in enumerate(made):
+        AgentSession.objects.filter(id=one.id).update(swarm_id=f"swarm-{n}")
+    first = reading._swarms(arguments.Swarms(limit=2, cursor=""))
+    rest = reading._swarms(arguments.Swarms(limit=2, cursor=first.data["next_cursor"]))
+    found = [swarm["id"] for page in (first, rest) for swarm in page.data["swarms"]]
+    assert found == ["swarm-2", "swarm-1", "swarm-0"]
+    assert rest.data["next_cursor"] is None
+    assert (first.text, rest.text) == (
+        "2 swarms, newest first, and there are more.",
+        "1 swarm, newest first.",
+    )
 
 
 @pytest.mark.parametrize("cut", range(1, 9))

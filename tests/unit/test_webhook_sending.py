@@ -72,7 +72,11 @@ def test_retry_after_is_understood_in_both_forms() -> None:
             assert result.error == "it answered 503"
             assert result.retry_after is not None
             assert low <= result.retry_after <= high
-    for said in ("soon", f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT", "Mon, 01 Jan 2001 00:00:00 +99999"):
+    for said in (
+        "soon",
+        f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT",
+        "Mon, 01 Jan 2001 00:00:00 +99999",
+    ):
         with receiver(answers(503, Retry_After=said)) as there:
             result = sender().send(there.url, {}, b"{}")
             assert (result.status, result.retry_after) == (503, None)
