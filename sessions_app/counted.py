@@ -25,6 +25,7 @@ class Counted:
         refused: requests and websockets that the guard refused, by HTTP status.
         readers: logs that are being followed, by websockets and streams.
         log_bytes: what their readers were handed.
+        webhook_attempts: requests to webhooks, by their outcome.
         database_errors: work that the database did not do: locked, full, away.
     """
 
@@ -33,6 +34,9 @@ class Counted:
     refused: Counter[int] = field(default_factory=lambda: _zeros(400, 401, 403, 413, 429, 503))
     readers: int = 0
     log_bytes: int = 0
+    webhook_attempts: Counter[str] = field(
+        default_factory=lambda: Counter({"delivered": 0, "failed": 0})
+    )
     database_errors: int = 0
 
 

@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from hiveweb import VERSION
+from sessions_app.prometheus.hooks import Hooks
 from sessions_app.prometheus.now import Rows, Snapshot
 from sessions_app.prometheus.usage import Usage
 
@@ -24,10 +25,17 @@ class Moment(Collector):
         yield from _database(self.snapshot)
         if self.snapshot.rows is not None:
             yield from _rows(self.snapshot.rows)
+            yield from _webhooks(self.snapshot.rows.hooks)
             if self.snapshot.rows.usage is not None:
                 yield from _usage(self.snapshot.rows.usage)
         yield from _machine(self.snapshot)
         yield from _readers(self.snapshot)
+        yield _counter(
+            "hive_webhook_attempts",
+            "Requests to webhooks, by what became of them. A delivery may take several.",
+            self.snapshot.tally.webhook_attempts,
+            "outcome",
+        )
 
 
 def _gauge(
@@ -84,6 +92,23 @@ def _rows(rows: Rows) -> Iterator[Metric]:
         "reached; 0 when it is not held.",
         rows.holds,
         "profile",
+    )
+
+
+def _webhooks(hooks: Hooks) -> Iterator[Metric]:
+    yield _gauge(
+        "hive_webhooks",
+        "Webhooks by state: taking what they are sent; failing, since the last attempt; given_up, "
+        "switched off for taking nothing; off, by somebody.",
+        hooks.webhooks,
+        "state",
+    )
+    yield _gauge(
+        "hive_webhook_deliveries",
+        "Deliveries to webhooks by state. Of finished ones the newest are kept: for how many "
+        "attempts, see hive_webhook_attempts_total.",
+        hooks.deliveries,
+        "state",
     )
 
 

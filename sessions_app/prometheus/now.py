@@ -17,6 +17,7 @@ from sessions_app.heartbeat import Beat
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession, Installation
 from sessions_app.prometheus.history import History
+from sessions_app.prometheus.hooks import Hooks, hooks
 from sessions_app.prometheus.usage import Usage, of_runs
 from sessions_app.shared import Shared
 
@@ -35,6 +36,7 @@ class Rows:
         oldest: for how long (s) the longest of the others could have run; 0.0 without any.
         paused, stalled: of those that run.
         holds: seconds to the end of each profile's hold, 0.0 where there is none.
+        hooks: how webhooks do.
         usage: what the runs use together; None when nothing is sampled (HIVE_SAMPLE_EVERY=off).
         read_seconds: what a trivial read took, from asking to having, as a request has it.
     """
@@ -46,6 +48,7 @@ class Rows:
     paused: int
     stalled: int
     holds: dict[str, float]
+    hooks: Hooks
     usage: Usage | None
     read_seconds: float
 
@@ -135,6 +138,7 @@ def _rows(conf: Conf, read_seconds: float) -> Rows:
         paused=runs["paused"],
         stalled=runs["stalled"],
         holds={profile: holds.get(profile, 0.0) for profile in conf.profiles},
+        hooks=hooks(),
         usage=usage,
         read_seconds=read_seconds,
     )

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import DatabaseError
 from django.utils import timezone
 
-from sessions_app import db
+from sessions_app import counted, db
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.models import Webhook
@@ -173,6 +173,8 @@ class Worker:
         try:
             while not self._stopping and (job := await self._next(webhook_id)) is not None:
                 result = await self._send(job)
+                outcome = "failed" if result.error else "delivered"
+                counted.ours.webhook_attempts[outcome] += 1
                 await self._note(job, result)
                 self._done += 1
         except DatabaseError as error:
