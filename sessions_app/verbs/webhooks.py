@@ -11,8 +11,8 @@ from sessions_app.validation import shorten
 from sessions_app.verb_steps import Pause, Print, Verb, VerbTable, json_object, line, printable
 from sessions_app.webhooks import managed, sent, told
 
-#: How long (s) ``test`` waits to hear how it went, and between two looks.
-PATIENCE, LOOK = 20.0, 0.1
+#: How long (s) ``test`` waits to hear how it went, and between two looks at what takes time.
+PATIENCE, LOOK = 20.0, 0.05
 #: So many deliveries are printed.
 SHOWN = 100
 
@@ -62,8 +62,11 @@ def _create(words: list[str]) -> Verb:
     options, rest = _parsed(usage, words, valued=("--event", "--owner", "--description"))
     [url] = _only(usage, rest)
     kinds = [kind for given in options.get("--event", []) for kind in given.split(",")]
+    checked = managed.check_soon(url)
+    while not checked.done():  # a name takes its time, and others want this thread
+        yield Pause(LOOK)
     row = managed.create(
-        managed.check_url(url),
+        checked.result(),
         events=kinds or managed.DEFAULT_EVENTS,
         owner=options.get("--owner", [""])[-1],
         description=options.get("--description", [""])[-1],

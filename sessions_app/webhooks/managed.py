@@ -1,7 +1,10 @@
 """Making, changing and removing webhooks: what administrators may do."""
 
 import secrets
+import threading
 from collections.abc import Collection, Iterable
+from concurrent.futures import Future
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,6 +46,21 @@ def check_url(url: str) -> str:
     _require()
     targets.addresses(targets.parse(url), current().telemetry.webhook_networks)
     return url
+
+
+def check_soon(url: str) -> "Future[str]":
+    """As :func:`check_url`, on a thread of its own: for whoever must not wait for a name."""
+    checked: Future[str] = Future()
+
+    def check() -> None:
+        try:
+            checked.set_result(check_url(url))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            checked.set_exception(error)
+
+    run = copy_context().run  # who asks is known there, too
+    threading.Thread(target=run, args=[check], name="hive-webhook-check", daemon=True).start()
+    return checked
 
 
 def create(

@@ -2,10 +2,14 @@
 
 import contextlib
 import ipaddress
+import time
 
 import pytest
 
+from sessions_app import verbs
+from sessions_app.conf import Conf
 from sessions_app.errors import Invalid, Unavailable
+from sessions_app.verb_steps import Pause, Print
 from sessions_app.webhooks import targets
 
 NETWORKS = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00:1::/32"))
@@ -112,3 +116,20 @@ def test_names_that_take_long_wait_for_nobody() -> None:
         with pytest.raises(Unavailable):
             targets.resolve("localhost", 0.05)
     assert targets.resolve("localhost", 5)
+
+
+@pytest.mark.django_db
+def test_a_command_that_looks_a_name_up_leaves_its_thread_to_others(conf: Conf) -> None:
+    # given a name that takes its time
+    steps = verbs.run(["webhook", "create", "http://localhost:8080/"])
+    with contextlib.ExitStack() as busy:
+        while targets._lookups.acquire(blocking=False):
+            busy.callback(targets._lookups.release)
+        # then the command's turn ends at once, again and again
+        begun = time.monotonic()
+        assert isinstance(next(steps), Pause)
+        assert isinstance(next(steps), Pause)
+        assert time.monotonic() - begun < targets.PATIENCE / 2
+    # and what comes of it is said
+    [refusal] = [step.data for step in steps if isinstance(step, Print)]
+    assert b"localhost (127.0.0.1) is not in the internet" in refusal
