@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: Tokens that are told by their form, so nobody has to know them: those of runs
-#: (sessions_app.run_token) and of the API (sessions_app.tokens). Each: how it begins, the whole,
-#: what can be the begin of one, and its bytes.
+#: (sessions_app.run_token) and of the API (sessions_app.tokens), and the secrets of webhooks
+#: (sessions_app.webhooks.signing). Each: how it begins, the whole, what can be the begin of one,
+#: and its bytes.
 _TOKENS = (
     (
         b"hiverun_",
@@ -35,6 +36,12 @@ _TOKENS = (
         re.compile(rb"hivetok_[A-Za-z0-9_-]{43}[0-9a-f]{8}"),
         re.compile(rb"hivetok_(?:[A-Za-z0-9_-]{0,43}|[A-Za-z0-9_-]{43}[0-9a-f]{0,7})"),
         59,
+    ),
+    (
+        b"whsec_",
+        re.compile(rb"whsec_[A-Za-z0-9+/]{43}="),
+        re.compile(rb"whsec_[A-Za-z0-9+/]{0,43}"),
+        50,
     ),
 )
 _LONGEST_TOKEN = 105

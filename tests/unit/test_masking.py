@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from sessions_app import log_tail, run_token, tokens
 from sessions_app.masking import Known, Mask, needles
+from sessions_app.models import Webhook
 from sessions_app.secret import Secret, SecretFile
+from sessions_app.webhooks import signing
 
 #: Two letters, so that needles overlap each other, themselves, and the ends of reads.
 _LETTERS = st.integers(8, 14).flatmap(lambda n: st.text("ab", min_size=n, max_size=n))
@@ -100,10 +102,17 @@ def test_the_begin_of_a_secret_waits_for_its_rest_and_is_covered_at_the_end(tmp_
 API_TOKEN = f"hivetok_{'aB-_9' * 8}xyz0123abcd"
 
 
-@pytest.mark.parametrize("token", [run_token.make(uuid.uuid4()), API_TOKEN], ids=["run", "api"])
+WEBHOOK_SECRET = f"whsec_{'aB+/9' * 8}xyz="
+
+
+@pytest.mark.parametrize(
+    "token",
+    [run_token.make(uuid.uuid4()), API_TOKEN, WEBHOOK_SECRET],
+    ids=["run", "api", "webhook"],
+)
 def test_a_token_of_ours_is_told_by_its_form(tmp_path: Path, token: str) -> None:
     log = tmp_path / "log"
-    rest = b" hiverun_ and hivetok_ are prefixes"
+    rest = b" hiverun_, hivetok_ and whsec_ are prefixes"
     log.write_bytes(b"x" * 70_000 + token.encode() + rest)
     for offset in (0, 69_000, 70_000, 70_050):
         chunk = log_tail.read(str(log), offset, 1100)
@@ -118,6 +127,8 @@ def test_a_token_of_ours_is_told_by_its_form(tmp_path: Path, token: str) -> None
 def test_tokens_are_made_in_that_form() -> None:
     assert tokens.SHAPE.match(API_TOKEN)
     assert Mask().cover(API_TOKEN.encode()) == b"*" * len(API_TOKEN)
+    secret = signing.secret(Webhook(salt="x"))
+    assert Mask().cover(secret.encode()) == b"*" * len(WEBHOOK_SECRET)
 
 
 def test_a_secret_of_several_lines_is_covered_line_by_line() -> None:
