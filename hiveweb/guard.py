@@ -31,7 +31,6 @@ from sessions_app.errors import (
     TooLarge,
     TooManyRequests,
     Unauthorized,
-    Unavailable,
 )
 from sessions_app.identification import Identities
 
@@ -105,22 +104,25 @@ class Guard:
         """Who asks, no more often than the rates allow; None where that does not matter."""
         address = bucket_of(request.scope.get("client"))
         credential, guessable = _credential(request)
-        open_to_all = is_open(request)
-        if open_to_all and not (credential and tells_more(request)):
-            _wait(rates.anonymous(address))
-            return None
+        if is_open(request):
+            known = credential and tells_more(request)
+            known = known and not rates.attempt(address, credential, guessable=guessable)
+            if not known:
+                _wait(rates.anonymous(address))
+                return None
+            try:
+                return await self._known(request, rates, address, credential)
+            except HiveError:  # who it is plays no part: they are told what anybody is
+                return None
         if credential:
             _wait(rates.attempt(address, credential, guessable=guessable))
+        return await self._known(request, rates, address, credential)
+
+    async def _known(self, request: Request, rates: Rates, address: str, credential: str) -> Caller:
         try:
             caller = await identify(request, self._identities())
         except Unauthorized:
             _wait(rates.wrong(address) if credential else rates.anonymous(address))
-            if open_to_all:
-                return None
-            raise
-        except Unavailable:
-            if open_to_all:
-                return None
             raise
         rates.right(address, credential)
         _wait(rates.identity(caller.principal))

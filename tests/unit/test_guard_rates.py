@@ -185,3 +185,18 @@ async def test_a_public_url_names_a_host_that_is_reached_by_tls(
     assert (sent["set-cookie"], door.scope["scheme"]) == ("a=b", "http")
     assert settings.HIVE.link_url == "https://hive.example"
     assert settings.HIVE.base_url == "http://127.0.0.1:8765"
+
+
+async def test_whether_we_can_work_is_told_whatever_is_shown_however_often(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(conf, monkeypatch)
+    for number in range(int(FAILURE_BURST) + 5):
+        for stale in (f"guess-{number}", "hivetok_" + "A" * 51):
+            shown = {"Authorization": f"Bearer {stale}"}
+            assert (await door.knock(shown, path="/readyz"))[0] == 200
+            assert door.scope["caller"] is None
+    # these were guesses all the same
+    assert (await door.knock({"Authorization": "Bearer x"}))[0] == 429
+    assert (await door.knock(GOOD, client="192.0.2.2", path="/readyz"))[0] == 200
+    assert door.scope["caller"] is not None
