@@ -111,7 +111,10 @@ def test_a_spawner_that_is_not_there_hangs_or_dies(site: Installation) -> None:
         os.waitid(os.P_PID, spawner.pid, os.WSTOPPED | os.WNOWAIT)  # it writes no more
         _change(site, lambda told: {**told, "looked": told["looked"] - heartbeat.LATE})
         eventually_fails(server, spawner=f"spawner {spawner.pid} looked at the rows 3")
-        assert scrape(server)("hive_spawner_last_look_seconds") > heartbeat.LATE
+        eventually(  # scrapes share a reading for a second
+            lambda: scrape(server)("hive_spawner_last_look_seconds") > heartbeat.LATE,
+            "the metrics to say so",
+        )
         # or what stands there is of another one, or of nobody
         _change(site, lambda told: {**told, "pid": 1})
         eventually_fails(server, spawner="has not looked")
