@@ -1,5 +1,9 @@
-"""Bounded parts of logs and output files, for tools and resources."""
+"""Bounded parts of logs and output files, for tools and resources.
 
+Files are read on threads that are not the database's: a disk that is slow holds up no row.
+"""
+
+import asyncio
 import base64
 import contextlib
 import mimetypes
@@ -32,11 +36,11 @@ def output_uri(session_id: object, path: str) -> str:
 
 async def log(given: arguments.Log) -> Answer:
     """``session_log``."""
-    return await db.read(_log, given)
+    session = await db.read(services.get, given.session_id)
+    return await asyncio.to_thread(_log, session, given)
 
 
-def _log(given: arguments.Log) -> Answer:
-    session = services.get(given.session_id)
+def _log(session: AgentSession, given: arguments.Log) -> Answer:
     chunk = log_part(session, given.offset, given.tail, given.limit)
     text = chunk.data.decode("utf-8", "replace") if given.raw else log_tail.plain(chunk.data)
     data = {
@@ -90,11 +94,11 @@ def _whole(data: bytes) -> bytes:
 
 async def output(given: arguments.Output) -> Answer:
     """``session_output``."""
-    return await db.read(_file if given.path else _files, given)
+    session = await db.read(services.get, given.session_id)
+    return await asyncio.to_thread(_file if given.path else _files, session, given)
 
 
-def _files(given: arguments.Output) -> Answer:
-    session = services.get(given.session_id)
+def _files(session: AgentSession, _: arguments.Output) -> Answer:
     found = outputs.listing(session.output_dir, arguments.MAX_FILES)
     files: list[dict[str, Any]] = [
         {
@@ -110,8 +114,7 @@ def _files(given: arguments.Output) -> Answer:
     return Answer(data, f"{count}{', and more' if found.truncated else ''}.")
 
 
-def _file(given: arguments.Output) -> Answer:
-    session = services.get(given.session_id)
+def _file(session: AgentSession, given: arguments.Output) -> Answer:
     content, size = output_part(session, given.path, given.offset, given.limit)
     if given.offset + len(content) < size:
         content = _whole(content)

@@ -79,7 +79,7 @@ async def read_resource(uri: object) -> dict[str, Any]:
         raise RpcError(INVALID_PARAMS, "give the resource's uri")
     try:
         with logs.about(logs.session_in_path(uri)):
-            return await db.read(resources.read, uri)
+            return await resources.read(uri)
     except HiveError as error:
         code = INVALID_PARAMS if isinstance(error, NotFound) else REFUSED
         raise refused(error, code, uri=shorten(uri, 500)) from None

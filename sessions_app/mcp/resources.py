@@ -1,12 +1,13 @@
 """Logs and output files as resources: their addresses, a listing of logs, and reading them."""
 
+import asyncio
 import base64
 import os
 import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from sessions_app import log_tail, queries, services
+from sessions_app import db, log_tail, queries, services
 from sessions_app.clock import wire_time
 from sessions_app.errors import FileMissing, NotFound, TooLarge
 from sessions_app.mcp import files
@@ -69,7 +70,7 @@ def _log(session: AgentSession) -> dict[str, Any]:
     }
 
 
-def read(uri: str) -> dict[str, Any]:
+async def read(uri: str) -> dict[str, Any]:
     """A ``ReadResourceResult``.
 
     Raises:
@@ -80,8 +81,11 @@ def read(uri: str) -> dict[str, Any]:
     match = _URI.match(uri)
     if match is None:
         raise NotFound(f"no resource has the address {shorten(uri, 200)!r}")
-    session = services.get(match["id"])
-    content = _read_log(session) if match["path"] is None else _read_output(session, match["path"])
+    session = await db.read(services.get, match["id"])
+    if match["path"] is None:
+        content = await asyncio.to_thread(_read_log, session)
+    else:
+        content = await asyncio.to_thread(_read_output, session, match["path"])
     return {"contents": [{"uri": uri, **content}]}
 
 
