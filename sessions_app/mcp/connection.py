@@ -109,6 +109,13 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*self.work, return_exceptions=True)
 
+    def dismiss(self) -> None:
+        """Tell the client of the calls that are under way that they come to nothing here."""
+        leaving = refused(Unavailable("the server is leaving; call again")).as_json()
+        for request_id in self.work.values():
+            if request_id is not None:
+                self._writer.write(jsonrpc.encode({"id": request_id, "error": leaving}))
+
     async def _line(self) -> bytes | None:
         """The next line; None at the end, or when the client says nothing for too long."""
         loop = asyncio.get_running_loop()

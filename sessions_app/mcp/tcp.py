@@ -84,6 +84,8 @@ class TcpServer:
         work = [task for connection in self._connections.values() for task in connection.work]
         if work and grace:
             await asyncio.wait(work, timeout=grace)
+        for connection in self._connections.values():
+            connection.dismiss()
         tasks = [self._rechecks, *self._connections]
         for task in tasks:
             task.cancel()

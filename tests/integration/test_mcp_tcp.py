@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from hiveweb.rates import Rates
-from sessions_app.conf import Conf
-from sessions_app.mcp import connection, instance, jsonrpc, tcp, tools
+from sessions_app.mcp import connection, instance, tools
 from tests.integration.api_client import create, run
 from tests.integration.browsing import token
 from tests.integration.mcp_tools import (
@@ -24,6 +21,7 @@ from tests.integration.mcp_tools import (
     call_every_tool,
     good,
 )
+from tests.integration.tcp_talk import HELLO, PING, Talk, request
 from tests.support import TOKEN, Installation, Server, eventually, free_port, installation
 
 
@@ -46,51 +44,12 @@ def endpoint(place: Installation) -> Path:
     return place.workspace / ".swarm" / instance.NAME / instance.ENDPOINT
 
 
-class Talk:
-    """A connection, as an older client has one."""
-
-    def __init__(self, port: int, *lines: object) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._file = self.socket.makefile("rb")
-        self.say(*lines)
-
-    def __enter__(self) -> "Talk":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self.socket.close()
-
-    def say(self, *lines: object) -> None:
-        for line in lines:
-            data = line if isinstance(line, bytes) else json.dumps(line).encode()
-            self.socket.sendall(data + b"\n")
-
-    def hear(self) -> Any:
-        """The next answer; None when the server has closed the connection."""
-        with contextlib.suppress(ConnectionResetError):
-            line = self._file.readline()
-            return json.loads(line) if line else None
-
-    def ask(self, request: object) -> Any:
-        self.say(request)
-        return self.hear()
-
-
-def request(method: str, request_id: object = 1, **params: object) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
-
-
 @pytest.fixture
 def talk(place: Installation, home: Server) -> Iterator[Callable[..., Talk]]:
     """Makes connections that are closed with the test."""
     with contextlib.ExitStack() as stack:
         port = int(place.env["HIVE_MCP_TCP_PORT"])
         yield lambda *lines: stack.enter_context(Talk(port, *lines))
-
-
-HELLO = f"Authorization: Bearer {TOKEN}".encode()
-PING = request("ping")
 
 
 def calling(talk: Talk) -> Call:
@@ -313,58 +272,6 @@ def test_a_run_has_no_business_here(
     assert refusal["error"]["data"]["code"] == "forbidden"
 
 
-@contextlib.asynccontextmanager
-async def serving(conf: Conf) -> Any:
-    """A server in this very process; yields its port."""
-    with tcp.bind(0) as listener:
-        server = tcp.TcpServer(conf, listener, Rates(None))
-        await server.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            await server.stop()
-
-
-async def test_guesses_are_few(conf: Conf) -> None:
-    async def guess(port: int, word: str) -> str:
-        with Talk(port, request("ping", token=word)) as one:
-            told = await asyncio.to_thread(one.hear)
-        return str(told["error"]["data"]["code"])
-
-    async with serving(conf) as port:
-        codes = [await guess(port, f"guess {n}") for n in range(30)]
-        assert codes[:20] == ["unauthorized"] * 20
-        # even the right one is not looked at now: it may be the next guess
-        assert await guess(port, TOKEN) == "too_many_requests"
-
-
-async def test_it_holds_no_connection_for_nothing(
-    conf: Conf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "UNKNOWN_FOR", 0.2)
-    monkeypatch.setattr(connection, "IDLE_FOR", 0.3)
-    monkeypatch.setattr(tcp, "MAX_UNKNOWN", 2)
-    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 3)
-    async with serving(conf) as port:
-        with contextlib.ExitStack() as stack:
-
-            def talk(*lines: object) -> Talk:
-                return stack.enter_context(Talk(port, *lines))
-
-            silent, slow = talk(), talk(b"{")
-            assert await asyncio.to_thread(slow.hear)  # a parse error, and the end
-            assert await asyncio.to_thread(slow.hear) is None
-            assert await asyncio.to_thread(silent.hear) is None
-            known = [talk(HELLO, PING) for _ in range(2)]
-            for one in known:
-                assert (await asyncio.to_thread(one.hear))["result"] == {}
-            one, two, three = talk(), talk(), talk()
-            for other in (one, two, three):  # too many, of one kind or the other
-                assert await asyncio.to_thread(other.hear) is None
-            for one in known:
-                assert await asyncio.to_thread(one.hear) is None  # they said nothing any more
-
-
 def test_it_listens_on_loopback_only_and_only_when_asked_to(
     place: Installation, home: Server
 ) -> None:
@@ -382,10 +289,14 @@ def test_it_says_where_it_listens_and_leaves_nothing(place: Installation, home: 
     assert told["started"].endswith("+00:00")
     session_id = create(home)["session_id"]
     wait = {"name": "session_wait", "arguments": {"session_id": session_id, "timeout": 40}}
-    with Talk(told["port"], HELLO, request("tools/call", **wait)) as waiting:
+    with Talk(told["port"], HELLO, request("tools/call", 7, **wait)) as waiting:
+        assert waiting.ask(PING)["id"] == 1
         begun = time.monotonic()
         assert home.stop() == 0
         assert time.monotonic() - begun < 8
+        # who waits is told that the answer will not come
+        left = waiting.hear()
+        assert (left["id"], left["error"]["data"]) == (7, {"code": "unavailable"})
         assert waiting.hear() is None
     assert "Traceback" not in home.output
     assert list(endpoint(place).parent.iterdir()) == []
@@ -407,7 +318,3 @@ def test_it_says_where_it_listens_and_leaves_nothing(place: Installation, home: 
     with pytest.raises(ConnectionRefusedError):
         Talk(told["port"])
     assert without.stop() == 0
-
-
-def test_the_versions_are_those_of_the_sdk() -> None:
-    assert jsonrpc.VERSIONS == HANDSHAKE_PROTOCOL_VERSIONS
