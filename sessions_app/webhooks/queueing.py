@@ -3,7 +3,6 @@
 Nothing here lies in the way of a session's change: events are read once they are there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -67,15 +66,15 @@ def position() -> int | None:
     return WebhookCursor.objects.filter(id=1).values_list("event", flat=True).first()
 
 
-def after(cursor: int | None, hooks: Sequence[Webhook]) -> Batch:
+def after(cursor: int | None) -> Batch:
     """The deliveries for the next events.
 
     Args:
         cursor: the last event that was looked at, if any was.
-        hooks: the webhooks.
     """
-    active = [hook for hook in hooks if hook.active]
     newest = queries.latest_event()
+    # Read after that: whoever is to be told of one of these events is among them.
+    active = [hook for hook in webhooks() if hook.active]
     if not active or (cursor is not None and cursor > newest):  # the latter: an older database
         return Batch(newest, write=cursor is None or cursor > newest)
     begin = max(cursor or 0, min(hook.after for hook in active))
@@ -102,7 +101,8 @@ def _deliveries(page: list[SessionEvent], hooks: list[Webhook]) -> list[WebhookD
     made = []
     for event in page:
         session = sessions.get(event.session_id)
-        owner = session.owner if session else event.data.get("owner", "")
+        told = event.data if isinstance(event.data, dict) else {}  # a row that was edited
+        owner = session.owner if session else told.get("owner", "")
         wanted = [
             hook
             for hook in hooks

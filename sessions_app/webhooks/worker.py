@@ -124,8 +124,7 @@ class Worker:
             self._hooks = await db.read(queueing.webhooks)
         if self._hooks and (self._news.any() or not self._begun):
             self._hooks = await db.read(queueing.webhooks)
-            for webhook_id in await self._queue():
-                self._pump(webhook_id)
+            await self._queue()
         moment = timezone.now()
         for hook in self._hooks:
             again = self._tried.get(hook.id) != hook.retry_at and outbox.due(hook, moment)
@@ -137,18 +136,17 @@ class Worker:
             while await db.call(queueing.tidy):
                 pass  # others have had their turn in between
 
-    async def _queue(self) -> set[UUID]:
-        """Make deliveries of what has happened; returns the webhooks that got any."""
+    async def _queue(self) -> None:
+        """Make deliveries of what has happened. They are sent while more are made."""
         if not self._begun:
             self._position, self._begun = await db.read(queueing.position), True
-        got: set[UUID] = set()
-        while True:
-            batch = await db.read(queueing.after, self._position, self._hooks)
+        more = True
+        while more:
+            batch = await db.read(queueing.after, self._position)
             if batch.write:
-                got |= await db.call(queueing.write, batch)
-            self._position = batch.position
-            if not batch.more:
-                return got
+                for webhook_id in await db.call(queueing.write, batch):
+                    self._pump(webhook_id)
+            self._position, more = batch.position, batch.more
 
     def _pump(self, webhook_id: UUID) -> None:
         """See to it that what waits for a webhook is sent."""

@@ -85,7 +85,7 @@ def test_a_webhook_from_beginning_to_end() -> None:
 def test_replays_by_the_command_line() -> None:
     made = hook(URL)
     happens(), happens()
-    queueing.write(queueing.after(None, queueing.webhooks()))
+    queueing.write(queueing.after(None))
     first, second = deliveries()
     assert hive("webhook", "replay", str(made.id), str(first.id)).code == 3  # it waits already
     WebhookDelivery.objects.update(state=DeliveryState.FAILED, finished=timezone.now(), refusals=5)
@@ -179,7 +179,7 @@ def test_there_are_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     # waiting ones: the oldest are given up
     monkeypatch.setattr(queueing, "MAX_WAITING", 3)
     events = [happens() for _ in range(5)]
-    queueing.write(queueing.after(None, queueing.webhooks()))
+    queueing.write(queueing.after(None))
     assert states(made) == ["failed"] * 2 + ["waiting"] * 3
     assert [row.error for row in deliveries()][:2] == [queueing.GIVEN_UP] * 2
     # finished ones: the newest are kept, and not for ever
@@ -205,23 +205,23 @@ def test_pages_of_events_are_gone_through_and_the_cursor_is_kept() -> None:
         SessionEvent(session_id=one.id, kind=kind, at=now)
         for kind in ("completed", "claimed") * (queueing.PAGE + 1)
     )
-    first = queueing.after(None, queueing.webhooks())
+    first = queueing.after(None)
     assert (len(first.deliveries), first.more) == (queueing.PAGE, True)
     assert queueing.write(first) == {made.id}
     assert queueing.position() == first.position
-    second = queueing.after(first.position, queueing.webhooks())
+    second = queueing.after(first.position)
     assert (len(second.deliveries), second.more) == (1, False)
     queueing.write(second)
     # what was made is not made again without the cursor
     WebhookCursor.objects.all().delete()
-    queueing.write(queueing.after(None, queueing.webhooks()))
+    queueing.write(queueing.after(None))
     assert len(deliveries()) == queueing.PAGE + 1
     # events that nobody wants move it without a row each, and an older database moves it back
-    position = queueing.after(second.position, queueing.webhooks()).position
+    position = queueing.after(second.position).position
     happens(EventKind.CLAIMED)
-    third = queueing.after(position, queueing.webhooks())
+    third = queueing.after(position)
     assert (third.deliveries, third.write) == ([], False)
-    back = queueing.after(10**9, queueing.webhooks())
+    back = queueing.after(10**9)
     assert (back.position, back.write) == (third.position, True)
 
 
@@ -234,7 +234,7 @@ def test_nothing_is_told_from_before_it_was_made_or_switched_on() -> None:
     three = happens()
     managed.change(second.id, active=True)
     four = happens()
-    queueing.write(queueing.after(None, queueing.webhooks()))
+    queueing.write(queueing.after(None))
     assert [row.event for row in deliveries(first)] == [one, two, three, four]
     assert [row.event for row in deliveries(second)] == [four]
     # what else is changed loses nothing

@@ -7,14 +7,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from sessions_app import db
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import EventKind
-from sessions_app.models import AgentSession, Webhook, WebhookCursor, WebhookDelivery
-from sessions_app.webhooks import outbox
+from sessions_app.models import (
+    AgentSession,
+    SessionEvent,
+    Webhook,
+    WebhookCursor,
+    WebhookDelivery,
+)
+from sessions_app.webhooks import outbox, queueing
 from sessions_app.webhooks import worker as worker_module
 from tests.receiver import hangs, receiver
+from tests.support import eventually
 from tests.unit.webhooks import (
     QUICK,
     happens,
@@ -114,3 +122,40 @@ async def test_without_a_webhook_events_cost_nothing(
             await db.call(hook, there.url)
             await db.call(happens)
             await until(lambda: there.requests, "it")
+
+
+async def test_a_backlog_is_sent_while_it_is_gone_through_and_who_comes_meanwhile_misses_nothing(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    with receiver() as there, receiver() as late:
+        write = queueing.write
+
+        def slowly(batch: queueing.Batch) -> set[uuid.UUID]:
+            """The second step goes on when the first delivery has come and somebody else, too."""
+            got = write(batch)
+            if len(made) == 1:
+                assert eventually(lambda: there.requests, "the first delivery")
+                hook(late.url)
+                made.append(happens())
+            made.append(None)
+            return got
+
+        monkeypatch.setattr(queueing, "PAGE", 1)
+        monkeypatch.setattr(queueing, "write", slowly)
+        await db.call(hook, there.url)
+        events = [await db.call(happens) for _ in range(4)]
+        async with working(conf):
+            await until(lambda: len(there.requests) == 5 and late.requests, "all of it")
+    assert sent_ids(there.requests) == [*events, made[1]]
+    assert sent_ids(late.requests) == [made[1]]
+
+
+def test_an_event_that_was_edited_into_something_else_stops_nothing(conf: Conf) -> None:
+    made = hook("http://192.0.2.1/", owner="anna")
+    SessionEvent.objects.create(
+        session_id=uuid.uuid4(), kind=EventKind.COMPLETED, at=timezone.now(), data=["x"]
+    )
+    assert queueing.after(None).deliveries == []
+    Webhook.objects.filter(id=made.id).update(owner="")
+    assert len(queueing.after(None).deliveries) == 1
