@@ -186,8 +186,9 @@ def change(
     """
     row = get(webhook_id)
     changes: dict[str, Any] = {}
+    to = {}
     if url is not None:
-        targets.parse(url)
+        to = {"to": targets.parse(url).netloc}
         changes["url"] = url
     if events is not None:
         changes["events"] = _events(events)
@@ -207,7 +208,7 @@ def change(
             changes |= {"failures": 0, "failing_since": None, "retry_at": None, "last_error": ""}
         Webhook.objects.filter(id=row.id).update(**changes)
         if told:
-            audit("webhook_changed", row, changed=told)
+            audit("webhook_changed", row, changed=told, **to)
         if "active" in changes:
             audit("webhook_switched_on" if active else "webhook_switched_off", row)
     bell.ring()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, repeat
 from typing import Any
 
 import pytest
@@ -150,7 +150,7 @@ def test_the_document_holds_whoever_asks_and_nothing_leaks(
     world: World, role: str, name: str, examples: int
 ) -> None:
     operation = OPERATIONS[name]
-    places = _places(world, role)
+    places = _places(world, role) if "{session_id}" in operation.path else repeat(("", ""))
     seen: Counter[int] = Counter()
 
     @settings(
