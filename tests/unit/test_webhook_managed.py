@@ -65,6 +65,7 @@ def test_a_webhook_from_beginning_to_end() -> None:
     assert shown(hive("webhook", "show", made["id"]))["active"] is False
     assert hive("webhook", "on", made["id"]).code == 0
     # nothing sends here: no server runs
+    managed.change(made["id"], url="http://127.0.0.2:8901/hook?key=x", owner="anna")
     tested = hive("webhook", "test", made["id"])
     assert (tested.code, tested.out) == (75, b"")
     assert tested.paused == pytest.approx(20)
@@ -75,11 +76,14 @@ def test_a_webhook_from_beginning_to_end() -> None:
     # the trail tells all of it, and no secret
     trail = list(AuditEvent.objects.values_list("action", "principal", "data"))
     assert [action.removeprefix("webhook_") for action, _, _ in trail] == [
-        *("created", "rotated", "switched_off", "switched_on", "tested", "removed"),
+        *("created", "rotated", "switched_off", "switched_on", "changed", "tested", "removed"),
     ]
     assert {principal for _, principal, _ in trail} == {"root"}
-    assert trail[0][2]["to"] == "127.0.0.1:8900"
-    assert "hook" not in str([data["to"] for _, _, data in trail if "to" in data])
+    assert [data["to"] for _, _, data in trail if "to" in data] == [
+        "127.0.0.1:8900",
+        "127.0.0.2:8901",
+    ]
+    assert trail[4][2]["changed"] == "url, owner"
 
 
 def test_replays_by_the_command_line() -> None:
