@@ -69,22 +69,21 @@ def test_nothing_of_it_is_loaded_before_the_first_request(home: Server) -> None:
     assert imported(home).isdisjoint(LOADED)
 
     # when the first ones come together, all are answered, and others go on meanwhile
-    async def first() -> float:
+    async def first() -> int:
         async with httpx2.AsyncClient(headers={**BEARER, **JSON}, timeout=60) as client:
             asked = [client.post(f"{home.url}/mcp", json=PING) for _ in range(5)]
             answers = asyncio.gather(*asked)
             await asyncio.sleep(0)
-            slowest = 0.0
+            others = 0
             while not answers.done():
-                begun = time.perf_counter()
                 assert (await client.get(f"{home.url}/healthz")).status_code == 200
-                slowest = max(slowest, time.perf_counter() - begun)
+                others += 1
             assert [answer.json()["result"] for answer in await answers] == [{}] * 5
-            return slowest
+            return others
 
-    slowest = asyncio.run(first())
+    others = asyncio.run(first())
     assert set(LOADED) <= imported(home)
-    assert slowest < 1.0  # the loop itself was not held up for the whole of it
+    assert others > 3  # the loop was not held up for the whole of it
 
 
 @pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
@@ -246,7 +245,7 @@ def test_whoever_loses_their_token_waits_no_longer(place: Installation, home: Se
         assert place.script("token", "revoke", "losing").returncode == 0
         # then it is over soon, though not at the door: there the answer would come at once
         answer.result(timeout=20).problem(401, "unauthorized")
-    assert 0.9 < time.monotonic() - begun < 10
+    assert 0.9 < time.monotonic() - begun < 20  # by itself the call waits 30 s
 
 
 def test_what_is_no_request_is_refused(home: Server) -> None:
@@ -283,7 +282,7 @@ async def test_a_server_that_restarts_breaks_no_client(
         begun = time.monotonic()
         assert await asyncio.to_thread(home.stop) == 0
         tell(f"stopped in {time.monotonic() - begun:.2f} s")
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 12
         with pytest.raises(MCPError):
             await waiting
         assert "Traceback" not in home.output

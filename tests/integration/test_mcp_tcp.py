@@ -252,7 +252,7 @@ def test_a_revoked_token_ends_its_connections(
     assert place.script("token", "revoke", "losing").returncode == 0
     assert idle.hear() is None
     assert busy.hear() is None
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20  # by itself the call waits 40 s
 
 
 def test_a_run_has_no_business_here(
@@ -293,7 +293,7 @@ def test_it_says_where_it_listens_and_leaves_nothing(place: Installation, home: 
         assert waiting.ask(PING)["id"] == 1
         begun = time.monotonic()
         assert home.stop() == 0
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 12
         # who waits is told that the answer will not come
         left = waiting.hear()
         assert (left["id"], left["error"]["data"]) == (7, {"code": "unavailable"})

@@ -126,7 +126,7 @@ def test_a_connection_that_is_not_taken_in_is_given_up() -> None:
         began = time.monotonic()
         result = sender(connect=0.3).send(f"http://127.0.0.1:{full.getsockname()[1]}/", {}, b"{}")
     assert result.error == "it cannot be reached: no connection within 0.3 s"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 def test_what_hangs_or_drips_is_cut_off() -> None:
@@ -142,7 +142,7 @@ def test_what_hangs_or_drips_is_cut_off() -> None:
             began = time.monotonic()
             result = sender(whole=0.4).send(there.url, {}, b"{}")
             assert (result.status, result.error) == (None, "no answer within 0.4 s"), name
-            assert 0.3 < time.monotonic() - began < 3, name
+            assert 0.3 < time.monotonic() - began < 10, name
             release.set()
 
 
@@ -151,7 +151,7 @@ def test_a_head_without_an_end_is_not_read_to_the_end() -> None:
         with receiver(says(OK, forever=forever)) as there:
             result = sender().send(there.url, {}, b"{}")
             assert (result.status, result.error[:22]) == (None, "what it answers is no ")
-            assert result.milliseconds < 3000
+            assert result.milliseconds < 10_000
     assert MAX_HEAD <= 64 * 1024
 
 
@@ -168,7 +168,7 @@ def test_a_body_changes_nothing_however_long_or_slow_or_broken() -> None:
         with receiver(behaviour) as there:
             result = sender().send(there.url, {}, b"{}")
             assert (result.status, result.error) == (200, "")
-            assert result.milliseconds < 4000
+            assert result.milliseconds < 10_000
 
 
 def test_an_answer_that_breaks_off_is_a_failure() -> None:
