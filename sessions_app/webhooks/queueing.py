@@ -29,6 +29,8 @@ PAGE, MAX_BATCH = 100, 1000
 MAX_AGE = timedelta(hours=24)
 #: Waiting deliveries of one webhook; beyond that the oldest are given up.
 MAX_WAITING = 10_000
+#: So many waiting are enough: what happened since can stay in the event log for now.
+PLENTY = 1000
 #: Finished ones: so many of one webhook, and so long.
 MAX_FINISHED, KEEP = 1000, timedelta(days=7)
 #: The cursor is written when something was made, or it has moved by so many events.
@@ -135,6 +137,19 @@ def write(batch: Batch) -> set[UUID]:
         for webhook_id in got:
             _bound(webhook_id)
     return got
+
+
+def plenty() -> bool:
+    """Whether every webhook that takes deliveries has enough of them waiting.
+
+    One that is slow is no reason to keep others waiting: the fastest one counts.
+    """
+    taking = [hook.id for hook in webhooks() if hook.active and not hook.failures]
+    return bool(taking) and all(
+        WebhookDelivery.objects.filter(webhook=hook, state=DeliveryState.WAITING)[:PLENTY].count()
+        >= PLENTY
+        for hook in taking
+    )
 
 
 def _bound(webhook_id: UUID) -> None:

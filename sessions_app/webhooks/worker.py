@@ -67,7 +67,7 @@ class Worker:
         self._position: int | None = None
         self._begun = False
         self._looked = self._tidied = float("-inf")
-        self._done = 0
+        self._done = self._made = 0
         self._pumps: dict[UUID, asyncio.Task[None]] = {}
         self._again: set[UUID] = set()
         self._tried: dict[UUID, datetime | None] = {}
@@ -147,6 +147,13 @@ class Worker:
                 for webhook_id in await db.call(queueing.write, batch):
                     self._pump(webhook_id)
             self._position, more = batch.position, batch.more
+            self._made += len(batch.deliveries)
+            if self._made >= TIDY_AFTER:
+                self._made = 0
+                await db.call(queueing.tidy)
+            if more and await db.read(queueing.plenty):
+                self._news.forget()  # the next look goes on
+                return
 
     def _pump(self, webhook_id: UUID) -> None:
         """See to it that what waits for a webhook is sent."""

@@ -151,6 +151,30 @@ async def test_a_backlog_is_sent_while_it_is_gone_through_and_who_comes_meanwhil
     assert sent_ids(late.requests) == [made[1]]
 
 
+async def test_no_more_is_made_than_receivers_take(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, looks = threading.Event(), []
+    plenty = queueing.plenty
+
+    def counted() -> bool:
+        looks.append(plenty())
+        return looks[-1]
+
+    monkeypatch.setattr(queueing, "PAGE", 1)
+    monkeypatch.setattr(queueing, "PLENTY", 2)
+    monkeypatch.setattr(queueing, "plenty", counted)
+    with receiver(hangs(release)) as there:
+        made = await db.call(hook, there.url)
+        events = [await db.call(happens) for _ in range(9)]
+        async with working(conf):
+            await until(lambda: looks.count(True) >= 3, "looks that find plenty")
+            assert len(await db.call(states, made)) < 6
+            release.set()
+            await until(lambda: len(there.requests) == 9, "all of it")
+    assert sent_ids(there.requests) == events
+
+
 def test_an_event_that_was_edited_into_something_else_stops_nothing(conf: Conf) -> None:
     made = hook("http://192.0.2.1/", owner="anna")
     SessionEvent.objects.create(
