@@ -1,10 +1,12 @@
-"""Fixtures of tests about who comes in: an installation that has no HIVE_TOKEN."""
+"""Fixtures: an installation that has no HIVE_TOKEN; a place where what is written is counted."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support import Installation, Server, installation
+from tests.support import ROOT, Installation, Server, installation
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +20,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def door(house: Installation) -> Server:
     """Its server."""
     return house.up()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory on a file system that counts what is written to it; a tmpfs does not."""
+
+    def written() -> int:
+        return int(Path("/proc/self/io").read_text().split("\nwrite_bytes: ")[1].split()[0])
+
+    size = 1024 * 1024
+    for parent in (tmp_path_factory.getbasetemp(), ROOT / "var", Path("/var/tmp")):
+        parent.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=parent) as made:
+            before = written()
+            Path(made, "probe").write_bytes(bytes(size))
+            if written() - before >= size:
+                yield Path(made)
+                return
+    pytest.fail("no file system here counts what is written to storage")

@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from sessions_app.telemetry import samples
 from tests.integration.acting import acting, begin
 from tests.integration.looking import ended, running
-from tests.support import PYTHON, ROOT, TOKEN, Installation, Server, eventually
+from tests.support import PYTHON, TOKEN, Installation, Server, eventually
 
 MB = 1024 * 1024
 #: A child that uses the processor and that nobody waits for.
@@ -36,24 +34,6 @@ while not os.path.exists("end"):
 def sampled(shared_site: Installation) -> Server:
     """A server that looks every second, and masks a secret."""
     return acting(shared_site, HIVE_SAMPLE_EVERY="1s").up()
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory on a file system that counts what is written to it; a tmpfs does not."""
-
-    def written() -> int:
-        return int(Path("/proc/self/io").read_text().split("\nwrite_bytes: ")[1].split()[0])
-
-    for parent in (tmp_path_factory.getbasetemp(), ROOT / "var", Path("/var/tmp")):
-        parent.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=parent) as made:
-            before = written()
-            Path(made, "probe").write_bytes(bytes(MB))
-            if written() - before >= MB:
-                yield Path(made)
-                return
-    pytest.fail("no file system here counts what is written to storage")
 
 
 def metrics(server: Server, session_id: str, points: int = 100) -> dict[str, Any]:
