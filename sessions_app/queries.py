@@ -1,38 +1,41 @@
 """Reading sessions: one with its place in the queue, pages of them, counts, what changed."""
 
-import base64
-import binascii
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, QuerySet
+from django.utils import timezone
 
-from sessions_app import admission, callers, claims, validation
+from sessions_app import admission, callers, claims, orders
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
+from sessions_app.filters import ANY_SWARM, Filters, narrow
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, SessionEvent
 from sessions_app.projection import session_json
 
 MAX_PAGE = 500
-#: For ``find``: every session that is known to be a swarm. No swarm is called so.
-ANY_SWARM = "*"
-#: From so many characters on, a text is looked for at the begin of swarms' ids too: shorter ones
-#: ("swarm") would find them all.
-_SWARM_PREFIX = 8
 #: A reader that missed more changes than this is told to read the list afresh.
 MAX_CHANGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Sessions, newest first, and the cursor of the next page (None on the last one)."""
+    """Sessions in their order.
+
+    Attributes:
+        sessions: the rows.
+        next_cursor: the cursor of the next page; None on the last one.
+        places: where each row stands (``orders.Place``), for pages that keep the order themselves.
+        after: the place that the page begins behind; empty on the first one.
+    """
 
     sessions: list[AgentSession]
     next_cursor: str | None
+    places: list[str] = field(default_factory=list)
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +78,37 @@ def find(
     text: str = "",
     owner: str = "",
     swarm: str = "",
+    filters: Filters | None = None,
+    sort: str = "",
     cursor: str = "",
     limit: int = 100,
 ) -> Page:
-    """A page of the sessions the caller may see, newest first; stable while others are created.
+    """A page of the sessions the caller may see; stable while others come, go and change.
 
     Args:
-        status, priority: only these, unless empty.
-        text: only sessions whose task contains it (ASCII letters in either case), or whose id
-            starts with it, or that of their swarm.
-        owner: only those of this principal; ``me`` for the caller's own.
-        swarm: only the sessions that are the swarm of this id; or ``ANY_SWARM``.
-        cursor: ``next_cursor`` of the page before.
+        status, priority, text, owner, swarm: see :class:`sessions_app.filters.Filters`.
+        filters: all filters, in the place of those five.
+        sort: one of ``orders.SORTS``, perhaps with ``-`` before it; empty for the newest first.
+        cursor: ``next_cursor`` of the page before, which had the same sort.
         limit: 1 to 500 sessions.
 
     Raises:
-        Invalid: a filter or the cursor cannot be understood.
+        Invalid: a filter, the sort or the cursor cannot be understood.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid(f"the limit must be from 1 to {MAX_PAGE}")
-    rows = of_swarm(swarm) if swarm else AgentSession.objects.visible()
-    rows = rows.order_by("-created", "-id")
-    if status:
-        rows = rows.filter(status=validation.status(status))
-    if priority:
-        rows = rows.filter(priority=validation.priority(priority))
-    if text:
-        rows = rows.filter(_text_filter(validation.search_text(text)))
-    if owner:
-        rows = rows.filter(owner=callers.current().principal if owner == "me" else owner)
-    if cursor:
-        created, session_id = _read_cursor(cursor)
-        rows = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=session_id))
-    found = list(rows[: limit + 1])
-    more = len(found) > limit
-    found = found[:limit]
-    return Page(found, cursor_of(found[-1]) if more else None)
+    plain = Filters(status=status, priority=priority, text=text, owner=owner, swarm=swarm)
+    wish = filters or plain
+    order, after = orders.order(sort, cursor, timezone.now())
+    rows = narrow(AgentSession.objects.visible(), wish, order.now)
+    found = order.page(rows, after, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    return Page(
+        [session for _, session in found],
+        order.cursor(found[-1][0]) if more else None,
+        [str(place) for place, _ in found],
+        str(after or ""),
+    )
 
 
 def of_swarm(swarm: str) -> QuerySet[AgentSession]:
@@ -119,39 +117,17 @@ def of_swarm(swarm: str) -> QuerySet[AgentSession]:
     Raises:
         Invalid: it is no text.
     """
-    rows = AgentSession.objects.visible().exclude(swarm_id="")
-    if swarm == ANY_SWARM:
-        return rows
-    return rows.filter(swarm_id=validation.search_text(swarm, "the swarm's id"))
+    return narrow(AgentSession.objects.visible(), Filters(swarm=swarm or ANY_SWARM))
 
 
-def _text_filter(text: str) -> Q:
-    matches = Q(task__icontains=text)
-    if len(text) >= _SWARM_PREFIX:
-        matches |= Q(swarm_id__istartswith=text)
-    digits = text.lower().replace("-", "")
-    if len(digits) >= 4 and all(c in "0123456789abcdef" for c in digits) and len(digits) <= 32:
-        low, high = uuid.UUID(hex=digits.ljust(32, "0")), uuid.UUID(hex=digits.ljust(32, "f"))
-        matches |= Q(id__gte=low, id__lte=high)
-    return matches
+def matching(filters: Filters, most: int) -> list[uuid.UUID]:
+    """Ids of the sessions the caller may see that fit, the newest first, at most so many.
 
-
-def cursor_of(session: AgentSession) -> str:
-    """The cursor of the page that begins after this session."""
-    text = f"{session.created.isoformat()} {session.id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, uuid.UUID]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        created, _, session_id = base64.urlsafe_b64decode(padded).decode("ascii").partition(" ")
-        moment = datetime.fromisoformat(created)
-        if moment.tzinfo is None:
-            raise ValueError("naive")
-        return moment, uuid.UUID(session_id)
-    except (binascii.Error, ValueError, OverflowError):
-        raise Invalid("the cursor is not one of ours; begin without one") from None
+    Raises:
+        Invalid: a filter cannot be understood.
+    """
+    rows = narrow(AgentSession.objects.visible(), filters).order_by("-created", "-id")
+    return list(rows.values_list("id", flat=True)[:most])
 
 
 def counts() -> dict[str, int]:

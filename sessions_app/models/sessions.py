@@ -226,6 +226,12 @@ class AgentSession(models.Model):
             models.Index(fields=["-created", "-id"], name="session_newest"),
             models.Index(fields=["owner", "-created", "-id"], name="session_by_owner"),
             models.Index(fields=["status", "ended_at"], name="session_by_end"),
+            models.Index(fields=["updated", "id"], name="session_by_update"),
+            models.Index(
+                fields=["ended_at", "id"],
+                condition=models.Q(ended_at__isnull=False),
+                name="session_by_end_alone",
+            ),
             models.Index(
                 fields=["swarm_id"],
                 condition=~models.Q(swarm_id=""),

@@ -1,0 +1,193 @@
+"""Which sessions a list is narrowed to: what may be asked for, checked, as conditions on rows."""
+
+import json
+import uuid
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Case, Func, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast
+from django.db.models.lookups import Exact, IsNull, Lookup
+from django.utils import timezone
+
+from sessions_app import callers, units, validation
+from sessions_app.errors import Invalid
+from sessions_app.lifecycle import Reason
+from sessions_app.models import AgentSession
+
+#: Every session that is known to be a swarm. No swarm is called so.
+ANY_SWARM = "*"
+#: From so many characters on, a text is looked for at the begin of swarms' ids too: shorter ones
+#: ("swarm") would find them all.
+_SWARM_PREFIX = 8
+#: Whoever asks, in the place of a principal.
+ME = "me"
+#: Conditions on metadata that one list may have, and the characters of each.
+MAX_METADATA, MAX_METADATA_CHARACTERS = 8, 500
+#: The filters that are times, each with the row's field and whether it is a lower bound.
+TIMES = {
+    "created_since": ("created", True),
+    "created_before": ("created", False),
+    "ended_since": ("ended_at", True),
+    "ended_before": ("ended_at", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to. An empty value narrows nothing.
+
+    Attributes:
+        status, priority, reason: words of the lifecycle.
+        owner: a principal; ``me`` for whoever asks.
+        text: the task contains it (ASCII letters in either case), or the id starts with it, or
+            that of the swarm.
+        swarm: the id of a swarm, or ``ANY_SWARM``.
+        metadata: keys that the metadata must have, or ``key=value``; all of them.
+        created_since, created_before, ended_since, ended_before: times (RFC 3339), or how long
+            before now: ``2h``, ``3d``.
+    """
+
+    status: str = ""
+    priority: str = ""
+    reason: str = ""
+    owner: str = ""
+    text: str = ""
+    swarm: str = ""
+    metadata: tuple[str, ...] = ()
+    created_since: str = ""
+    created_before: str = ""
+    ended_since: str = ""
+    ended_before: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether anything is narrowed."""
+        return any(getattr(self, each.name) for each in fields(self))
+
+
+def narrow(
+    rows: QuerySet[AgentSession], wish: Filters, now: datetime | None = None
+) -> QuerySet[AgentSession]:
+    """The rows that fit.
+
+    Args:
+        rows: of which.
+        wish: the filters.
+        now: what durations count from.
+
+    Raises:
+        Invalid: a filter cannot be understood.
+    """
+    if wish.status:
+        rows = rows.filter(status=validation.status(wish.status))
+    if wish.priority:
+        rows = rows.filter(priority=validation.priority(wish.priority))
+    if wish.reason:
+        rows = rows.filter(reason=_reason(wish.reason))
+    if wish.owner:
+        rows = rows.filter(owner=owner(wish.owner))
+    if wish.text:
+        rows = rows.filter(_text(validation.search_text(wish.text)))
+    if wish.swarm:
+        rows = rows.exclude(swarm_id="")
+        if wish.swarm != ANY_SWARM:
+            rows = rows.filter(swarm_id=validation.search_text(wish.swarm, "the swarm's id"))
+    for name, (field, lower) in TIMES.items():
+        if value := getattr(wish, name):
+            bound = moment(value, name, now or timezone.now())
+            rows = rows.filter(**{f"{field}__{'gte' if lower else 'lt'}": bound})
+    if len(wish.metadata) > MAX_METADATA:
+        raise Invalid(f"at most {MAX_METADATA} conditions on metadata are taken")
+    for condition in wish.metadata:
+        rows = rows.filter(_metadata(*key_and_value(condition)))
+    return rows
+
+
+def owner(name: str) -> str:
+    """The principal that an owner's name stands for.
+
+    Raises:
+        Invalid: nobody can be called so.
+    """
+    if "\0" in name:
+        raise Invalid("the owner must be text without NUL")
+    return callers.current().principal if name == ME else name
+
+
+def moment(text: str, name: str, now: datetime) -> datetime:
+    """The time that a filter says: itself, or so long before now.
+
+    Raises:
+        Invalid: it is neither a duration nor a time with its zone.
+    """
+    span = ago(text, name)
+    if span is not None:
+        return now - span
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            raise ValueError("naive")
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid(
+            f"{name} must be a duration such as 2h or 3d, or a time such as "
+            f"2026-11-22T20:59:46+00:00, not {validation.shorten(text, 40)!r}"
+        ) from None
+
+
+def ago(text: str, name: str) -> timedelta | None:
+    """A filter's time where it is a duration; None where it is something else."""
+    if "-" in text or ":" in text:
+        return None
+    return timedelta(seconds=units.seconds(text, name))
+
+
+def key_and_value(condition: str) -> tuple[str, str | None]:
+    """``key=value`` as both, ``key`` with None.
+
+    Raises:
+        Invalid: it names no key that can be looked for.
+    """
+    key, equals, value = condition.partition("=")
+    if not key.strip() or '"' in key or "\\" in key or len(condition) > MAX_METADATA_CHARACTERS:
+        raise Invalid(
+            "a condition on metadata is KEY or KEY=VALUE, without quotes and backslashes in the "
+            f"key and of at most {MAX_METADATA_CHARACTERS} characters"
+        )
+    validation.search_text(condition)
+    return key, value if equals else None
+
+
+def _reason(word: str) -> Reason:
+    try:
+        return Reason(word)
+    except ValueError:
+        words = ", ".join(Reason)
+        raise Invalid(
+            f"the reason must be one of {words}, not {validation.shorten(word, 40)!r}"
+        ) from None
+
+
+def _text(text: str) -> Q:
+    matches = Q(task__icontains=text)
+    if len(text) >= _SWARM_PREFIX:
+        matches |= Q(swarm_id__istartswith=text)
+    digits = text.lower().replace("-", "")
+    if len(digits) >= 4 and all(c in "0123456789abcdef" for c in digits) and len(digits) <= 32:
+        low, high = uuid.UUID(hex=digits.ljust(32, "0")), uuid.UUID(hex=digits.ljust(32, "f"))
+        matches |= Q(id__gte=low, id__lte=high)
+    return matches
+
+
+def _metadata(key: str, value: str | None) -> "Lookup[bool]":
+    """A condition on the metadata's top level; values are compared as text."""
+    # Django's own lookups take a key of digits for a place in an array. As it does, keys are looked
+    # for as they are written in the row: SQLite compares them so.
+    path = Value(f"$.{json.dumps(key)}")
+    kind = Func("metadata", path, function="JSON_TYPE", output_field=TextField())
+    if value is None:
+        return IsNull(kind, False)
+    plain = Func("metadata", path, function="JSON_EXTRACT", output_field=TextField())
+    words = [When(Exact(kind, Value(word)), then=Value(word)) for word in ("true", "false", "null")]
+    as_text = Case(*words, default=Cast(plain, TextField()), output_field=TextField())
+    return Exact(as_text, Value(value))
