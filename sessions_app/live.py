@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sessions_app import callers, claims, db, presentation, queries, services
+from sessions_app import callers, claims, db, orders, presentation, queries, services
 from sessions_app.callers import Via
 from sessions_app.clock import wire_time
 from sessions_app.lifecycle import EventKind, Reason, Status
@@ -125,7 +125,11 @@ def _words(session: AgentSession, full: dict[str, Any]) -> dict[str, Any]:
         "title": presentation.title(session.task),
         "summary": presentation.summary(session, full["waiting"]),
         "marks": presentation.marks(session, full["waiting"]),
-        "cursor": queries.cursor_of(session),
+        # Exact, since the list's order hangs on them (orders.Place).
+        "times": [
+            None if moment is None else orders.microseconds(moment)
+            for moment in (session.created, session.updated, session.ended_at)
+        ],
     }
 
 

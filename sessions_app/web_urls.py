@@ -5,6 +5,7 @@ from django.urls import path
 from sessions_app.views import (
     account,
     actions,
+    bulk_actions,
     new_session,
     overview,
     session,
@@ -16,6 +17,8 @@ urlpatterns = [
     path("", sessions_list.sessions, name="sessions"),
     path("overview", overview.overview, name="overview"),
     path("new", new_session.new, name="new"),
+    path("sessions/bulk", bulk_actions.bulk_action, name="bulk"),
+    path("sessions/figures", sessions_list.figures, name="figures"),
     path("sessions/<str:session_id>/", session.session, name="session"),
     path("sessions/<str:session_id>/update", session.update, name="update"),
     *(

@@ -25,6 +25,7 @@ from ninja.openapi.schema import OpenAPISchema
 from sessions_app import problems
 from sessions_app.api import (
     audit,
+    bulk,
     cleaning,
     control,
     document,
@@ -62,6 +63,7 @@ api = HiveAPI(
     urls_namespace="api",
     docs=Swagger(settings={"validatorUrl": None}),  # its default asks a host in the internet
 )
+api.add_router("", bulk.router)
 api.add_router("", sessions.router)
 api.add_router("", control.router)
 api.add_router("", cleaning.router)

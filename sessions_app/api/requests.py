@@ -5,8 +5,8 @@ from typing import Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field, JsonValue
 
-from sessions_app import trail, validation
-from sessions_app.lifecycle import EventKind, Status
+from sessions_app import bulk, filters, orders, trail, validation
+from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.queries import MAX_PAGE
 from sessions_app.telemetry import reading
 
@@ -129,7 +129,10 @@ class Get(Schema):
     fields: str = _FIELDS
 
 
-class Find(Schema):
+_TIME = "a duration such as `2h` or `3d`, or a time such as `2026-11-22T20:59:46+00:00`"
+
+
+class Filter(Schema):
     """Filters of the list. An empty one filters nothing."""
 
     status: str = Field("", json_schema_extra=_STATUS)
@@ -138,10 +141,61 @@ class Find(Schema):
         "", description="Text in the task, or the beginning of an id, also that of a swarm."
     )
     owner: str = Field("", max_length=200, description="Only theirs; `me` for your own.")
-    swarm: str = Field("", max_length=100, description="Only the swarm of this id.")
+    reason: str = Field("", description="Why it ended.", json_schema_extra={"enum": ["", *Reason]})
+    swarm: str = Field("", max_length=100, description="Only those of the swarm with this id.")
+    meta: list[str] = Field(
+        [],
+        max_length=filters.MAX_METADATA,
+        description="Only those whose metadata has the key `KEY`, or with `KEY=VALUE` this value "
+        "(as text) at it; several must all hold.",
+    )
+    created_since: str = Field("", description=f"Created so long ago at most, or later: {_TIME}.")
+    created_before: str = Field("", description="Created longer ago, or before; likewise.")
+    ended_since: str = Field("", description="Ended so long ago at most, or later; likewise.")
+    ended_before: str = Field("", description="Ended longer ago, or before; likewise.")
+
+    def wish(self) -> filters.Filters:
+        """They as what the list is narrowed to."""
+        return filters.Filters(
+            status=self.status,
+            priority=self.priority,
+            text=self.q,
+            owner=self.owner,
+            reason=self.reason,
+            swarm=self.swarm,
+            metadata=tuple(self.meta),
+            **{name: getattr(self, name) for name in filters.TIMES},
+        )
+
+
+class Find(Filter):
+    """Filters of the list, its order, and which page of it."""
+
+    sort: str = Field(
+        orders.NEWEST,
+        description="What it is sorted by, with `-` before it the other way round. `priority`: "
+        "high ones first; `state`: in the order of a life; `ended` and `duration`: those that "
+        "have none come last.",
+        json_schema_extra={"enum": [*orders.SORTS, *(f"-{name}" for name in orders.SORTS)]},
+    )
     cursor: str = Field("", description="``next_cursor`` of the page before.")
     limit: int = Field(100, ge=1, le=MAX_PAGE)
     fields: str = _FIELDS
+
+
+class BulkFilter(Filter, Strict):
+    """Which sessions: the filters of the list."""
+
+
+class Bulk(Strict):
+    """What to do to which sessions: `ids` or `filter`, one of them."""
+
+    action: Literal["stop", "retry", "pin", "unpin", "cleanup"]
+    ids: list[str] | None = Field(None, description=f"At most {bulk.MOST:,}.")
+    filter: BulkFilter | None = Field(
+        None, description=f"The newest {bulk.MOST:,} sessions at most that fit."
+    )
+    dry_run: bool = Field(False, strict=True, description="Do nothing, tell what would be done.")
 
 
 class Audit(Schema):

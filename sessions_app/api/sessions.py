@@ -94,20 +94,12 @@ def _create(
     openapi_extra=conditional.extra(),
 )
 async def list_sessions(request: HttpRequest, find: Query[requests.Find]) -> HttpResponse:
-    """A page of sessions, newest first; go on with `next_cursor` until it is null."""
+    """A page of sessions; go on with `next_cursor` and the same `sort` until it is null."""
     return await conditional.show(request, _find, find)
 
 
 def _find(find: requests.Find) -> dict[str, Any]:
-    page = queries.find(
-        status=find.status,
-        priority=find.priority,
-        text=find.q,
-        owner=find.owner,
-        swarm=find.swarm,
-        cursor=find.cursor,
-        limit=find.limit,
-    )
+    page = queries.find(filters=find.wish(), sort=find.sort, cursor=find.cursor, limit=find.limit)
     sessions = [
         schemas.trimmed(session, find.fields) for session in queries.many_json(page.sessions)
     ]

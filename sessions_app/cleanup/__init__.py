@@ -4,6 +4,7 @@ Everything here is safe beside everything else, other cleanups included, and can
 any moment: the next cleanup goes on.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.utils import timezone
@@ -14,9 +15,9 @@ from sessions_app.cleanup.told import Kind, Removal, Run, Work
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import EventKind
-from sessions_app.models import AuditEvent, SessionEvent
+from sessions_app.models import AgentSession, AuditEvent, SessionEvent
 
-__all__ = ["Kind", "Removal", "Work", "cleanup", "put_back"]
+__all__ = ["Kind", "Removal", "Work", "chosen", "cleanup", "put_back"]
 
 #: ``removed`` events tell open pages that a session is gone; older ones have told everybody.
 KEEP_REMOVED_EVENTS = timedelta(days=30)
@@ -55,6 +56,34 @@ def cleanup(
     age = None if hours is None else timedelta(hours=validation.hours(hours))
     run = Run(current(), timezone.now(), dry_run)
     return _cleanup(run, age, by_settings=by_settings, with_orphans=with_orphans)
+
+
+def chosen(some: Iterable[AgentSession], *, dry_run: bool = False) -> Work:
+    """Remove some sessions that have ended, but not their outputs; how old they are is no matter.
+
+    Pinned ones stay, and so do those whose files could not be collected; it is told why.
+
+    Args:
+        some: which ones.
+        dry_run: as for :func:`cleanup`, as is what is returned.
+
+    Raises:
+        Forbidden: the caller may not act on the sessions of others.
+    """
+    callers.require_all("clean up")
+    run = Run(current(), timezone.now(), dry_run)
+    return _chosen(run, some)
+
+
+def _chosen(run: Run, some: Iterable[AgentSession]) -> Work:
+    try:
+        for session in some:
+            yield from sessions.remove(run, session)
+    finally:
+        if not run.dry_run:
+            leftovers.tidy(run.conf)
+        if run.changed:
+            services.announce()
 
 
 def _cleanup(

@@ -66,16 +66,21 @@ def guard(session: AgentSession) -> dict[str, Any]:
 def remove_ended(run: Run, age: timedelta) -> Work:
     """Remove the sessions that ended at least so long ago."""
     for session in each(AgentSession.objects.filter(ended(run, age))):
-        try:
-            if reason := why_kept(run.conf, session):
-                yield from run.keep(session, reason)
-            elif run.dry_run:
-                yield from _preview(run, session.id)
-            else:
-                yield from _remove(run, session)
-        except OSError as error:
-            logger.warning("session %s: cannot be removed: %s", session.id, words(error))
-            yield from run.keep(session, f"cannot be removed: {words(error)}")
+        yield from remove(run, session)
+
+
+def remove(run: Run, session: AgentSession) -> Work:
+    """Remove a session that has ended, or tell why it stays."""
+    try:
+        if reason := why_kept(run.conf, session):
+            yield from run.keep(session, reason)
+        elif run.dry_run:
+            yield from _preview(run, session.id)
+        else:
+            yield from _remove(run, session)
+    except OSError as error:
+        logger.warning("session %s: cannot be removed: %s", session.id, words(error))
+        yield from run.keep(session, f"cannot be removed: {words(error)}")
 
 
 def _preview(run: Run, session_id: UUID) -> Work:

@@ -17,7 +17,15 @@ from sessions_app.presentation.facts import (
     metadata_text,
 )
 from sessions_app.presentation.figures import ago, duration, enumeration, run_time, size, when
-from sessions_app.presentation.rows import Row, marks, row, summary, title, why_waiting
+from sessions_app.presentation.rows import (
+    Row,
+    figure_words,
+    marks,
+    row,
+    summary,
+    title,
+    why_waiting,
+)
 from sessions_app.presentation.telemetry import words as telemetry_words
 
 __all__ = [
@@ -30,6 +38,7 @@ __all__ = [
     "enumeration",
     "event_json",
     "evidence",
+    "figure_words",
     "how_it_stops",
     "idle_limit",
     "limit_label",

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from sessions_app import queries
 from sessions_app.clock import wire_time
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
 from sessions_app.presentation.endings import ending
-from sessions_app.presentation.figures import ago, duration, run_time, when
+from sessions_app.presentation.figures import ago, duration, run_time, size, when
+from sessions_app.telemetry.listed import NOTHING, Figures
 from sessions_app.validation import shorten
 
 TITLE_CHARACTERS = 300
@@ -22,6 +22,7 @@ SUMMARY_CHARACTERS = 300
 class Row:
     """What the list shows of one session; texts are ready to print, times are on the wire's form.
 
+    ``key`` is its place in the order of the list (``orders.Place``).
     ``ran_from`` and ``ran_to`` span its run, ``ran_less`` are the seconds of its pauses: the
     browser's clock goes on from there, or stands still at ``ran_to``.
     """
@@ -32,7 +33,7 @@ class Row:
     priority: str
     owner: str
     summary: str
-    cursor: str
+    key: str
     created: str
     updated: str
     created_ago: str
@@ -44,16 +45,31 @@ class Row:
     marks: dict[str, str]
     stalled_for: str
     until_words: str
+    cpu: str
+    memory: str
+    output_at: str
+    output_ago: str
+    line: str
 
 
-def row(session: AgentSession, waiting: dict[str, Any] | None, now: datetime | None = None) -> Row:
+def row(
+    session: AgentSession,
+    waiting: dict[str, Any] | None,
+    now: datetime | None = None,
+    *,
+    key: str = "",
+    figures: Figures = NOTHING,
+) -> Row:
     """One line of the list.
 
     Args:
         session: the row.
         waiting: its ``{place, reason, until}`` while it waits.
         now: the moment that ages count to.
+        key: its place in the order of the list.
+        figures: what it uses and writes.
     """
+    output = datetime.fromisoformat(figures.output_at) if figures.output_at else None
     moment = now or timezone.now()
     found = marks(session, waiting)
     stalled, until = (datetime.fromisoformat(found[m]) if found[m] else None for m in _TIMED)
@@ -64,7 +80,7 @@ def row(session: AgentSession, waiting: dict[str, Any] | None, now: datetime | N
         priority=session.priority_word,
         owner=session.owner,
         summary=summary(session, waiting),
-        cursor=queries.cursor_of(session),
+        key=key,
         created=wire_time(session.created) or "",
         updated=wire_time(session.updated) or "",
         created_ago=ago(session.created, moment),
@@ -76,7 +92,20 @@ def row(session: AgentSession, waiting: dict[str, Any] | None, now: datetime | N
         marks=found,
         stalled_for=duration(moment - stalled) if stalled else "",
         until_words=when(until, moment) if until else "",
+        output_at=figures.output_at,
+        output_ago=ago(output, moment) if output else "",
+        line=figures.line,
+        **figure_words(figures),
     )
+
+
+def figure_words(figures: Figures) -> dict[str, str]:
+    """``{cpu, memory}`` as the list has them; empty for what is not known."""
+    cpu, memory = figures.cpu_percent, figures.memory_bytes
+    return {
+        "cpu": "" if cpu is None else f"{cpu:.0f} %",
+        "memory": "" if memory is None else size(memory),
+    }
 
 
 _TIMED = ("stalled", "until")

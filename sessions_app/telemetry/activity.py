@@ -260,7 +260,7 @@ def _content(run_dir: Path | str) -> dict[str, Any]:
 
 def read(run_dir: Path) -> dict[str, Any]:
     """A run's activity, as docs/telemetry.md describes it; empty when there is none (yet)."""
-    return _covered(_content(run_dir).get("activity", {}))
+    return covered(_content(run_dir).get("activity", {}))
 
 
 def last_known(run_dir: Path) -> dict[str, Any]:
@@ -275,10 +275,10 @@ def _shortened(activity: dict[str, Any]) -> dict[str, Any]:
         result = {**result, "text": result["text"][:KEPT_TEXT]}
     errors = activity["errors"][-KEPT_ERRORS:]
     over = {"current": None, "lines_per_second": None, "bytes_per_second": None}
-    return _covered({**activity, **over, "result": result, "errors": errors})
+    return covered({**activity, **over, "result": result, "errors": errors})
 
 
-def _covered(activity: dict[str, Any]) -> dict[str, Any]:
+def covered(activity: dict[str, Any]) -> dict[str, Any]:
     """It without the secrets that have become known since it was written."""
     covered = again(activity, current().secrets.mask())
     return covered if isinstance(covered, dict) else {}
@@ -295,6 +295,6 @@ def of(session: AgentSession) -> dict[str, Any]:
         kept = measured.get("activity")
         # The run directory may still have the errors that the row has no room for.
         errors = {"errors": found["errors"]} if found.get("errors") else {}
-        found = {**_covered(kept), **errors} if isinstance(kept, dict) else found
+        found = {**covered(kept), **errors} if isinstance(kept, dict) else found
         found |= {"current": None, "lines_per_second": None, "bytes_per_second": None}
     return {**NOTHING, **found}

@@ -1,7 +1,11 @@
-// The list of sessions, kept up to date: rows change in place, come and go as their sessions do.
+// The list of sessions, kept up to date: rows change in place, come, go and move as sessions do.
 
 import { setUpActions } from "./actions.js";
+import { BulkBar } from "./bulk.js";
+import { setUpColumns } from "./columns.js";
 import { Connection } from "./connection.js";
+import { Counts } from "./counts.js";
+import { Figures } from "./figures.js";
 import { Filters } from "./filters.js";
 import { refused, signedOut, STAY } from "./identity.js";
 import "./page.js";
@@ -10,30 +14,38 @@ import { Rows } from "./rows.js";
 import { LiveSocket } from "./socket.js";
 import { Strip } from "./strip.js";
 import { refresh as refreshTimes } from "./time.js";
+import { setUpViews } from "./views.js";
 
 // Rows do not move under a pointer that moved this recently (milliseconds).
 const STEADY = 900;
+// A page that has to be read afresh is, so long after the first change that asks for it.
 const REFETCH_PAUSE = 1500;
+const REFETCH_UNORDERED_PAUSE = 5000;
 
 class List {
   constructor(element) {
     this.element = element;
     this.table = element.querySelector("[data-table]");
     const template = document.querySelector("[data-row-template]");
-    this.rows = new Rows(element.querySelector("[data-rows]"), template);
-    this.filters = new Filters(element.dataset);
+    this.filters = new Filters(JSON.parse(element.dataset.told), element.dataset.after);
+    this.order = this.filters.order;
+    this.rows = new Rows(element.querySelector("[data-rows]"), template, this.order);
+    this.figures = new Figures(this.rows);
+    this.selection = new BulkBar(element);
+    this.counts = new Counts();
     this.strip = new Strip(document.querySelector("[data-strip]"));
     this.cursor = Number(element.dataset.eventCursor);
-    this.nextCursor = element.dataset.nextCursor;
     this.pageSize = Number(element.dataset.pageSize);
-    this.frames = [];
+    this.below = element.dataset.nextCursor ? this.rows.lastPlace() : null;
     this.painter = new Painter(() => this.draw());
-    this.coming = new Map(); // sessions that have no row yet and will get one
+    // What was told since the last frame: of each session only the last of it.
+    this.told = new Map();
+    this.toldWaiting = new Map();
+    this.coming = new Map(); // sessions that will get a row, or their row another place
     this.leaving = new Set(); // ids of rows that will go
     this.sinceRefetch = null;
     this.pointerMoved = -STEADY;
     this.watched = "";
-    this.counts = this.shownCounts();
     this.held = element.querySelector("[data-held]");
     this.held.addEventListener("click", () => this.settle());
     this.table.addEventListener("pointermove", (event) => {
@@ -44,7 +56,7 @@ class List {
       this.painter.request();
     });
     this.connection = new Connection(() => (this.counts.running ? "running" : "idle"));
-    this.showCounts(this.counts);
+    this.showCounts(this.counts.now);
     this.socket = new LiveSocket(() => `/ws/sessions?since=${this.cursor}`, {
       opened: () => this.watch(true),
       text: (message) => this.take(message),
@@ -61,22 +73,30 @@ class List {
     if (message.type === "reset") this.refetch();
     if (message.type === "queue") this.strip.show(message);
     if (message.type === "changes" || message.type === "waiting" || message.type === "reset") {
-      this.frames.push(message);
       this.sinceRefetch?.push(message);
-      this.painter.request();
+      this.absorb(message);
     }
   }
 
+  absorb({ counts, sessions, removed, waiting }) {
+    this.toldCounts = counts ?? this.toldCounts;
+    for (const session of sessions ?? []) this.told.set(session.session_id, session);
+    for (const id of removed ?? []) this.told.set(id, null);
+    for (const [id, place] of Object.entries(waiting ?? {})) this.toldWaiting.set(id, place);
+    this.painter.request();
+  }
+
   draw() {
-    const frames = this.frames.splice(0);
-    for (const frame of frames) {
-      if (frame.counts) this.showCounts(frame.counts);
-      for (const session of frame.sessions ?? []) this.place(session);
-      for (const id of frame.removed ?? []) this.drop(id);
-      for (const [id, waiting] of Object.entries(frame.waiting ?? {})) {
-        if (waiting) this.rows.explain(id, waiting);
-      }
+    if (this.toldCounts) this.showCounts(this.toldCounts);
+    this.toldCounts = undefined;
+    for (const [id, session] of this.told) {
+      if (session) this.place(session);
+      else this.drop(id);
     }
+    this.told.clear();
+    for (const [id, place] of this.toldWaiting) if (place) this.rows.explain(id, place);
+    this.toldWaiting.clear();
+    this.bound();
     const steady = performance.now() - this.pointerMoved > STEADY;
     if (steady) this.settle();
     else this.hold();
@@ -85,16 +105,27 @@ class List {
   place(session) {
     const id = session.session_id;
     const fits = this.filters.matches(session);
-    if (this.rows.has(id)) {
+    const shown = this.rows.has(id);
+    if (shown) {
       this.rows.update(session);
-      if (fits === false) this.leaving.add(id);
-      else this.leaving.delete(id);
-    } else if (fits && this.filters.covers(session, this.nextCursor)) {
-      this.coming.set(id, session);
-    } else {
-      this.coming.delete(id);
-      if (fits === undefined) this.refetchSoon();
+      this.figures.changed(id);
     }
+    this.coming.delete(id);
+    this.leaving.delete(id);
+    if (fits === undefined && !shown) this.refetchSoon();
+    if (fits === false) {
+      if (shown) this.leaving.add(id);
+      return;
+    }
+    if (!this.order.known) {
+      this.refetchSoon(REFETCH_UNORDERED_PAUSE);
+      return;
+    }
+    const place = this.order.place(session);
+    if (shown && this.order.compare(place, this.rows.placeOf(id)) === 0) return;
+    if (this.filters.covers(place, this.below)) {
+      if (shown || fits) this.coming.set(id, session);
+    } else if (shown) this.leaving.add(id);
   }
 
   drop(id) {
@@ -102,12 +133,25 @@ class List {
     if (this.rows.has(id)) this.leaving.add(id);
   }
 
+  /** While rows are held, only so many wait as the page could show; the others are on the next. */
+  bound() {
+    if (this.coming.size <= 2 * this.pageSize || !this.filters.first) return;
+    const place = (session) => this.order.place(session);
+    const sorted = [...this.coming.values()].toSorted((a, b) =>
+      this.order.compare(place(a), place(b)),
+    );
+    for (const session of sorted.slice(this.pageSize)) {
+      this.coming.delete(session.session_id);
+      if (this.rows.has(session.session_id)) this.leaving.add(session.session_id);
+    }
+  }
+
   /** Rows are not moved now: say what waits to be shown. */
   hold() {
+    const fresh = [...this.coming.keys()].filter((id) => !this.rows.has(id)).length;
     const waiting = this.coming.size + this.leaving.size;
     this.held.hidden = !waiting;
-    this.held.textContent =
-      this.coming.size === waiting ? `Show ${waiting} new` : `Show ${waiting} changes`;
+    this.held.textContent = fresh === waiting ? `Show ${waiting} new` : `Show ${waiting} changes`;
     if (!waiting) {
       this.watch();
       return;
@@ -116,17 +160,25 @@ class List {
     this.steadyTimer = setTimeout(() => this.painter.request(), STEADY);
   }
 
-  /** Let rows come and go. */
+  /** Let rows come, go and move. */
   settle() {
     this.held.hidden = true;
     for (const id of this.leaving) this.rows.remove(id);
-    this.rows.insert([...this.coming.values()]);
+    this.rows.put([...this.coming.values()]);
     const fewer = this.leaving.size > 0;
+    const moved = fewer || this.coming.size > 0;
     this.leaving.clear();
     this.coming.clear();
-    if (this.filters.first && this.rows.cut(this.pageSize)) this.showNext(this.rows.lastCursor());
-    if (fewer && this.nextCursor && this.rows.size < this.pageSize / 2) this.refetchSoon();
-    this.showEmptiness();
+    if (this.filters.first && this.rows.cut(this.pageSize)) {
+      this.below = this.rows.lastPlace();
+      this.showNext(this.order.cursor(this.below));
+    }
+    if (fewer && this.below && this.rows.size < this.pageSize / 2) this.refetchSoon();
+    if (moved) {
+      this.showEmptiness();
+      this.selection.rowsChanged();
+    }
+    this.figures.ask();
     this.watch();
   }
 
@@ -139,36 +191,12 @@ class List {
     this.socket?.send({ watch: ids });
   }
 
-  shownCounts() {
-    const chips = document.querySelectorAll("[data-chips] [data-status]");
-    return Object.fromEntries(
-      [...chips].map((chip) => [
-        chip.dataset.status,
-        Number(chip.querySelector("[data-count]").textContent),
-      ]),
-    );
-  }
-
   showCounts(counts) {
-    this.counts = counts;
-    this.total = 0;
-    for (const chip of document.querySelectorAll("[data-chips] [data-status]")) {
-      const status = chip.dataset.status;
-      if (status) this.total += counts[status] ?? 0;
-    }
-    for (const chip of document.querySelectorAll("[data-chips] [data-status]")) {
-      const count = chip.dataset.status ? (counts[chip.dataset.status] ?? 0) : this.total;
-      const place = chip.querySelector("[data-count]");
-      place.textContent = count;
-      place.toggleAttribute("data-some", count > 0);
-    }
-    const { running } = counts;
-    document.title = `${running ? `${running} running · ` : ""}Sessions · hiveweb`;
+    this.counts.show(counts);
     this.connection.refreshIcon();
   }
 
   showNext(cursor) {
-    this.nextCursor = cursor;
     const link = this.element.querySelector("[data-next]");
     const url = new URL(link.href);
     url.searchParams.set("cursor", cursor);
@@ -177,20 +205,19 @@ class List {
   }
 
   showEmptiness() {
-    const { status, priority, text, owner, cursor } = this.element.dataset;
-    const narrowed = Boolean(status || priority || text || owner || cursor);
+    const narrowed = this.element.hasAttribute("data-narrowed");
     const empty = this.rows.size === 0;
     this.table.hidden = empty;
-    const first = !narrowed && !this.total;
+    const first = !narrowed && !this.counts.total;
     this.element.querySelector("[data-empty-filtered]").hidden = !empty || first;
     this.element.querySelector("[data-empty]").hidden = !empty || !first;
   }
 
-  refetchSoon() {
+  refetchSoon(pause = REFETCH_PAUSE) {
     this.refetchTimer ??= setTimeout(() => {
       this.refetchTimer = undefined;
       this.refetch();
-    }, REFETCH_PAUSE);
+    }, pause);
   }
 
   /** Read the page afresh, then apply again what was told meanwhile. */
@@ -210,9 +237,12 @@ class List {
       this.leaving.clear();
       this.rows.body.replaceChildren(...fresh.querySelector("[data-rows]").rows);
       this.rows.adopt();
+      this.below = fresh.dataset.nextCursor ? this.rows.lastPlace() : null;
       this.showNext(fresh.dataset.nextCursor);
+      this.showEmptiness();
+      this.selection.rowsChanged();
       refreshTimes(this.rows.body);
-      this.frames.push(...this.sinceRefetch);
+      for (const message of this.sinceRefetch) this.absorb(message);
       this.painter.request();
     } catch {
       this.refetchSoon();
@@ -224,5 +254,7 @@ class List {
 
 // An address that could not be understood shows what is wrong with it, and no list.
 setUpActions();
+setUpColumns();
+setUpViews();
 const place = document.querySelector("[data-list]");
 if (place) new List(place);

@@ -1,12 +1,8 @@
 // The rows of the list: filled from sessions as the websocket sends them, kept in order.
 
 import { showMarks } from "./marks.js";
+import { keyOf, placeOf } from "./order.js";
 import { refresh, setClock, setMoment } from "./time.js";
-
-/** What a row is ordered by, newest greatest: time of creation, then id, out of its cursor. */
-export function keyOf(cursor) {
-  return cursor ? atob(cursor.replaceAll("-", "+").replaceAll("_", "/")) : "";
-}
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -17,12 +13,12 @@ function setState(element, base, state) {
   if (element.className !== name) element.className = name;
 }
 
-/** The table's body, by session id. */
+/** The table's body, by session id; `order` is that of the list. */
 export class Rows {
-  constructor(body, template) {
+  constructor(body, template, order) {
     this.body = body;
     this.template = template;
-    this.byId = new Map();
+    this.order = order;
     this.adopt();
   }
 
@@ -39,12 +35,13 @@ export class Rows {
     return this.byId.size;
   }
 
-  keys() {
-    return [...this.body.rows].map((row) => keyOf(row.dataset.cursor));
+  /** The place of the last row; null where there is none. */
+  lastPlace() {
+    return placeOf(this.body.lastElementChild?.dataset.key);
   }
 
-  lastCursor() {
-    return this.body.lastElementChild?.dataset.cursor ?? "";
+  placeOf(id) {
+    return placeOf(this.byId.get(id)?.dataset.key);
   }
 
   /** Ids of the rows in a state. */
@@ -52,24 +49,35 @@ export class Rows {
     return [...this.byId].filter(([, row]) => row.dataset.status === status).map(([id]) => id);
   }
 
-  /** Show a session's present values in its row. */
+  /** Show a session's present values in its row, which stays where it is. */
   update(session) {
     fill(this.byId.get(session.session_id), session);
   }
 
-  /** Put sessions that have no row yet in their places. */
-  insert(sessions) {
-    const key = (item) => keyOf(item.cursor);
-    const sorted = sessions.toSorted((a, b) => (key(a) < key(b) ? 1 : -1));
+  /** Put sessions in their places: new rows, or rows that have moved. */
+  put(sessions) {
+    const item = (session) => ({ session, place: this.order.place(session) });
+    const sorted = sessions.map(item).toSorted((a, b) => this.order.compare(a.place, b.place));
+    const focused = document.activeElement;
+    for (const { session } of sorted) this.byId.get(session.session_id)?.remove();
     let next = this.body.firstElementChild;
-    for (const session of sorted) {
-      while (next && keyOf(next.dataset.cursor) > key(session)) next = next.nextElementSibling;
-      const row = this.template.content.firstElementChild.cloneNode(true);
-      fill(row, session);
-      row.classList.add("fresh");
+    for (const { session, place } of sorted) {
+      while (next && this.order.compare(placeOf(next.dataset.key), place) < 0) {
+        next = next.nextElementSibling;
+      }
+      const row = this.byId.get(session.session_id) ?? this.made(session);
+      row.dataset.key = keyOf(place);
       this.body.insertBefore(row, next);
-      this.byId.set(session.session_id, row);
     }
+    if (focused !== document.activeElement) focused?.focus?.({ preventScroll: true });
+  }
+
+  made(session) {
+    const row = this.template.content.firstElementChild.cloneNode(true);
+    fill(row, session);
+    row.classList.add("fresh");
+    this.byId.set(session.session_id, row);
+    return row;
   }
 
   remove(id) {
@@ -92,25 +100,39 @@ export class Rows {
     showMarks(row, { until: until ?? "" });
     refresh(row);
   }
+
+  /** Show what a session uses and writes (views/sessions_list.figures). */
+  measure(id, { cpu, memory, output_at: outputAt, line }) {
+    const row = this.byId.get(id);
+    if (!row) return;
+    const at = (name) => row.querySelector(`[data-${name}]`);
+    setText(at("cpu"), cpu || "–");
+    setText(at("memory"), memory || "–");
+    setText(at("line"), line);
+    at("output").hidden = !outputAt;
+    if (outputAt) setMoment(at("output"), outputAt);
+    refresh(row);
+  }
 }
 
 function fill(row, session) {
   const at = (name) => row.querySelector(`[data-${name}]`);
-  Object.assign(row.dataset, {
-    id: session.session_id,
-    cursor: session.cursor,
-    status: session.status,
-    priority: session.priority,
-  });
-  setState(at("badge"), "badge", session.status);
-  setText(at("badge"), session.status);
+  const { session_id: id, status, priority } = session;
+  Object.assign(row.dataset, { id, status, priority });
+  setState(at("badge"), "badge", status);
+  setText(at("badge"), status);
   const link = at("title");
   setText(link, session.title);
-  if (!link.getAttribute("href")) link.setAttribute("href", `/sessions/${session.session_id}/`);
-  setText(at("short"), session.session_id.slice(0, 8));
+  if (!link.getAttribute("href")) link.setAttribute("href", `/sessions/${id}/`);
+  const box = at("choose");
+  if (box) {
+    box.value = id;
+    box.setAttribute("aria-label", `Choose ${session.title}`);
+  }
+  setText(at("short"), id.slice(0, 8));
   setText(at("summary"), session.summary);
-  setState(at("priority-word"), "priority", session.priority);
-  setText(at("priority-word"), session.priority);
+  setState(at("priority-word"), "priority", priority);
+  setText(at("priority-word"), priority);
   setText(at("owner"), session.owner || "–");
   at("owner").title = session.owner;
   setMoment(at("created"), session.created);
