@@ -64,6 +64,7 @@ async def _context(wish: Wish, fields: QueryDict) -> dict[str, Any]:
         # What was shown is what is done, whatever matches by then.
         "ids": " ".join(result.session_id for result in affected),
         "most": bulk.MOST,
+        "filter": fields.get("filter", ""),
         "back": _back(fields),
     }
 

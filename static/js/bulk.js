@@ -7,11 +7,16 @@ const ENDPOINT = "/api/v1/sessions/bulk";
 // Of a long list of results so many are shown; the others are counted.
 const SHOWN = 200;
 const WORDS = {
-  stop: { ask: "Stop", doing: "Stopping", done: "Stopped or being stopped", danger: true },
-  retry: { ask: "Try again", doing: "Trying again", done: "Tried again" },
-  pin: { ask: "Pin", doing: "Pinning", done: "Pinned" },
-  unpin: { ask: "Unpin", doing: "Unpinning", done: "Unpinned" },
-  cleanup: { ask: "Clean up", doing: "Cleaning up", done: "Cleaned up", danger: true },
+  stop: { ask: (what) => `Stop ${what}`, doing: "Stopping", done: "Stopped or being stopped", danger: true },
+  retry: { ask: (what) => `Try ${what} again`, doing: "Trying again", done: "Tried again" },
+  pin: { ask: (what) => `Pin ${what}`, doing: "Pinning", done: "Pinned" },
+  unpin: { ask: (what) => `Unpin ${what}`, doing: "Unpinning", done: "Unpinned" },
+  cleanup: {
+    ask: (what) => `Clean up ${what}`,
+    doing: "Cleaning up",
+    done: "Cleaned up",
+    danger: true,
+  },
 };
 
 function sessions(count) {
@@ -111,6 +116,9 @@ export class BulkBar {
   show() {
     const { boxes } = this;
     const on = boxes.filter((box) => box.checked).length;
+    // Classes, since ":has" would make every change of a row cost the whole page's styles.
+    for (const box of boxes) box.closest("tr").classList.toggle("chosen", box.checked);
+    document.documentElement.toggleAttribute("data-choosing", this.count > 0);
     this.page.checked = on > 0 && on === boxes.length;
     this.page.indeterminate = on > 0 && on < boxes.length;
     this.bar.classList.toggle("open", this.count > 0);
@@ -158,8 +166,8 @@ export class BulkBar {
     if (!answer) return;
     const words = WORDS[action];
     const { would } = answer.counts;
-    const title = would ? `${words.ask}: ${sessions(would)}?` : "Nothing to do";
-    this.fill(title, answer, would ? `${words.ask}: ${sessions(would)}` : "");
+    const question = would ? words.ask(sessions(would)) : "";
+    this.fill(question ? `${question}?` : "Nothing to do", answer, question);
     const ids = answer.results.filter((one) => one.outcome === "would").map((one) => one.session_id);
     const go = this.dialog.querySelector("[data-go]");
     go.className = `button ${words.danger ? "danger" : "primary"}`;

@@ -18,6 +18,9 @@ import { setUpViews } from "./views.js";
 
 // Rows do not move under a pointer that moved this recently (milliseconds).
 const STEADY = 900;
+// In a burst, more than so many rows move together and so often only (milliseconds).
+const FEW = 5;
+const BURST_PAUSE = 600;
 // A page that has to be read afresh is, so long after the first change that asks for it.
 const REFETCH_PAUSE = 1500;
 const REFETCH_UNORDERED_PAUSE = 5000;
@@ -45,6 +48,7 @@ class List {
     this.leaving = new Set(); // ids of rows that will go
     this.sinceRefetch = null;
     this.pointerMoved = -STEADY;
+    this.settled = 0;
     this.watched = "";
     this.held = element.querySelector("[data-held]");
     this.held.addEventListener("click", () => this.settle());
@@ -97,9 +101,11 @@ class List {
     for (const [id, place] of this.toldWaiting) if (place) this.rows.explain(id, place);
     this.toldWaiting.clear();
     this.bound();
-    const steady = performance.now() - this.pointerMoved > STEADY;
-    if (steady) this.settle();
-    else this.hold();
+    const now = performance.now();
+    if (now - this.pointerMoved <= STEADY) this.hold();
+    else if (this.coming.size + this.leaving.size <= FEW || now - this.settled > BURST_PAUSE) {
+      this.settle();
+    } else this.settleLater();
   }
 
   place(session) {
@@ -160,8 +166,17 @@ class List {
     this.steadyTimer = setTimeout(() => this.painter.request(), STEADY);
   }
 
+  /** Many rows move at once, time and again: nobody can read them in between. */
+  settleLater() {
+    this.burstTimer ??= setTimeout(() => {
+      this.burstTimer = undefined;
+      this.painter.request();
+    }, BURST_PAUSE);
+  }
+
   /** Let rows come, go and move. */
   settle() {
+    this.settled = performance.now();
     this.held.hidden = true;
     for (const id of this.leaving) this.rows.remove(id);
     this.rows.put([...this.coming.values()]);

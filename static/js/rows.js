@@ -4,6 +4,9 @@ import { showMarks } from "./marks.js";
 import { keyOf, placeOf } from "./order.js";
 import { refresh, setClock, setMoment } from "./time.js";
 
+// So many rows that come at once are marked as new; of more nobody could tell, and each costs frames.
+const FEW = 5;
+
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -65,17 +68,17 @@ export class Rows {
       while (next && this.order.compare(placeOf(next.dataset.key), place) < 0) {
         next = next.nextElementSibling;
       }
-      const row = this.byId.get(session.session_id) ?? this.made(session);
+      const row = this.byId.get(session.session_id) ?? this.made(session, sorted.length <= FEW);
       row.dataset.key = keyOf(place);
       this.body.insertBefore(row, next);
     }
     if (focused !== document.activeElement) focused?.focus?.({ preventScroll: true });
   }
 
-  made(session) {
+  made(session, marked) {
     const row = this.template.content.firstElementChild.cloneNode(true);
     fill(row, session);
-    row.classList.add("fresh");
+    row.classList.toggle("fresh", marked);
     this.byId.set(session.session_id, row);
     return row;
   }

@@ -50,18 +50,18 @@ def test_pages_hold_fifty_and_lead_to_all(page: Page, shared_server: Server, man
         seen += titles(page)
 
     assert seen == [f"numbered {n}" for n in reversed(range(120))]
-    page.get_by_role("link", name="Newest").click()
+    page.get_by_role("link", name="First page").click()
     expect(page.locator("[data-title]").first).to_have_text("numbered 119")
 
 
 def test_filters_stand_in_the_address(page: Page, shared_server: Server, many: object) -> None:
     open_list(page, shared_server)
-    page.get_by_role("link", name="failed").click()
+    page.locator("a.chip.is-failed").click()
     page.get_by_label("Priority").select_option("high")
     page.get_by_role("searchbox").fill("Numbered 11")
     page.get_by_role("button", name="Filter").click()
 
-    assert page.url.endswith("/?status=failed&q=Numbered+11&priority=high&owner=")
+    assert page.url.endswith("/?status=failed&q=Numbered+11&priority=high")
     assert titles(page) == ["numbered 117", "numbered 114", "numbered 111"]
     expect(page.locator('.chip[aria-current="true"]')).to_contain_text("failed")
 
@@ -243,7 +243,7 @@ def test_reading_and_filtering_need_no_scripts(
     plain = open_page(java_script_enabled=False)
     plain.goto(f"{shared_server.url}/?q=numbered")
     assert len(titles(plain)) == 50
-    plain.get_by_role("link", name="failed").click()
+    plain.locator("a.chip.is-failed").click()
     assert len(titles(plain)) == 10
     expect(plain.locator("[data-summary]").first).to_have_text("stopped before it ran")
     expect(plain.locator("[data-ago]").first).to_contain_text("ago")

@@ -37,6 +37,7 @@ OPERATIONS = {
     "lift_hold": ("delete", "/holds/{profile}"),
     "get_registry": ("get", "/registry"),
     "cleanup_sessions": ("post", "/cleanup"),
+    "bulk_sessions": ("post", "/sessions/bulk"),
     "get_me": ("get", "/me"),
     "list_audit_events": ("get", "/audit"),
     "create_webhook": ("post", "/webhooks"),
@@ -143,6 +144,7 @@ def test_answers_are_as_described(shared_server: Server) -> None:
         (200, "get", "/registry", None),
         (201, "post", "/sessions", {"task": "x", "start": True}),
         (200, "post", "/cleanup", {"hours": 0, "dry_run": True}),
+        (200, "post", "/sessions/bulk", {"action": "stop", "filter": {}, "dry_run": True}),
     ]
     for status, method, path, body in asked:
         url = API + path.replace("{session_id}", session_id)

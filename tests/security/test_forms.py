@@ -23,6 +23,7 @@ FORMS = [
     *((f"/sessions/{{id}}/{act}", {}) for act in ("pin", "unpin")),
     ("/sessions/{id}/update", {"priority": "high", "metadata": ""}),
     ("/holds/lift", {"profile": "sample"}),
+    ("/sessions/bulk", {"action": "stop", "ids": "{id}", "confirmed": "yes"}),
     ("/account/tokens", {"name": "forged", "role": "viewer", "lasts": ""}),
     ("/account/tokens/revoke", {"name": "mine"}),
     ("/account/password", {"new_password1": "x" * 20, "new_password2": "x" * 20}),
@@ -72,6 +73,7 @@ def test_a_forged_form_is_refused(
     town: Town, victim: Browser, session_id: str, path: str, fields: dict[str, str]
 ) -> None:
     path = path.format(id=session_id)
+    fields = {name: value.format(id=session_id) for name, value in fields.items()}
     stranger = Browser(town.server)
     page = stranger.get("/login").body.decode()
     found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
