@@ -17,6 +17,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, CDPSession, Page, sync_playwright
 
 from bench.site import MANAGE, TOKEN, Site, end_processes
+from tests.browser.conftest import launch
 
 #: Changes sessions that wait, so many a second; some new ones come. Prints how many it made.
 BURST = """
@@ -105,8 +106,6 @@ def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
-    from tests.browser.conftest import launch
-
     with tempfile.TemporaryDirectory() as base, sync_playwright() as playwright:
         site = Site(Path(base))
         site.fill(waiting=count // 10, ended=count - count // 10)

@@ -129,7 +129,7 @@ class Get(Schema):
     fields: str = _FIELDS
 
 
-_TIME = "a duration such as `2h` or `3d`, or a time such as `2026-11-22T20:59:46+00:00`"
+_AGE = "a duration such as `2h` or `3d`, or a time such as `2026-11-22T20:59:46+00:00`"
 
 
 class Filter(Schema):
@@ -149,7 +149,7 @@ class Filter(Schema):
         description="Only those whose metadata has the key `KEY`, or with `KEY=VALUE` this value "
         "(as text) at it; several must all hold.",
     )
-    created_since: str = Field("", description=f"Created so long ago at most, or later: {_TIME}.")
+    created_since: str = Field("", description=f"Created so long ago at most, or later: {_AGE}.")
     created_before: str = Field("", description="Created longer ago, or before; likewise.")
     ended_since: str = Field("", description="Ended so long ago at most, or later; likewise.")
     ended_before: str = Field("", description="Ended longer ago, or before; likewise.")

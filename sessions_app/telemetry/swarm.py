@@ -14,6 +14,7 @@ from sessions_app.errors import Invalid
 from sessions_app.identity import run_user
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.masking import Mask
+from sessions_app.filters import ANY_SWARM
 from sessions_app.models import AgentSession
 from sessions_app.telemetry import hive_tables, snapshot, untrusted
 from sessions_app.telemetry.hive_tables import Hive, Memory, Tables
@@ -231,7 +232,7 @@ def listing(cursor: str = "", limit: int = 100) -> dict[str, Any]:
     Raises:
         Invalid: the cursor or the limit cannot be understood.
     """
-    page = queries.find(swarm=queries.ANY_SWARM, cursor=cursor, limit=limit)
+    page = queries.find(swarm=ANY_SWARM, cursor=cursor, limit=limit)
     return {
         "swarms": [
             {

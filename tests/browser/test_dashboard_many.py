@@ -35,7 +35,8 @@ for number in range(300):
     AgentSession.objects.advance(ids[number % len(ids)], EventKind.UPDATED, when=[*Status],
                                  priority=number % 3)
     time.sleep(0.004)
-AgentSession.objects.advance(ids[0], EventKind.UPDATED, when=[*Status], task='busy with the last change')
+AgentSession.objects.advance(ids[0], EventKind.UPDATED, when=[*Status],
+                             task='busy with the last change')
 """
 
 

@@ -100,9 +100,9 @@ def test_the_list_is_narrowed_and_sorted(shared_server: Server) -> None:
 def test_a_browser_that_is_signed_in_acts_on_what_is_its_own(
     house: Installation, door: Server
 ) -> None:
-    anna, bert = (
-        signed_in(door, house, f"--user={name}", "--role=operator") for name in ("anna-b", "bert-b")
-    )
+    for name in ("anna-b", "bert-b"):
+        assert house.script("user", "create", name, "--role", "operator").returncode == 0
+    anna, bert = (signed_in(door, house, "--user", name) for name in ("anna-b", "bert-b"))
     ids = []
     for browser in (anna, bert):
         reply = browser.post("/new", task="t", priority="medium", profile="sample")

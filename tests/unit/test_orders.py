@@ -1,5 +1,6 @@
 """The list's sorts: whole, in order and without gaps, with ties and while rows change."""
 
+import base64
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -157,7 +158,7 @@ def test_a_sort_that_is_none_is_refused(conf: Conf, sort: str) -> None:
 @pytest.mark.parametrize("text", ["x", "-created 0 1", "-created 9 1 {id}", "-created 0 x {id}"])
 def test_a_cursor_that_is_none_is_refused(conf: Conf, text: str) -> None:
     wrong = text.format(id=uuid.UUID(int=1))
-    for cursor in (wrong, orders.base64.urlsafe_b64encode(wrong.encode()).decode()):
+    for cursor in (wrong, base64.urlsafe_b64encode(wrong.encode()).decode()):
         with pytest.raises(Invalid, match="cursor"):
             queries.find(cursor=cursor)
 
