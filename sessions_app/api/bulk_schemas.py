@@ -34,3 +34,27 @@ class BulkDone(Schema):
     more: bool = Field(description="there are more sessions that fit the filter")
     counts: BulkCounts
     results: list[BulkResult]
+
+
+_ID = "0b8f3a52-6a0e-4a7c-9d0b-3a4f5c6d7e8f"
+#: Requests, each with what it is for.
+REQUESTS = {
+    "What would be stopped": {"action": "stop", "filter": {"meta": ["team=web"]}, "dry_run": True},
+    "Some are tried again": {"action": "retry", "ids": [_ID]},
+}
+ANSWER = {
+    "action": "stop",
+    "dry_run": True,
+    "more": False,
+    "counts": {"done": 0, "would": 1, "skipped": 0, "failed": 0},
+    "results": [
+        {
+            "session_id": _ID,
+            "outcome": "would",
+            "detail": "its processes are ended",
+            "title": "Build a web scraper in Python",
+            "status": "running",
+            "new": None,
+        }
+    ],
+}

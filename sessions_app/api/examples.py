@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from sessions_app.api import overview, performance, telemetry_schemas, webhook_examples
+from sessions_app.api import (
+    bulk_schemas,
+    overview,
+    performance,
+    telemetry_schemas,
+    webhook_examples,
+)
 
 _ID = "0b8f3a52-6a0e-4a7c-9d0b-3a4f5c6d7e8f"
 _SWARM = "swarm-1795651543251-hv6l2v2jq"
@@ -107,6 +113,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "retry_session": {"Without starting it": {"start": False}},
     "report_outcome": {"The work is done": {"status": "completed"}},
+    "bulk_sessions": bulk_schemas.REQUESTS,
     "cleanup_sessions": {
         "What ended a day ago": {"hours": 24},
         "What would go by the settings": {"retention": True, "orphans": True, "dry_run": True},
@@ -170,6 +177,7 @@ ANSWERS: dict[str, Any] = {
         },
         "created": "2026-11-01T08:00:00+00:00",
     },
+    "bulk_sessions": bulk_schemas.ANSWER,
     "cleanup_sessions": {
         "removed": [_ID],
         "kept": [],

@@ -11,10 +11,10 @@ from sessions_app import queries, validation
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Invalid
+from sessions_app.filters import ANY_SWARM
 from sessions_app.identity import run_user
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.masking import Mask
-from sessions_app.filters import ANY_SWARM
 from sessions_app.models import AgentSession
 from sessions_app.telemetry import hive_tables, snapshot, untrusted
 from sessions_app.telemetry.hive_tables import Hive, Memory, Tables
