@@ -12,6 +12,7 @@ from django.core.management import call_command
 import hiveweb.guard  # its errors are among those that are walked
 from sessions_app import errors
 from sessions_app.api import (
+    bulk_schemas,
     document,
     examples,
     overview,
@@ -41,6 +42,7 @@ ANSWERED = {
     **vars(overview),
     **vars(webhook_schemas),
     **vars(swarm_schemas),
+    **vars(bulk_schemas),
 }
 ASKED = {**vars(requests), **vars(webhook_schemas)}
 #: Told to no caller of the API: only in a session's detail, and on the command line.
