@@ -140,6 +140,11 @@ def _hole_after(log: Log, offset: int) -> tuple[int, int]:
         os.close(fd)
 
 
+def first_hole(log: Log) -> tuple[int, int]:
+    """Where what a limit has removed begins and ends; far beyond the end where nothing was."""
+    return _hole_after(log, 0)
+
+
 def tail_offset(path: str, lines: int, max_bytes: int = MAX_CHUNK) -> int:
     """Where the last ``lines`` lines begin, looking back at most ``max_bytes``.
 

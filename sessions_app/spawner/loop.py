@@ -17,6 +17,7 @@ from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
 from sessions_app.models import AgentSession
 from sessions_app.spawner import housekeeping, ledger, rows
+from sessions_app.spawner.indexing import Indexer
 from sessions_app.spawner.projecting import Projector
 from sessions_app.spawner.sampling import Sampler
 from sessions_app.spawner.supervise import Supervisor
@@ -46,6 +47,7 @@ class Spawner:
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._watchdog = Watchdog(conf, launcher, self._supervisors, self.wake)
         self._sampler = Sampler(conf, launcher, self._supervisors)
+        self._indexer = Indexer(conf, self._supervisors)
         self._news = db.News()
         self._heart = heartbeat.Heart(conf.state_dir)
         self._look_again = False
@@ -85,6 +87,7 @@ class Spawner:
                 ),
                 asyncio.create_task(self._watchdog.run(), name="spawner.watchdog"),
                 asyncio.create_task(self._sampler.run(), name="spawner.sampler"),
+                asyncio.create_task(self._indexer.run(), name="spawner.indexer"),
                 asyncio.create_task(
                     SwarmFinder(self._running, self._sampler.swarm_ids).run(), name="spawner.swarms"
                 ),
