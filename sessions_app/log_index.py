@@ -213,7 +213,7 @@ class Writer:
         return self._last or Entry(0, 0, self._began)
 
     def _due(self, at: float) -> bool:
-        return at - self._at_last.at >= GRAIN_SECONDS * 2**self._level
+        return at - self._at_last.at >= GRAIN_SECONDS * (1 << self._level)
 
     def _begin(self, size: int) -> None:
         data = _content(self._run_dir)

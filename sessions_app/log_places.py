@@ -20,6 +20,8 @@ COUNT_SECONDS = 2.0
 SHORT = 10.0
 #: The begin of a line is looked for so far back.
 LINE_BYTES = 1024 * 1024
+#: Times are told of a part of at most so many bytes.
+MAX_SPAN = 64 * 1024 * 1024
 #: Of the times in a part of a log at most so many are told.
 MAX_MARKS = 200
 _PIECE = 256 * 1024

@@ -177,5 +177,10 @@ def plain(data: bytes) -> str:
     return "\n".join(_ESCAPES.sub("", line) for line in lines)
 
 
+def without_escapes(data: bytes) -> str:
+    """Part of a line as text without escape sequences and control characters."""
+    return _ESCAPES.sub("", data.decode("utf-8", "replace"))
+
+
 def _last_drawn(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2]

@@ -30,6 +30,7 @@ from sessions_app.api import (
     control,
     document,
     events,
+    log_places,
     logs,
     outputs,
     overview,
@@ -69,6 +70,7 @@ api.add_router("", control.router)
 api.add_router("", cleaning.router)
 api.add_router("", events.router)
 api.add_router("", logs.router)
+api.add_router("", log_places.router)
 api.add_router("", outputs.router)
 api.add_router("", swarms.router)
 api.add_router("", audit.router)

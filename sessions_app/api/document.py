@@ -79,7 +79,7 @@ PROBLEMS: dict[int, dict[str, str]] = {
 }
 #: Codes that only these operations answer with.
 _ONLY = {
-    "file_not_found": ("read_log", "stream_log", "download_output"),
+    "file_not_found": ("read_log", "stream_log", "search_log", "download_output"),
     "idempotency_key_reused": (
         *("create_session", "start_session", "retry_session", "create_webhook"),
     ),

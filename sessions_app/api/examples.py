@@ -4,6 +4,7 @@ from typing import Any
 
 from sessions_app.api import (
     bulk_schemas,
+    log_schemas,
     overview,
     performance,
     telemetry_schemas,
@@ -124,6 +125,7 @@ _OUTPUTS = f"/api/v1/sessions/{_ID}/outputs"
 #: By operation: what it answers when all is well.
 ANSWERS: dict[str, Any] = {
     **telemetry_schemas.EXAMPLES,
+    **log_schemas.EXAMPLES,
     **webhook_examples.ANSWERS,
     "get_performance": performance.EXAMPLE,
     "get_overview": overview.EXAMPLE,

@@ -4,21 +4,22 @@ import asyncio
 import io
 import os
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
 from typing import Any
 
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from ninja import Query, Router
 
 from sessions_app import db, log_follow, log_tail, services
 from sessions_app.api import requests, sse
 from sessions_app.api.answers import responses
-from sessions_app.api.streaming import send_file, send_part
+from sessions_app.api.streaming import PIECE, Pumped, send_file, send_part
 from sessions_app.conf import current
 from sessions_app.errors import FileMissing, Invalid, NotFound
 from sessions_app.lifecycle import NOT_FOUND
+from sessions_app.masking import Mask
 from sessions_app.models import AgentSession
 
 router = Router(tags=["logs"])
@@ -76,7 +77,8 @@ async def read_log(
     file, size = await asyncio.to_thread(_open, session.log_file)
     mask = current().secrets.mask()
     response: HttpResponseBase
-    if part.tail is None and part.offset is None and part.limit is None:
+    whole = part.tail is None and part.offset is None and part.limit is None
+    if whole and not part.cleaned:
         asked = request.headers.get("Range")
         response = send_file(file, size, asked, content_type=CONTENT_TYPE, mask=mask)
         start, length = _sent(response, size)
@@ -87,13 +89,45 @@ async def read_log(
         length = max(0, size - start)
         if part.limit is not None:
             length = min(length, part.limit)
-        response = send_part(file, start, length, content_type=CONTENT_TYPE, mask=mask)
+        if part.cleaned:
+            response = _send_cleaned(file, start, start + length, mask)
+        else:
+            response = send_part(file, start, length, content_type=CONTENT_TYPE, mask=mask)
     response["X-Log-Offset"] = str(start)
     response["X-Log-Size"] = str(size)
     response["X-Log-Next-Offset"] = str(start + length)
     if part.download:
-        response["Content-Disposition"] = f'attachment; filename="hive-{session.id}.log"'
+        name = f"hive-{session.id}.{'txt' if part.cleaned else 'log'}"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _send_cleaned(file: io.FileIO, start: int, end: int, mask: Mask) -> HttpResponseBase:
+    return StreamingHttpResponse(
+        Pumped(_cleaned(file, start, end, mask)),
+        content_type=CONTENT_TYPE,
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
+    )
+
+
+def _cleaned(file: io.FileIO, start: int, end: int, mask: Mask) -> Generator[bytes, None, None]:
+    """Whole lines as plain text; one that is too long for that in parts."""
+    rest = b""
+    with file:
+        while start < end:
+            chunk = log_tail.read_on(file.fileno(), start, min(PIECE, end - start))
+            data = log_tail.as_shown(file.fileno(), chunk, mask).data
+            start = chunk.end
+            if not data or chunk.offset >= end:
+                break
+            rest += data
+            line_end = rest.rfind(b"\n") + 1
+            cut = line_end or (_part(rest) if len(rest) > log_tail.MAX_CHUNK else 0)
+            if cut:
+                yield log_tail.plain(rest[:cut]).encode()
+                rest = rest[cut:]
+        if rest:
+            yield log_tail.plain(rest).encode()
 
 
 def _open(path: str) -> tuple[io.FileIO, int]:
@@ -118,6 +152,12 @@ def _sent(response: HttpResponseBase, size: int) -> tuple[int, int]:
         first, _, last = response["Content-Range"].removeprefix("bytes ").partition("-")
         return int(first), int(last.partition("/")[0]) - int(first) + 1
     return (0, size) if response.status_code == 200 else (size, 0)
+
+
+def _part(line: bytes) -> int:
+    """Where a line that does not end may be cut: between characters, before a sequence."""
+    escape = line.rfind(b"\x1b", len(line) - 256)
+    return escape if escape > 0 else log_follow.text_end(line)
 
 
 @router.get(

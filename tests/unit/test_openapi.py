@@ -15,6 +15,7 @@ from sessions_app.api import (
     bulk_schemas,
     document,
     examples,
+    log_schemas,
     overview,
     performance,
     requests,
@@ -38,6 +39,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 ANSWERED = {
     **vars(schemas),
     **vars(telemetry_schemas),
+    **vars(log_schemas),
     **vars(performance),
     **vars(overview),
     **vars(webhook_schemas),
