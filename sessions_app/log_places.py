@@ -50,6 +50,8 @@ class Places:
     ) -> None:
         self._log, self._index = log, index
         self.size = log_tail.size(log)
+        #: The last place that was counted up to: offset, line feeds.
+        self._counted = (0, 0)
         self._deadline = time.monotonic() + COUNT_SECONDS
         offsets, times = index.times()
         self._offsets, self._times = list(offsets), list(times)
@@ -138,8 +140,13 @@ class Places:
     def number(self, offset: int) -> int | None:
         """The number of the line that begins at a byte; None when it takes too long to count."""
         begin, feeds = self._index.before_offset(offset)
+        if begin < self._counted[0] <= offset:
+            begin, feeds = self._counted
         counted = self._feeds(begin, offset)
-        return None if counted is None else feeds + counted + 1
+        if counted is None:
+            return None
+        self._counted = (offset, feeds + counted)
+        return feeds + counted + 1
 
     def arrived(self, offset: int) -> float | None:
         """When a byte did, about: between two looks at the log, by its share of what came."""

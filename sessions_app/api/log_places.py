@@ -90,7 +90,7 @@ async def search_log(
 def _number(session: AgentSession, hits: list[dict[str, Any]]) -> None:
     """Add the numbers of the lines."""
     places = log_places.of(session, current().runs_dir / str(session.id))
-    for hit in hits:
+    for hit in sorted(hits, key=lambda each: int(each["offset"])):
         hit["line"] = places.number(hit["offset"])
 
 

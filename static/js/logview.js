@@ -1,100 +1,92 @@
-// The log as people read it: a Screen drawn into the page, following its end or held still.
+// The log as people read it: a window of it in the page, following its end or held anywhere.
 
-import { AnsiParser } from "./ansi.js";
-import { coloursOf } from "./colours.js";
+import { drawLine, textOf } from "./logdraw.js";
+import { showHits } from "./loghits.js";
+import { setUpKeys } from "./logkeys.js";
+import { LiveLog } from "./loglive.js";
+import { PieceReader } from "./logpieces.js";
+import { LogScroll } from "./logscroll.js";
+import { LogSearch } from "./logsearch.js";
+import { LogTimes } from "./logtimes.js";
+import { LogTools } from "./logtools.js";
+import { LogWindow } from "./logwindow.js";
 import { Painter } from "./painter.js";
-import { Screen } from "./screen.js";
 import { size } from "./time.js";
 
-const CLASSES = ["bold", "italic", "underline", "strike", "concealed"];
 // The end counts as reached this near to it (pixels).
 const NEAR = 30;
-const LINE_FEED = 10;
 
-/** Takes log bytes and shows them below `root` (see templates/session.html). */
+/** Takes log bytes and shows them below `root` (see templates/parts/log.html). */
 export class LogView {
   constructor(root) {
-    const at = (name) => root.querySelector(`[data-${name}]`);
-    this.box = at("log");
-    this.place = at("log-lines");
-    this.omitted = at("log-omitted");
-    this.emptyLine = at("log-empty");
-    this.more = at("log-more");
-    this.followButton = at("follow");
-    this.wrapButton = at("wrap");
-    this.stateLine = at("log-state");
-    this.nodes = [];
-    this.nodesBase = 0;
+    this.at = (name) => root.querySelector(`[data-${name}]`);
+    this.box = this.at("log");
+    this.omitted = this.at("log-omitted");
+    this.emptyLine = this.at("log-empty");
+    this.more = this.at("log-more");
+    this.lines = new WeakMap();
     this.following = true;
+    this.folded = true;
     this.unseenFrom = 0;
-    this.expected = null;
     this.ended = false;
     this.emptyText = "";
+    this.marked = null;
+    const [pieces, live] = [document.createElement("div"), document.createElement("div")];
+    this.at("log-lines").append(pieces, live);
+    const draw = (node, line) => this.drawLine(node, line);
     this.painter = new Painter(() => this.draw());
-    this.screen = new Screen();
-    this.parser = new AnsiParser(this.screen);
-    this.decoder = new TextDecoder();
-    this.setUp();
+    this.reader = new PieceReader(root.dataset.session);
+    this.times = new LogTimes(this.reader);
+    this.live = new LiveLog(live, draw, () => this.painter.request());
+    const { box, reader } = this;
+    this.window = new LogWindow({
+      ...{ box, reader, draw, live: this.live, place: pieces },
+      changed: (piece) => this.took(piece),
+      problem: (error) => this.tools.say(error.message),
+    });
+    this.bar = new LogScroll(this.at("log-scroll"), {
+      jump: (offset) => this.goTo({ offset }, { share: 0 }),
+      toEnd: () => this.follow(true),
+    });
+    this.search = new LogSearch(this.at("log-search"), this);
+    this.tools = new LogTools(this.at, this);
+    setUpKeys(this.box, this);
+    this.box.hidden = false;
+    this.more.addEventListener("click", () => this.follow(true));
+    this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    const sized = new ResizeObserver(() => this.settle());
+    sized.observe(this.box);
+    sized.observe(this.at("log-lines"));
   }
 
-  setUp() {
-    this.box.hidden = this.followButton.hidden = this.wrapButton.hidden = false;
-    this.followButton.addEventListener("click", () => this.follow(!this.following));
-    this.more.addEventListener("click", () => this.follow(true));
-    this.wrapButton.addEventListener("click", () => this.wrap(!this.wrapped));
-    this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    const sized = new ResizeObserver(() => this.following && this.toEnd());
-    sized.observe(this.box);
-    sized.observe(this.place);
-    let wrapped = null;
-    try {
-      wrapped = localStorage.getItem("hive-wrap");
-    } catch {
-      // Storage may be off: then the log wraps.
-    }
-    this.wrap(wrapped !== "off");
+  /** Up to where the log has come in; null before it has begun. */
+  get expected() {
+    return this.live.expected;
+  }
+
+  get total() {
+    return Math.max(this.expected ?? 0, this.reader.size);
   }
 
   /** Where the log begins in this page; what is shown is dropped unless it goes on from there. */
   start(offset) {
     if (offset === this.expected) return;
-    this.expected = offset;
-    this.decoder = new TextDecoder();
-    this.parser.reset();
-    this.screen.clear(offset);
-    this.place.replaceChildren();
-    this.nodes = [];
-    this.nodesBase = 0;
+    this.live.start(offset);
+    if (this.following) this.window.clear();
+    this.tools.started();
     this.painter.request();
   }
 
   /** Bytes that stand at `offset`. Returns the offset to go on from, or null where some miss. */
   add(offset, bytes) {
-    if (this.expected === null || offset > this.expected) return null;
-    const known = this.expected - offset; // sent twice: not shown twice
-    if (known < bytes.length) {
-      const fresh = bytes.subarray(known);
-      const starts = [];
-      let found = fresh.indexOf(LINE_FEED);
-      while (found >= 0) {
-        starts.push(this.expected + found + 1);
-        found = fresh.indexOf(LINE_FEED, found + 1);
-      }
-      this.expected += fresh.length;
-      this.parser.feed(this.decoder.decode(fresh, { stream: true }), starts);
-      this.painter.request();
-    }
-    return this.expected;
+    const next = this.live.add(offset, bytes);
+    if (next !== null) this.times.came(next);
+    return next;
   }
 
   /** The log goes on at `offset`: what stood before it was removed by the log's limit. */
   skipTo(offset) {
-    if (this.expected === null || offset <= this.expected) return;
-    this.expected = offset;
-    this.decoder = new TextDecoder();
-    this.parser.reset();
-    this.parser.feed("\n", [offset]);
-    this.painter.request();
+    this.live.skipTo(offset);
   }
 
   /** Take the room that a log which is being written needs. */
@@ -105,7 +97,7 @@ export class LogView {
   /** Nothing more will come. */
   end() {
     this.ended = true;
-    this.followButton.hidden = true;
+    this.at("follow").hidden = true;
     this.painter.request();
   }
 
@@ -115,47 +107,62 @@ export class LogView {
     this.painter.request();
   }
 
+  drawLine(node, line) {
+    this.lines.set(node, line);
+    if (drawLine(node, line, this.folded)) this.tools.hasMessages();
+    this.times.stamp(node, line);
+    node.classList.toggle("found", this.marked !== null && line.offset === this.marked);
+  }
+
   draw() {
-    const { screen } = this;
-    const gone = Math.min(screen.base - this.nodesBase, this.nodes.length);
-    for (const node of this.nodes.splice(0, gone)) node.remove();
-    this.nodesBase = screen.base;
-    for (const node of this.nodes.splice(screen.lines.length)) node.remove();
-    const added = document.createDocumentFragment();
-    while (this.nodes.length < screen.lines.length) {
-      const node = document.createElement("div");
-      node.className = "log-line";
-      screen.dirty.add(this.nodesBase + this.nodes.length);
-      this.nodes.push(node);
-      added.append(node);
+    const { live } = this;
+    if (this.following) {
+      const last = this.window.pieces.at(-1);
+      if (last && last.end < live.first) this.window.clear();
+      live.draw();
+    } else if (!live.attached || !live.gone) {
+      live.draw();
+    } else {
+      this.makeRoom();
     }
-    for (const row of screen.dirty) {
-      const line = screen.line(row);
-      if (line) drawLine(this.nodes[row - this.nodesBase], line);
-    }
-    screen.dirty.clear();
-    // The empty line that follows the last line feed is not one of the log.
-    this.place.append(added);
-    this.last?.classList.remove("pending");
-    this.last = this.nodes.at(-1);
-    this.last.classList.toggle("pending", screen.lines.at(-1).size === 0);
     this.drawNotes();
-    if (this.following) this.toEnd();
+    this.settle();
+  }
+
+  /** Lines are to go while somebody reads: what they read stays. */
+  makeRoom() {
+    const { live } = this;
+    const seen = this.window.visible()[0];
+    const at = live.nodes.indexOf(seen);
+    if (at >= live.gone) {
+      this.window.keeping(() => {
+        this.window.clear();
+        live.draw();
+      });
+    } else if (at < 0 && this.window.pieces.length) live.attach(false);
+    else if (!seen) live.draw();
+    else if (!this.moving) {
+      const done = () => {
+        this.moving = false;
+      };
+      this.moving = true;
+      const { offset } = this.lines.get(seen);
+      this.goTo({ offset }, { share: 0, quiet: true }).then(done, done);
+    }
   }
 
   drawNotes() {
-    const { screen } = this;
-    const omitted = screen.lines[0].offset;
+    const { screen } = this.live;
+    const omitted = this.window.first;
     this.omitted.hidden = !omitted;
     if (omitted) {
-      this.omitted.querySelector("[data-log-omitted-text]").textContent =
-        `The first ${size(omitted)} of output are not shown here.`;
+      this.at("log-omitted-text").textContent = `${size(omitted)} of output come before this.`;
     }
     const empty = !this.expected && screen.lines.length === 1 && !screen.lines[0].size;
     this.emptyLine.hidden = !empty;
     this.emptyLine.textContent = this.emptyText;
     const total = this.expected === null ? "" : size(this.expected);
-    this.stateLine.textContent = this.ended ? `${total} · complete` : total;
+    this.at("log-state").textContent = this.ended ? `${total} · complete` : total;
     const unseen = this.following ? 0 : screen.end - this.unseenFrom;
     this.more.hidden = unseen <= 0;
     if (unseen > 0) {
@@ -163,37 +170,61 @@ export class LogView {
     }
   }
 
+  /** After a change: the end stays in view while it is followed; the scrollbar says where we are. */
+  settle() {
+    if (this.following) this.toEnd();
+    this.look();
+  }
+
+  look() {
+    const visible = this.window.visible();
+    const first = this.lines.get(visible[0]);
+    if (!first) return;
+    this.bar.show(first.offset, this.following ? this.total : this.bottomOffset(), this.total);
+    this.markHits(visible);
+    this.window.fill().then(() => this.following && this.toEnd());
+  }
+
+  /** The first byte that is in view, and the one behind it. */
+  topOffset() {
+    return this.lines.get(this.window.visible()[0])?.offset ?? 0;
+  }
+
+  bottomOffset() {
+    const next = this.lines.get(this.window.below());
+    return next?.offset ?? (this.live.attached ? this.total : this.window.end);
+  }
+
+  took(piece) {
+    if (this.times.on) this.tools.stamp(piece.start, piece.end);
+    this.drawNotes();
+  }
+
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.box;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    const atEnd = this.live.attached && scrollHeight - scrollTop - clientHeight < NEAR;
     // Only the reader scrolls up; output that is added or let go moves the end, not the reader.
     if (this.following && !atEnd && scrollTop < this.lastTop - 1) this.follow(false);
     else if (!this.following && atEnd && scrollTop > this.lastTop) this.follow(true);
     this.lastTop = scrollTop;
+    this.looking ??= requestAnimationFrame(() => {
+      this.looking = null;
+      this.look();
+    });
   }
 
   /** Keep the end in view, or stay where the reader is. */
   follow(on) {
     this.following = on;
-    this.followButton.setAttribute("aria-pressed", String(on));
-    this.unseenFrom = this.screen.end;
-    if (on) this.toEnd();
+    this.at("follow").setAttribute("aria-pressed", String(on));
+    this.unseenFrom = this.live.screen.end;
+    if (on && this.expected !== null) {
+      if (!this.live.attached) this.window.clear();
+      this.live.attach(true);
+      this.painter.request();
+      this.toEnd();
+    }
     this.drawNotes();
-  }
-
-  /** Show the line that stands at a byte of the log, if it is here. Returns whether it is. */
-  goTo(offset) {
-    const { lines } = this.screen;
-    const after = lines.findIndex((line) => line.offset > offset);
-    const index = (after < 0 ? lines.length : after) - 1;
-    if (index < 0 || !this.nodes[index]) return false;
-    this.follow(false);
-    for (const node of this.place.querySelectorAll(".found")) node.classList.remove("found");
-    this.nodes[index].classList.add("found");
-    this.nodes[index].scrollIntoView({ block: "center" });
-    this.lastTop = this.box.scrollTop;
-    this.box.focus({ preventScroll: true });
-    return true;
   }
 
   toEnd() {
@@ -201,30 +232,59 @@ export class LogView {
     this.lastTop = this.box.scrollTop;
   }
 
-  wrap(on) {
-    this.wrapped = on;
-    this.box.classList.toggle("wrap", on);
-    this.wrapButton.setAttribute("aria-pressed", String(on));
+  /** Show a byte's line, or {line}, {time}, {offset}, {share}, {end}; returns what it is. */
+  async goTo(wish, { share = 0.3, quiet = false } = {}) {
+    if (wish.end) return this.follow(true);
+    this.follow(false);
+    if (typeof wish === "number") this.box.focus({ preventScroll: true });
     try {
-      localStorage.setItem("hive-wrap", on ? "on" : "off");
-    } catch {
-      // As above.
+      const byte = wish.share === undefined ? wish : Math.floor(wish.share * this.total);
+      const asked = typeof byte === "number" ? { offset: byte } : byte;
+      const place = await this.reader.locate(asked);
+      await this.bring(place.offset, share, quiet ? null : place.offset);
+      return place;
+    } catch (error) {
+      this.tools.say(error.message);
+      return undefined;
     }
-    if (this.following) this.toEnd();
   }
-}
 
-function drawLine(node, line) {
-  const parts = line.toRuns().map(({ text, style }) => {
-    const { color, background } = coloursOf(style);
-    const classes = CLASSES.filter((name) => style[name]);
-    if (!color && !background && !classes.length) return text;
-    const span = document.createElement("span");
-    span.textContent = text;
-    if (classes.length) span.className = classes.join(" ");
-    if (color) span.style.color = color;
-    if (background) span.style.backgroundColor = background;
-    return span;
-  });
-  node.replaceChildren(...parts);
+  async bring(offset, share, mark) {
+    const node = await this.window.show(offset, share);
+    if (mark !== null) this.mark(node && this.lines.get(node).offset);
+    // What stands before and after it may have made the room that it lacked.
+    await this.window.fill();
+    if (node?.isConnected) this.window.bring(node, share);
+    this.lastTop = this.box.scrollTop;
+    if (mark !== null) this.box.scrollIntoView({ block: "nearest" });
+    this.drawNotes();
+    this.look();
+  }
+
+  /** Show a hit of the search. */
+  async showHit(hit) {
+    this.follow(false);
+    const place = await this.reader.locate({ offset: hit.offset });
+    await this.bring(place.offset, 0.3, place.offset);
+  }
+
+  /** Set a line apart, by the byte it begins at; null for none. */
+  mark(offset) {
+    this.marked = offset;
+    for (const node of this.box.querySelectorAll(".log-line.found")) {
+      node.classList.remove("found");
+    }
+    if (offset !== null) this.window.nodeAt(offset)?.classList.add("found");
+    this.markHits(this.window.visible());
+  }
+
+  markHits(nodes) {
+    showHits(nodes, this.search.text, this.search.ignoreCase);
+  }
+
+  /** What is in view, as text. */
+  visibleText() {
+    const lines = this.window.visible().map((node) => textOf(this.lines.get(node)));
+    return `${lines.join("\n")}\n`;
+  }
 }
