@@ -45,7 +45,7 @@ export class LogView {
       problem: (error) => this.tools.say(error.message),
     });
     this.bar = new LogScroll(this.at("log-scroll"), {
-      jump: (offset) => this.goTo({ offset }, { share: 0 }),
+      jump: (offset) => this.goTo({ offset }, { share: 0, quiet: true }),
       toEnd: () => this.follow(true),
     });
     this.search = new LogSearch(this.at("log-search"), this);

@@ -114,6 +114,18 @@ def fill_in(page: Page) -> None:
     expect(page.locator("[data-command]")).to_be_visible()
 
 
+def look_into_the_log(page: Page) -> None:
+    """A log with its search, times and a line that is set apart."""
+    live(page)
+    page.locator("[data-log-times]").click()
+    page.locator("[data-log-find]").click()
+    page.locator("[data-search-text]").fill("e")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-search-told]")).to_contain_text("1 of")
+    page.locator(".log-line.found").click()
+    expect(page.locator("[data-log-place]")).to_be_visible()
+
+
 def mistake(page: Page) -> None:
     """The form with mistakes beside its fields."""
     page.get_by_label("Task").fill(" ")
@@ -147,7 +159,7 @@ PAGES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "waiting": ("administrator", "/sessions/{waiting}/", live),
     "running": ("administrator", "/sessions/{running}/", ask_to_stop),
     "watched": ("administrator", "/sessions/{running}/", look_closely),
-    "completed": ("administrator", "/sessions/{completed}/", live),
+    "completed": ("administrator", "/sessions/{completed}/", look_into_the_log),
     "failed": ("administrator", "/sessions/{failed}/", live),
     "new": ("anna", "/new", fill_in),
     "new-mistake": ("anna", "/new", mistake),
