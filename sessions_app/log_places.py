@@ -191,7 +191,7 @@ class Places:
             begin = min(chunk.end, end)
             if note:
                 self._index.add(Entry(begin, noted + counted, 0.0))
-            if time.monotonic() > self._deadline:
+            if begin < end and time.monotonic() > self._deadline:
                 return None
         return counted
 
@@ -203,7 +203,8 @@ def of(session: AgentSession, run_dir: Path) -> Places:
         index = Index()
     missing = session.finished and log_tail.size(session.log_file) - index.last[0] > _PIECE
     places = Places(session.log_file, index, _span(session))
-    if missing and places.total() is not None:
+    if missing:
+        places.total()  # as far as there is time; the next one goes on from there
         with contextlib.suppress(OSError):  # removed, or full: the next one counts again
             log_index.save(run_dir, index.entries(), index.level)
     return places

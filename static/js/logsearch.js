@@ -58,6 +58,7 @@ export class LogSearch {
     this.text = "";
     this.hits = [];
     this.current = null;
+    this.next = null;
     this.count = 0;
   }
 
@@ -72,6 +73,7 @@ export class LogSearch {
     if (!text) return this.open();
     try {
       if (text !== this.text) await this.begin(text);
+      else if (!this.count && this.next) await this.begin(text, this.next);
       else await this.step(forward);
     } catch (error) {
       if (error.name !== "AbortError") this.say(error.message, true);
@@ -86,13 +88,14 @@ export class LogSearch {
     return this.view.reader.json("search", asked, this.asking.signal);
   }
 
-  async begin(text) {
+  /** Look from a byte on; hits before it there are none. */
+  async begin(text, from = 0) {
     this.forget();
     this.text = text;
     this.say("Searching …");
     let found;
     try {
-      found = await this.ask({ count: true, limit: MOST_HITS });
+      found = await this.ask({ from, count: true, limit: MOST_HITS });
     } catch (error) {
       this.text = "";
       throw error;
@@ -103,7 +106,8 @@ export class LogSearch {
     this.listed = found.next === null;
     if (!this.count) {
       const part = Math.round((100 * found.next) / found.size);
-      this.say(this.whole ? "No hits" : `No hits in the first ${part} %`);
+      this.next = found.next;
+      this.say(this.whole ? "No hits" : `No hits in the first ${part} %: Enter looks on`);
       this.view.mark(null);
       return;
     }

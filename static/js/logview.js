@@ -216,6 +216,7 @@ export class LogView {
   /** Keep the end in view, or stay where the reader is. */
   follow(on) {
     this.following = on;
+    this.wish = null;
     this.at("follow").setAttribute("aria-pressed", String(on));
     this.unseenFrom = this.live.screen.end;
     if (on && this.expected !== null) {
@@ -234,13 +235,15 @@ export class LogView {
 
   /** Show a byte's line, or {line}, {time}, {offset}, {share}, {end}; returns what it is. */
   async goTo(wish, { share = 0.3, quiet = false } = {}) {
-    if (wish.end) return this.follow(true);
-    this.follow(false);
+    this.follow(Boolean(wish.end));
+    if (wish.end) return undefined;
     if (typeof wish === "number") this.box.focus({ preventScroll: true });
     try {
       const byte = wish.share === undefined ? wish : Math.floor(wish.share * this.total);
       const asked = typeof byte === "number" ? { offset: byte } : byte;
+      this.wish = asked;
       const place = await this.reader.locate(asked);
+      if (this.wish !== asked) return undefined; // another place is wanted by now
       await this.bring(place.offset, share, quiet ? null : place.offset);
       return place;
     } catch (error) {
@@ -263,9 +266,7 @@ export class LogView {
 
   /** Show a hit of the search. */
   async showHit(hit) {
-    this.follow(false);
-    const place = await this.reader.locate({ offset: hit.offset });
-    await this.bring(place.offset, 0.3, place.offset);
+    await this.goTo({ offset: hit.offset });
   }
 
   /** Set a line apart, by the byte it begins at; null for none. */
