@@ -1,4 +1,4 @@
-// How many sessions are in each state: the chips above the list, and the page's title.
+// How many sessions are in each state: the chips above the list.
 
 /** The chips, whatever else the list shows. */
 export class Counts {
@@ -28,8 +28,5 @@ export class Counts {
       if (place.textContent !== String(count)) place.textContent = count;
       place.toggleAttribute("data-some", count > 0);
     }
-    const { running } = counts;
-    const title = `${running ? `${running} running · ` : ""}Sessions · hiveweb`;
-    if (document.title !== title) document.title = title;
   }
 }

@@ -13,6 +13,7 @@ import { Painter } from "./painter.js";
 import { Rows } from "./rows.js";
 import { LiveSocket } from "./socket.js";
 import { Strip } from "./strip.js";
+import { ListTab } from "./tab.js";
 import { refresh as refreshTimes } from "./time.js";
 import { setUpViews } from "./views.js";
 
@@ -59,7 +60,8 @@ class List {
       this.pointerMoved = -STEADY;
       this.painter.request();
     });
-    this.connection = new Connection(() => (this.counts.running ? "running" : "idle"));
+    this.tab = new ListTab(this.counts.now, () => this.connection.refreshIcon());
+    this.connection = new Connection(() => this.tab.icon);
     this.showCounts(this.counts.now);
     this.socket = new LiveSocket(() => `/ws/sessions?since=${this.cursor}`, {
       opened: () => this.watch(true),
@@ -208,6 +210,7 @@ class List {
 
   showCounts(counts) {
     this.counts.show(counts);
+    this.tab.show(counts);
     this.connection.refreshIcon();
   }
 

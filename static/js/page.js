@@ -1,33 +1,17 @@
-// What every page has: theme switch, menu, copy buttons, times, toasts, forms that are sent once.
+// What every page has: menu, copy buttons, forms that are sent once, and what other modules bring:
+// look, times, shortcuts, palette, help, notifications.
 
+import { setUpHelp } from "./help.js";
+import { setUpKeys } from "./keys.js";
+import { setUpLook } from "./look.js";
+import { setUpNotices } from "./notices.js";
+import { setUpPalette } from "./palette.js";
+import { setUpPlaces } from "./places.js";
 import { keepCurrent } from "./time.js";
+import { setUpWalk } from "./walk.js";
 
-const THEMES = ["auto", "light", "dark"];
-
-function setUpTheme() {
-  const button = document.querySelector("[data-theme-toggle]");
-  if (!button) return;
-  const word = button.querySelector("[data-theme-word]");
-  const show = (theme) => {
-    word.textContent = theme;
-    button.setAttribute("aria-label", `Colour theme: ${theme}`);
-    button.title = `Colour theme: ${theme}`;
-  };
-  button.addEventListener("click", () => {
-    const current = document.documentElement.dataset.theme ?? "auto";
-    const next = THEMES[(THEMES.indexOf(current) + 1) % THEMES.length];
-    if (next === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = next;
-    try {
-      localStorage.setItem("hive-theme", next);
-    } catch {
-      // Storage may be off: the choice then lasts as long as the page.
-    }
-    show(next);
-  });
-  show(document.documentElement.dataset.theme ?? "auto");
-  button.hidden = false;
-}
+export { setIcon } from "./tab.js";
+export { toast } from "./toast.js";
 
 /** The menu closes like one: by Escape, by a press elsewhere, when the focus leaves it. */
 function setUpMenu() {
@@ -72,24 +56,6 @@ async function copy(source) {
   }
 }
 
-/** Say something in passing. */
-export function toast(text) {
-  const place = document.querySelector("[data-toasts]");
-  const element = document.createElement("p");
-  element.className = "toast";
-  element.textContent = text;
-  place.append(element);
-  while (place.children.length > 4) place.firstElementChild.remove();
-  setTimeout(() => element.remove(), 7000);
-}
-
-/** The page's sign in the tab strip: an icon of static/icons. */
-export function setIcon(name) {
-  const link = document.querySelector("link[rel=icon]");
-  const href = `${document.body.dataset.icons}${name}.svg`;
-  if (link.getAttribute("href") !== href) link.setAttribute("href", href);
-}
-
 function setUpForms() {
   for (const form of document.querySelectorAll("form[data-once]")) {
     form.addEventListener("submit", () => {
@@ -102,18 +68,16 @@ function setUpForms() {
       button.disabled = false;
     }
   });
-  document.addEventListener("keydown", (event) => {
-    const search = document.querySelector("[data-search]");
-    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-    const chord = event.ctrlKey || event.metaKey || event.altKey;
-    if (event.key !== "/" || !search || typing || chord) return;
-    event.preventDefault();
-    search.select();
-  });
 }
 
-setUpTheme();
+setUpLook();
 setUpMenu();
 setUpCopying();
 setUpForms();
 keepCurrent();
+setUpPalette();
+setUpPlaces();
+setUpWalk();
+setUpHelp();
+setUpNotices();
+setUpKeys();

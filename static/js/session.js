@@ -9,6 +9,7 @@ import { Outputs } from "./outputs.js";
 import { showMarks } from "./marks.js";
 import "./page.js";
 import { LiveSocket } from "./socket.js";
+import { sessionTitle, setTitle } from "./tab.js";
 import { Telemetry } from "./telemetry.js";
 import { refresh as refreshTimes } from "./time.js";
 
@@ -135,7 +136,7 @@ class SessionPage {
   }
 
   showTitle() {
-    document.title = `${this.word} · ${this.title.slice(0, 60)} · hiveweb`;
+    setTitle(sessionTitle(this.word, this.title));
     this.connection.refreshIcon();
   }
 

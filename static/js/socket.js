@@ -5,7 +5,10 @@ import { ask, onSignedOut, signedOut } from "./identity.js";
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
 // The server says something at least every 15 s; after this long the line is dead.
-const SILENCE = 40_000;
+const SILENCE = 32_000;
+// Events of the document: when it is tried again, and that the reader asks for it now.
+export const RETRY = "hive-retry";
+export const RETRY_NOW = "hive-retry-now";
 // Codes after which coming back is of no use (sessions_app/consumers.py).
 const MALFORMED = 4400;
 const GONE = 4404;
@@ -18,7 +21,11 @@ const REVOKED = 4401;
  * @param {() => string} path gives path and query at each connect, so that it can resume.
  * @param {object} handlers `text(message)`, `binary(buffer)`, `opened()`, `state(name)`; states are
  *   "connecting", "live", "lost", "over" and "out" (signed out). `outdated()` is called when the
- *   reader is another one, or may do other things, than when the page was made.
+ *   reader is another one, or may do other things, than when the page was made. One that is
+ *   `aside: true` brings the page nothing it could not do without: its retries are not told.
+ *
+ * Another try is told by the event RETRY, with when it comes (`at`, null for never) and when the
+ * server was heard last (`heard`), both as Date.now() counts.
  */
 export class LiveSocket {
   constructor(path, handlers) {
@@ -28,6 +35,7 @@ export class LiveSocket {
     this.socket = null;
     this.timer = 0;
     this.over = false;
+    this.heardAt = Date.now();
     const again = () => {
       if (!document.hidden && !this.socket && !this.over) this.connect();
     };
@@ -35,8 +43,24 @@ export class LiveSocket {
     window.addEventListener("online", again);
     window.addEventListener("pageshow", again);
     setInterval(() => this.checkSilence(), 5000);
+    document.addEventListener(RETRY_NOW, () => this.hurry());
     onSignedOut(() => this.end());
     this.connect();
+  }
+
+  /** Whoever waits for the next try may ask for it; one that hangs is given up for it. */
+  hurry() {
+    if (this.over || this.socket?.readyState === WebSocket.OPEN) return;
+    const hanging = this.socket;
+    this.socket = null;
+    hanging?.close();
+    this.connect();
+  }
+
+  tellRetry(wait) {
+    if (this.handlers.aside) return;
+    const at = wait === null ? null : Date.now() + wait;
+    document.dispatchEvent(new CustomEvent(RETRY, { detail: { at, heard: this.heardAt } }));
   }
 
   /** Send a message if the line is up; what it would say is told again after a reconnect. */
@@ -60,6 +84,7 @@ export class LiveSocket {
     socket.addEventListener("message", (event) => {
       if (this.socket !== socket) return;
       this.heard = performance.now();
+      this.heardAt = Date.now();
       this.wait = FIRST_WAIT;
       this.handlers.state("live");
       if (typeof event.data === "string") this.handlers.text(JSON.parse(event.data));
@@ -82,11 +107,14 @@ export class LiveSocket {
     this.socket = null;
     if (code === GONE || code === MALFORMED) {
       this.over = true;
+      this.tellRetry(null);
       this.handlers.state(code === GONE ? "over" : "lost");
       return;
     }
+    const wait = this.wait * (0.75 + Math.random() / 2);
+    this.tellRetry(wait);
     this.handlers.state("lost");
-    this.timer = setTimeout(() => this.connect(), this.wait * (0.75 + Math.random() / 2));
+    this.timer = setTimeout(() => this.connect(), wait);
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
     // A browser is not told why a connection was refused.
     if (code === REVOKED || !opened) this.askWhy(code);

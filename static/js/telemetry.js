@@ -39,6 +39,7 @@ export class Telemetry {
       opened: () => this.opened(),
       text: (message) => this.take(message),
       state: () => {},
+      aside: true,
     });
   }
 

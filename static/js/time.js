@@ -16,12 +16,29 @@ const clockFormat = new Intl.DateTimeFormat(undefined, {
   hourCycle: "h23",
 });
 
+const compactOptions = {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+};
+const compactFormat = new Intl.DateTimeFormat(undefined, compactOptions);
+const compactYearFormat = new Intl.DateTimeFormat(undefined, { ...compactOptions, year: "numeric" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 
 /** The server's time in milliseconds since 1970. */
 export function now() {
   return Date.now() + skew;
+}
+
+/** "2026-11-26", the reader's day. */
+function isoDay(moment) {
+  const date = new Date(moment);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 /** "just now", "5 min ago", "2 days ago", then the date. */
@@ -32,7 +49,7 @@ export function ago(moment) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
   const days = Math.floor(seconds / 86400);
-  if (days > 30) return new Date(moment).toISOString().slice(0, 10);
+  if (days > 30) return isoDay(moment);
   return days === 1 ? "1 day ago" : `${days} days ago`;
 }
 
@@ -83,8 +100,24 @@ function exactly(element) {
   return moment ? Date.parse(moment) : NaN;
 }
 
+let exactAges = false;
+
+/** Whether ages are written as exact times; for those who cannot hover, and those who compare. */
+export function showExactly(on) {
+  exactAges = on;
+  document.documentElement.toggleAttribute("data-exact-times", on);
+  refresh();
+}
+
+/** "26 Nov, 14:03:22" as the reader's language has it; with the year where it is another one. */
+function compact(moment) {
+  const date = new Date(moment);
+  const sameYear = date.getFullYear() === new Date(now()).getFullYear();
+  return (sameYear ? compactFormat : compactYearFormat).format(date);
+}
+
 const WRITTEN = {
-  "[data-ago]": ago,
+  "[data-ago]": (moment) => (exactAges ? compact(moment) : ago(moment)),
   "[data-exact]": (moment) => shortFormat.format(moment),
   "[data-clock]": (moment) => clockFormat.format(moment),
   "[data-when]": when,

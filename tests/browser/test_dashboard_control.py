@@ -64,7 +64,7 @@ def test_pause_and_resume_are_followed_by_a_second_tab_and_the_clock_leaves_the_
         expect(tab.locator("[data-banner=paused]")).to_contain_text("Paused since")
         expect(tab.locator("[data-badge]")).to_have_text("running")
         expect(tab.locator(".state [data-mark=paused]")).to_be_visible()
-        expect(tab).to_have_title("paused · to be controlled · hiveweb")
+        expect(tab).to_have_title("‖ paused · to be controlled · hiveweb")
         icon = tab.locator("link[rel=icon]").get_attribute("href") or ""
         assert icon.endswith("/paused.svg")
         expect(tab.get_by_role("button", name="Pause", exact=True)).to_be_hidden()

@@ -60,7 +60,7 @@ def test_a_state_and_a_log_line_reach_both_tabs_within_a_second(
     assert time.monotonic() - changed < SOON / 1000 + 0.5  # the request itself included
     for tab in tabs:
         expect(tab.locator("[data-banner=failed]")).to_contain_text("stopped before it ran")
-        expect(tab).to_have_title("failed · never run · hiveweb")
+        expect(tab).to_have_title("✗ failed · never run · hiveweb")
         icon = tab.locator("link[rel=icon]").get_attribute("href") or ""
         assert icon.endswith("/failed.svg")
 

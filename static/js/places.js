@@ -1,0 +1,37 @@
+// Shortcuts that every page has: to the other pages, to the search field, to theme and times.
+
+import { nextTheme, toggleTimes } from "./look.js";
+import { openHelp } from "./help.js";
+import { register } from "./keys.js";
+import { toast } from "./toast.js";
+
+const GO = "Go to";
+
+function goTo(keys, label, selector, focusFirst = false) {
+  const link = document.querySelector(selector);
+  if (!link) return;
+  const run = () => (focusFirst ? focus(link) : location.assign(link.href));
+  register({ keys, label, group: GO, run });
+}
+
+function focus(field) {
+  field.focus();
+  field.select?.();
+}
+
+/** Declare them, as far as the page's navigation has what they lead to. */
+export function setUpPlaces() {
+  const help = "All keyboard shortcuts";
+  register({ keys: "?", label: help, group: "Anywhere", run: openHelp });
+  register({ keys: "t", label: "Times: ages or exact", group: "Anywhere", run: switchTimes });
+  register({ keys: "c", label: "Colours: auto, light, dark", group: "Anywhere", run: nextTheme });
+  goTo("g l", "Sessions", "[data-home]");
+  goTo("g o", "Overview", '.pages a[href$="/overview"]');
+  goTo("g a", "Account and tokens", '.menu-list a[href$="/account"]');
+  goTo("n", "New session", "[data-new]");
+  goTo("/", "Search field", "[data-search]", true);
+}
+
+function switchTimes() {
+  toast(toggleTimes() ? "Times are exact now." : "Times are ages now.");
+}
