@@ -1,5 +1,8 @@
 // Dialogs that keep the keyboard inside and give it back where it came from.
 
+// What had the keyboard before a dialog came.
+const before = new WeakMap();
+
 /** Whether some dialog has the page for itself. */
 export function occupied() {
   return document.querySelector("dialog:modal") !== null;
@@ -8,8 +11,7 @@ export function occupied() {
 /** Open a dialog over the page. */
 export function open(dialog) {
   if (dialog.open) return;
-  const before = document.activeElement;
-  dialog.addEventListener("close", () => giveBack(before), { once: true });
+  before.set(dialog, document.activeElement);
   dialog.showModal();
 }
 
@@ -25,6 +27,10 @@ function giveBack(element) {
 
 /** A press beside a dialog closes it, as its buttons do. */
 export function setUpDialog(dialog) {
+  dialog.addEventListener("close", () => {
+    // The event comes late: it may be open again.
+    if (!dialog.open) giveBack(before.get(dialog));
+  });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close-dialog]")) dialog.close();
   });

@@ -29,7 +29,9 @@ class Palette {
       const item = event.target.closest("[role=option]");
       if (item) this.take(Number(item.dataset.place), event);
     });
-    dialog.addEventListener("close", () => this.stop());
+    dialog.addEventListener("close", () => {
+      if (!dialog.open) this.stop(); // the event comes late: it may be open again
+    });
   }
 
   open() {
@@ -146,7 +148,8 @@ class Palette {
   }
 
   key(event) {
-    if (event.isComposing) return;
+    // Once closed, the keyboard may still be here for a moment.
+    if (event.isComposing || !this.dialog.open) return;
     const last = this.shown.length - 1;
     const steps = {
       ArrowDown: this.chosen === last ? 0 : this.chosen + 1,
