@@ -28,8 +28,10 @@ function giveBack(element) {
 /** A press beside a dialog closes it, as its buttons do. */
 export function setUpDialog(dialog) {
   dialog.addEventListener("close", () => {
-    // The event comes late: it may be open again.
-    if (!dialog.open) giveBack(before.get(dialog));
+    // The event comes late: it may be open again, or something else has the keyboard by now.
+    const { activeElement } = document;
+    const nowhere = !activeElement || activeElement === document.body;
+    if (!dialog.open && (nowhere || dialog.contains(activeElement))) giveBack(before.get(dialog));
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close-dialog]")) dialog.close();

@@ -1,9 +1,8 @@
-"""How the dashboard feels: palette, shortcuts, a lost line, the tab's title and icon, notifications,
-times. What axe can see of the dialogs is here, too."""
+"""How the dashboard feels: palette, shortcuts, a lost line, the tab's title and icon, times,
+notifications. What axe can see of the dialogs is here, too."""
 
 import re
 import signal
-from collections.abc import Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,6 @@ from tests.browser.conftest import PHONE, OpenPage
 from tests.browser.support import (
     QUIET,
     create,
-    ended,
     live,
     no_sideways_scrolling,
     open_list,
@@ -41,19 +39,30 @@ REGISTERED = """async () => {
 }"""
 
 
-@pytest.fixture
-def running(shared_server: Server) -> Iterator[str]:
-    """A session that runs until the test ends."""
-    session_id = create(shared_server, "Port the parser of honey", *QUIET)
-    until_status(shared_server, session_id, "running")
-    yield session_id
-    stop(shared_server, session_id)
+@pytest.fixture(scope="module")
+def running(shared_server: Server) -> str:
+    """A session that runs as long as the tests."""
+    return run(shared_server)
+
+
+def run(server: Server) -> str:
+    """One more that runs."""
+    session_id = create(server, "Port the parser of honey", *QUIET)
+    until_status(server, session_id, "running")
+    return session_id
 
 
 def stop(server: Server, session_id: str) -> None:
     """End it, and wait for that."""
     server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
     until_status(server, session_id, "completed", "failed")
+
+
+def failed(server: Server, task: str) -> str:
+    """A session that has ended without ever running, which is the shortest way."""
+    session_id = create(server, task, start=False)
+    stop(server, session_id)
+    return session_id
 
 
 def choose(page: Page, words: str, entry: str) -> None:
@@ -144,7 +153,7 @@ def test_the_help_lists_every_key_of_the_page(
 def test_single_keys_act_but_not_while_one_types_and_can_be_switched_off(
     page: Page, shared_server: Server, running: str
 ) -> None:
-    ended(shared_server, "the later one")
+    failed(shared_server, "the later one")
     open_list(page, shared_server)
     page.keyboard.press("j")
     expect(page.locator("[data-rows] tr").nth(0).locator("a")).to_be_focused()
@@ -185,43 +194,8 @@ def test_single_keys_act_but_not_while_one_types_and_can_be_switched_off(
     page.wait_for_url("**/new")
 
 
-def test_a_lost_line_is_told_with_what_it_means_and_so_is_its_return(
-    page: Page, site: Installation, server: Server
-) -> None:
-    page.clock.install()
-    open_list(page, server)
-    banner, said = page.locator("[data-lost]"), page.locator("[data-lost-said]")
-    expect(banner).to_be_hidden()
-
-    server.process.send_signal(signal.SIGSTOP)  # no connection is closed, but nothing comes
-    page.clock.fast_forward(40_000)
-    page.clock.run_for(3_000)
-    expect(banner).to_contain_text("Connection lost. What you see is as of")
-    expect(said).to_contain_text("Connection lost")
-    expect(page.locator(".connection")).to_have_text("not live")
-    assert icon(page) == "lost.svg"
-    server.process.send_signal(signal.SIGCONT)
-    banner.get_by_role("button", name="Try now").press("Enter")
-    live(page)
-    expect(said).to_contain_text("Connected again")
-    assert "main" in focused(page)  # the button is gone
-    assert icon(page) == "idle.svg"
-    page.clock.run_for(5_000)
-    expect(banner).to_be_hidden()
-
-    server.kill()
-    expect(page.locator("html")).to_have_attribute("data-connection", "interrupted")
-    expect(banner).to_be_hidden()  # a line that is back at once is not worth a word
-    page.clock.run_for(12_000)
-    expect(banner).to_contain_text(re.compile(r"Trying again( in \d+ s| …)"))
-    assert "Trying" not in said.inner_text()  # a countdown is not read out
-    site.up()
-    page.clock.run_for(10_000)
-    live(page)
-    expect(page.locator(".connection")).to_have_text("live")
-
-
-def test_title_and_icon_follow_the_state(page: Page, shared_server: Server, running: str) -> None:
+def test_title_and_icon_follow_the_state(page: Page, shared_server: Server) -> None:
+    running = run(shared_server)
     other = page.context.new_page()
     open_session(other, shared_server, running)
     open_list(page, shared_server)
@@ -249,8 +223,9 @@ def told(*tabs: Page) -> list[str]:
 
 
 def test_an_end_is_told_once_by_all_tabs_and_leads_to_the_session(
-    open_page: OpenPage, shared_server: Server, running: str
+    open_page: OpenPage, shared_server: Server
 ) -> None:
+    running = run(shared_server)
     first = open_page()
     first.context.grant_permissions(["notifications"], origin=shared_server.url)
     first.context.add_init_script(KEEP_NOTIFICATIONS)
@@ -262,7 +237,7 @@ def test_an_end_is_told_once_by_all_tabs_and_leads_to_the_session(
     open_list(first, shared_server)
     second = first.context.new_page()
     open_list(second, shared_server)
-    bystander = ended(shared_server, "nobody asked")
+    bystander = failed(shared_server, "nobody asked")
 
     stop(shared_server, running)
 
@@ -270,18 +245,18 @@ def test_an_end_is_told_once_by_all_tabs_and_leads_to_the_session(
     first.get_by_role("button", name="Notifications").click()
     first.get_by_label("All failures").check()
     first.keyboard.press("Escape")
-    failed = ended(shared_server, "told to all", "--fail", "3")
+    seen = failed(shared_server, "told to all")
     first.wait_for_function("() => told.length > 1")
     expect(second.locator("[data-rows] tr").first).to_contain_text("told to all")
     assert told(first, second) == ["✗ failed · Port the parser of honey", "✗ failed · told to all"]
     with first.context.expect_page() as opened:
         first.evaluate("told[1].dispatchEvent(new Event('click'))")
-    opened.value.wait_for_url(f"**/sessions/{failed}/")
+    opened.value.wait_for_url(f"**/sessions/{seen}/")
     opened.value.close()
     # An old one that changes is no news; and the tab that stays goes on where the other was.
     shared_server.request("POST", f"/api/v1/sessions/{bystander}/pin", {})
     first.close()
-    ended(shared_server, "told by the other", "--fail", "3")
+    failed(shared_server, "told by the other")
     second.wait_for_function("() => told.length > 0")
     assert told(second) == ["✗ failed · told by the other"]
 
@@ -369,3 +344,40 @@ def test_the_frame_fits_from_phone_to_wide_and_enlarged(
     expect(page.get_by_text("Skip to the content")).to_be_in_viewport()
     page.keyboard.press("Enter")
     assert 'id="main"' in focused(page)
+
+
+def test_a_lost_line_is_told_with_what_it_means_and_so_is_its_return(
+    page: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    server = shared_server
+    page.clock.install()
+    open_list(page, server)
+    banner, said = page.locator("[data-lost]"), page.locator("[data-lost-said]")
+    expect(banner).to_be_hidden()
+
+    server.process.send_signal(signal.SIGSTOP)  # no connection is closed, but nothing comes
+    page.clock.fast_forward(40_000)
+    page.clock.run_for(3_000)
+    expect(banner).to_contain_text("Connection lost. What you see is as of")
+    expect(said).to_contain_text("Connection lost")
+    expect(page.locator(".connection")).to_have_text("not live")
+    assert icon(page) == "lost.svg"
+    banner.get_by_role("button", name="Try now").press("Enter")
+    server.process.send_signal(signal.SIGCONT)
+    live(page)
+    expect(said).to_contain_text("Connected again")
+    assert "main" in focused(page)  # the button is gone
+    assert icon(page) != "lost.svg"
+    page.clock.run_for(5_000)
+    expect(banner).to_be_hidden()
+
+    server.kill()
+    expect(page.locator("html")).to_have_attribute("data-connection", "interrupted")
+    expect(banner).to_be_hidden()  # a line that is back at once is not worth a word
+    page.clock.run_for(12_000)
+    expect(banner).to_contain_text(re.compile(r"Trying again( in \d+ s| …)"))
+    assert "Trying" not in said.inner_text()  # a countdown is not read out
+    shared_site.up()
+    page.clock.run_for(10_000)
+    live(page)
+    expect(page.locator(".connection")).to_have_text("live")
