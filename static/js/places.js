@@ -21,8 +21,9 @@ function focus(field) {
 
 /** Declare them, as far as the page's navigation has what they lead to. */
 export function setUpPlaces() {
-  const help = "All keyboard shortcuts";
-  register({ keys: "?", label: help, group: "Anywhere", run: openHelp });
+  // The sign-in page has no help, and so no keys: none acts that is not listed.
+  if (!document.querySelector("[data-help]")) return;
+  register({ keys: "?", label: "All keyboard shortcuts", group: "Anywhere", run: openHelp });
   register({ keys: "t", label: "Times: ages or exact", group: "Anywhere", run: switchTimes });
   register({ keys: "c", label: "Colours: auto, light, dark", group: "Anywhere", run: nextTheme });
   goTo("g l", "Sessions", "[data-home]");
