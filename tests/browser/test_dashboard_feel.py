@@ -330,7 +330,7 @@ def test_the_frame_fits_from_phone_to_wide_and_enlarged(
 ) -> None:
     page = open_page(reduced_motion="reduce")
     open_session(page, shared_server, running)
-    for width in (320, 390, 640, 721, 768, 961, 1280, 1920):
+    for width in (320, 390, 640, 721, 768, 1081, 1280, 1920):
         page.set_viewport_size({"width": width, "height": 800})
         no_sideways_scrolling(page)
         boxes = [one.bounding_box() for one in page.locator(".top-inner > * > *:visible").all()]
