@@ -115,7 +115,7 @@ def test_the_palette_gives_the_keyboard_back_and_says_when_there_is_nothing(
     page: Page, shared_server: Server
 ) -> None:
     open_list(page, shared_server)
-    page.get_by_label("Owner").focus()
+    page.locator("[data-search]").focus()
 
     page.keyboard.press("Control+k")
     expect(page.locator("[data-palette-input]")).to_be_focused()
@@ -124,7 +124,7 @@ def test_the_palette_gives_the_keyboard_back_and_says_when_there_is_nothing(
     expect(page.locator("[data-palette-note]")).to_contain_text("no session has it")
     page.keyboard.press("Control+k")
     expect(page.locator("[data-palette]")).to_be_hidden()
-    expect(page.get_by_label("Owner")).to_be_focused()
+    expect(page.locator("[data-search]")).to_be_focused()
     page.locator("[data-menu] summary").press("Enter")
     page.get_by_role("button", name="Keyboard shortcuts").press("Enter")
     page.keyboard.press("Escape")
