@@ -119,7 +119,8 @@ class SessionsConsumer(Viewer):
 class SessionConsumer(Viewer):
     """``/ws/sessions/ID?offset=N|tail=BYTES&since=EVENT``: one session and its log.
 
-    Sends ``session`` (the row and its events after ``since``) at each change, ``start`` with the
+    Sends ``session`` (the row, its events after ``since``, and if there are some its whole
+    timeline) at each change, ``start`` with the
     offset at which the log begins, log bytes, ``cut`` with the offset where it goes on behind
     bytes that a limit has removed, ``end`` once all of it was sent, ``removed`` when
     the session is cleaned up. The page acknowledges log bytes by the offset it goes on from.
@@ -148,7 +149,8 @@ class SessionConsumer(Viewer):
                 return
             if update.session != told or update.events:
                 told = update.session
-                await self.tell({"type": "session", "session": told, "events": update.events})
+                frame = {"type": "session", "session": told, "events": update.events}
+                await self.tell({**frame, "timeline": update.timeline})
                 since = max([since, *(event["id"] for event in update.events)])
             await asyncio.sleep(PAUSE)
             await self.rest(REREAD_FINISHED if update.finished else REREAD)

@@ -7,11 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sessions_app import callers, claims, db, orders, presentation, queries, services
+from django.utils import timezone
+
+from sessions_app import (
+    callers,
+    claims,
+    db,
+    log_tail,
+    orders,
+    presentation,
+    queries,
+    services,
+)
 from sessions_app.callers import Via
 from sessions_app.clock import wire_time
+from sessions_app.conf import current
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.telemetry import activity
 
 #: The list shows one line of a task; longer values are cut in its frames (``"cut": true``).
 LIST_TASK_CHARACTERS = 400
@@ -22,6 +35,10 @@ FRAME_CHARACTERS = 256 * 1024
 SHARED_FOR = 0.05
 #: The most events of one session that a page is told at once, the newest ones.
 MAX_EVENTS = 500
+#: So many more, older ones count for the times of its timeline.
+MAX_TIMED_EVENTS = 5000
+#: Of the log of a failure so many bytes are looked at for its last lines.
+END_BYTES, END_LINES = 8 * 1024, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +162,15 @@ def _cut(line: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """What a viewer of one session has to be told: its row and its new events."""
+    """What a viewer of one session has to be told: its row and its new events.
+
+    With new events comes the timeline (presentation.timeline) of all of them; else it is None.
+    """
 
     session: dict[str, Any]
     events: list[dict[str, Any]]
     finished: bool
+    timeline: dict[str, Any] | None = None
 
 
 def session_update(session_id: uuid.UUID, since: int) -> SessionUpdate:
@@ -162,8 +183,18 @@ def session_update(session_id: uuid.UUID, since: int) -> SessionUpdate:
     rows = SessionEvent.objects.filter(session_id=session_id, id__gt=since)
     events = list(reversed(rows.order_by("-id")[:MAX_EVENTS]))
     return SessionUpdate(
-        page_json(session), [presentation.event_json(event) for event in events], session.finished
+        page_json(session),
+        [presentation.event_json(event) for event in events],
+        session.finished,
+        timeline(session_id, events[-1].id) if events else None,
     )
+
+
+def timeline(session_id: uuid.UUID, until: int) -> dict[str, Any]:
+    """A session's timeline up to the event ``until``, as presentation.timeline has it."""
+    rows = SessionEvent.objects.filter(session_id=session_id, id__lte=until)
+    events = list(reversed(rows.order_by("-id")[:MAX_TIMED_EVENTS]))
+    return presentation.timeline(events, MAX_EVENTS, timezone.now())
 
 
 def page_json(session: AgentSession) -> dict[str, Any]:
@@ -173,19 +204,42 @@ def page_json(session: AgentSession) -> dict[str, Any]:
     """
     full = queries.full_json(session)
     finished = session.finished
+    may_change = callers.current().may_change(session.owner)
+    waits = full["waiting"] is not None
+    actions = presentation.actions(session, waits=waits) if may_change else []
     return {
         **full,
         **_words(session, full),
         "ending": presentation.ending(session) if finished else "",
         "evidence": presentation.evidence(session) if finished else "",
-        "actions": presentation.actions(session, waits=full["waiting"] is not None)
-        if callers.current().may_change(session.owner)
-        else [],
+        "failure": _failure(session),
+        "actions": actions,
+        "deeds": presentation.deeds(session, actions, may_change=may_change),
         "usage_note": session.usage_detail if session.reason != Reason.USAGE_LIMITED else "",
         "log_note": presentation.log_note(session),
         "metadata_text": presentation.metadata_text(session.metadata),
         "retries": _retries(session.id) if finished else [],
     }
+
+
+def _failure(session: AgentSession) -> dict[str, Any] | None:
+    if session.status != Status.FAILED:
+        return None
+    known = activity.of(session)
+    return presentation.failure(session, known, [] if known["errors"] else _last_lines(session))
+
+
+def _last_lines(session: AgentSession) -> list[dict[str, Any]]:
+    """The end of its log, as plain lines with their offsets."""
+    begin = log_tail.tail_offset(session.log_file, END_LINES, END_BYTES)
+    chunk = log_tail.read_on(session.log_file, begin, END_BYTES)
+    chunk = log_tail.as_shown(session.log_file, chunk, current().secrets.mask())
+    found, offset = [], chunk.offset
+    for line in chunk.data.splitlines(keepends=True):
+        if text := log_tail.plain(line).strip():
+            found.append({"offset": offset, "text": text})
+        offset += len(line)
+    return found
 
 
 def _retries(session_id: uuid.UUID) -> list[str]:

@@ -3,6 +3,7 @@
 Pages and websocket frames get the same words from here, so that the browser never has its own.
 """
 
+from sessions_app.presentation.deeds import deeds
 from sessions_app.presentation.endings import ending, evidence, signal_name
 from sessions_app.presentation.events import event_json
 from sessions_app.presentation.facts import (
@@ -16,7 +17,9 @@ from sessions_app.presentation.facts import (
     log_note,
     metadata_text,
 )
+from sessions_app.presentation.failures import failure
 from sessions_app.presentation.figures import ago, duration, enumeration, run_time, size, when
+from sessions_app.presentation.files import tree
 from sessions_app.presentation.rows import (
     Row,
     figure_words,
@@ -27,17 +30,21 @@ from sessions_app.presentation.rows import (
     why_waiting,
 )
 from sessions_app.presentation.telemetry import words as telemetry_words
+from sessions_app.presentation.timeline import drawn, timeline
 
 __all__ = [
     "ON_USAGE_LIMIT",
     "Row",
     "actions",
     "ago",
+    "deeds",
+    "drawn",
     "duration",
     "ending",
     "enumeration",
     "event_json",
     "evidence",
+    "failure",
     "figure_words",
     "how_it_stops",
     "idle_limit",
@@ -53,7 +60,9 @@ __all__ = [
     "size",
     "summary",
     "telemetry_words",
+    "timeline",
     "title",
+    "tree",
     "when",
     "why_waiting",
 ]

@@ -1,8 +1,6 @@
 """The page of one session, and the form on it."""
 
-import os
 from typing import Any
-from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -12,7 +10,7 @@ from sessions_app import control, live, log_tail, outputs, presentation, queries
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, NotFound
 from sessions_app.forms import UpdateForm
-from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.models import AgentSession
 from sessions_app.telemetry import reading, swarm
 from sessions_app.views.answers import attempt, done, not_found, problem, wants_json
 
@@ -63,15 +61,15 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
     event_cursor = queries.latest_event()
     row = AgentSession.objects.filter(id=row.id).first() or row
     page = live.page_json(row)
-    rows = SessionEvent.objects.filter(session_id=row.id, id__lte=event_cursor)
-    events = reversed(rows.order_by("-id")[: live.MAX_EVENTS])
+    timeline = live.timeline(row.id, event_cursor)
     context = {
         "event_cursor": event_cursor,
         "session": row,
         "page": page,
         "row": presentation.row(row, page["waiting"]),
         "task_is_title": len(row.task) < 120 and row.task.strip() == presentation.title(row.task),
-        "events": [(event, presentation.event_json(event)) for event in events],
+        "timeline": timeline,
+        "bar": presentation.drawn(timeline["bar"]),
         "form": form or UpdateForm(row),
         "limits": presentation.limits_in_force(row),
         "idle_limit": presentation.idle_limit(row),
@@ -99,22 +97,20 @@ def _telemetry(row: AgentSession) -> dict[str, Any]:
 
 
 def _outputs(row: AgentSession) -> dict[str, Any]:
-    """The first output files: name, link and size as texts, and how many more there are."""
+    """The first output files as a tree of texts and links, and how many more there are."""
     base = f"/api/v1/sessions/{row.id}/outputs/"
     try:
         found = outputs.listing(row.output_dir)
     except HiveError as error:
-        return {"files": [], "note": error.detail}
-    files = [
-        {
-            "name": os.fsencode(file.path).decode("utf-8", "replace"),
-            "url": base + quote(os.fsencode(file.path)),
-            "size": presentation.size(file.size),
-        }
-        for file in found.files[:SHOWN_OUTPUTS]
-    ]
-    more = len(found.files) - len(files)
-    return {"files": files, "note": f"{more:,} more are not shown." if more else ""}
+        return {"tree": None, "note": error.detail}
+    more = len(found.files) - SHOWN_OUTPUTS
+    return {
+        "tree": presentation.tree(found.files[:SHOWN_OUTPUTS], base),
+        "count": len(found.files),
+        "size": presentation.size(sum(file.size for file in found.files)),
+        "more": found.truncated,
+        "note": f"{more:,} more are not shown." if more > 0 else "",
+    }
 
 
 def _paths(row: AgentSession) -> list[tuple[str, str]]:

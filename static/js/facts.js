@@ -1,4 +1,4 @@
-// What the page of a session says beside its log: facts, arguments, metadata, other tries, timeline.
+// What the page of a session says beside its log: facts, arguments, metadata, other tries.
 
 import { setClock, setMoment } from "./time.js";
 
@@ -70,19 +70,5 @@ export class Facts {
     place.replaceChildren(...links.flatMap((link, n) => (n ? [", ", link] : [link])));
     this.at("retries").hidden = false;
     this.at("lineage").hidden = false;
-  }
-
-  showEvent(event) {
-    if (this.root.querySelector(`[data-event="${event.id}"]`)) return;
-    const item = document.createElement("li");
-    item.dataset.event = event.id;
-    item.className = `is-${event.kind}`;
-    const time = document.createElement("time");
-    time.dataset.clock = "";
-    setMoment(time, event.at);
-    const words = document.createElement("span");
-    words.textContent = event.text;
-    item.append(time, words);
-    this.at("events").append(item);
   }
 }

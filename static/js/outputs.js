@@ -1,18 +1,42 @@
-// The list of a session's output files, read again while it runs and when it has ended.
+// A session's output files, read again while it runs and when it has ended: a tree, and previews.
 
 import { refused, signedOut, STAY } from "./identity.js";
+import { Preview } from "./preview.js";
 import { size } from "./time.js";
+import { Tree } from "./tree.js";
 
-const SHOWN = 500;
+const SHOWN = 5000;
 const PAUSE = 5000;
 
+/** Fills templates/parts/outputs.html. */
 export class Outputs {
   constructor(root, sessionId) {
-    this.list = root.querySelector("[data-outputs]");
-    this.note = root.querySelector("[data-outputs-note]");
-    this.count = root.querySelector("[data-outputs-count]");
+    this.root = root;
+    this.note = this.at("outputs-note");
+    this.count = this.at("outputs-count");
     this.url = `/api/v1/sessions/${sessionId}/outputs`;
     this.shown = "";
+    this.files = new Map();
+    this.preview = new Preview(root, () => this.chosen());
+    this.tree = new Tree(this.at("outputs"), (url) => this.choose(url));
+  }
+
+  at(name) {
+    return this.root.querySelector(`[data-${name}]`);
+  }
+
+  choose(url) {
+    const file = this.files.get(url);
+    if (!file) return false; // it is not known yet: the link is followed
+    this.preview.show(file);
+    this.chosen();
+    return true;
+  }
+
+  /** Mark what the preview shows, and give it room. */
+  chosen() {
+    this.at("outputs-split").classList.toggle("is-split", Boolean(this.preview.url));
+    this.tree.choose(this.preview.url);
   }
 
   /** Read now, and again and again while `live`. */
@@ -50,22 +74,13 @@ export class Outputs {
     const total = files.reduce((sum, file) => sum + file.size, 0);
     const number = `${files.length}${truncated ? " or more" : ""}`;
     this.count.textContent = files.length ? `${number}, ${size(total)}` : "";
+    this.at("outputs-all").hidden = !files.length;
     const more = files.length - SHOWN;
     this.note.textContent = files.length ? "" : this.live ? "None yet." : this.note.dataset.none;
-    if (more > 0) this.note.textContent = `${more} more are not shown.`;
-    this.list.replaceChildren(
-      ...files.slice(0, SHOWN).map((file) => {
-        const item = document.createElement("li");
-        const link = document.createElement("a");
-        link.textContent = file.path;
-        link.href = file.url;
-        link.download = "";
-        const bytes = document.createElement("span");
-        bytes.className = "muted";
-        bytes.textContent = size(file.size);
-        item.append(link, bytes);
-        return item;
-      }),
-    );
+    if (more > 0) this.note.textContent = `${more} more are not shown; the archive has them.`;
+    const shown = files.slice(0, SHOWN);
+    this.files = new Map(shown.map((file) => [file.url, file]));
+    this.tree.draw(shown);
+    this.preview.refresh(this.files);
   }
 }

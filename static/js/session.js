@@ -3,7 +3,9 @@
 import { setUpActions } from "./actions.js";
 import { ChangeForm } from "./change.js";
 import { Connection } from "./connection.js";
+import { Deeds } from "./deeds.js";
 import { Facts } from "./facts.js";
+import { Failure } from "./failure.js";
 import { LogView } from "./logview.js";
 import { Outputs } from "./outputs.js";
 import { showMarks } from "./marks.js";
@@ -12,6 +14,7 @@ import { LiveSocket } from "./socket.js";
 import { sessionTitle, setTitle } from "./tab.js";
 import { Telemetry } from "./telemetry.js";
 import { refresh as refreshTimes } from "./time.js";
+import { Timeline } from "./timeline.js";
 
 // The log opens with its last bytes.
 const TAIL = 64 * 1024;
@@ -43,7 +46,11 @@ class SessionPage {
     this.explainEmptyLog(this.at("log-note").textContent);
     this.outputs = new Outputs(root, this.id);
     this.outputs.keep(!FINISHED.includes(this.status));
-    this.telemetry = new Telemetry(root, this.id, (offset) => this.log.goTo(offset));
+    const jump = (offset) => this.log.goTo(offset);
+    this.failure = new Failure(root, this.id, jump);
+    this.timeline = new Timeline(root);
+    this.deeds = new Deeds(root, this.id);
+    this.telemetry = new Telemetry(root, this.id, jump);
     this.telemetry.follow(this.status);
     setUpActions();
     this.connection = new Connection(() => this.word);
@@ -66,7 +73,7 @@ class SessionPage {
   }
 
   take(message) {
-    if (message.type === "session") this.show(message.session, message.events);
+    if (message.type === "session") this.show(message.session, message);
     else if (message.type === "start") this.log.start(message.offset);
     else if (message.type === "cut") this.log.skipTo(message.offset);
     else if (message.type === "end") this.log.end();
@@ -80,7 +87,7 @@ class SessionPage {
     else this.socket.send({ ack: next });
   }
 
-  show(session, events) {
+  show(session, { events, timeline }) {
     const finished = FINISHED.includes(session.status);
     const changed = session.status !== this.status;
     this.status = this.root.dataset.status = session.status;
@@ -91,12 +98,11 @@ class SessionPage {
     showMarks(this.root, session.marks);
     this.showBanners(session, finished);
     this.showActions(session.actions);
+    this.deeds.show(session.deeds);
     this.change.show(session);
     this.facts.show({ ...session, ending: finished ? session.ending : "" });
-    for (const event of events) {
-      this.event = Math.max(this.event, event.id);
-      this.facts.showEvent(event);
-    }
+    for (const event of events) this.event = Math.max(this.event, event.id);
+    if (timeline) this.timeline.show(timeline);
     this.explainEmptyLog(session.log_note);
     if (session.status === "running") this.log.grow();
     if (changed) this.outputs.keep(!finished);
@@ -110,10 +116,7 @@ class SessionPage {
   }
 
   showBanners(session, finished) {
-    this.at("banner=failed").hidden = session.status !== "failed";
-    this.at("ending").textContent = session.ending;
-    this.at("evidence").textContent = session.evidence;
-    this.at("evidence").hidden = !session.evidence;
+    this.failure.show(session);
     this.at("banner=waiting").hidden = finished || !session.summary;
     this.at("summary").textContent = capitalised(session.summary);
   }
@@ -144,6 +147,7 @@ class SessionPage {
     this.at("banner=removed").hidden = false;
     this.at("banner=waiting").hidden = true;
     this.showActions([]);
+    this.deeds.gone("It was cleaned up.");
     this.at("change").hidden = true;
     this.outputs.keep(false);
   }

@@ -64,6 +64,11 @@ export function duration(milliseconds) {
   return `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
 }
 
+/** "0.4s" below ten seconds, else as `duration` has it. */
+export function brief(seconds) {
+  return seconds < 9.95 ? `${seconds.toFixed(1)}s` : duration(1000 * Math.round(seconds));
+}
+
 /** "14:00" or "2:00 PM", with the date before it where it is another day's. */
 export function when(moment) {
   const day = dayFormat.format(moment);

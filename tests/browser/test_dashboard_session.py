@@ -84,7 +84,7 @@ def test_start_starts(page: Page, shared_server: Server) -> None:
 
     expect(page.locator("[data-badge]")).to_have_text("completed")
     expect(page.locator("[data-fact=ending]")).to_have_text("exit code 0")
-    expect(page.locator("[data-outputs] a")).to_have_count(3)
+    expect(page.locator("[data-file]")).to_have_count(3)
     assert any("Objective" in line for line in log_lines(page))
 
 
