@@ -234,12 +234,14 @@ def _last_lines(session: AgentSession) -> list[dict[str, Any]]:
     begin = log_tail.tail_offset(session.log_file, END_LINES, END_BYTES)
     chunk = log_tail.read_on(session.log_file, begin, END_BYTES)
     chunk = log_tail.as_shown(session.log_file, chunk, current().secrets.mask())
-    found, offset = [], chunk.offset
+    found: list[dict[str, Any]] = []
+    offset = chunk.offset
     for line in chunk.data.splitlines(keepends=True):
         if text := log_tail.plain(line).strip():
             found.append({"offset": offset, "text": text})
         offset += len(line)
-    return found
+    # Messages to programs tell people little, if there is anything else.
+    return [line for line in found if not line["text"].startswith('{"')] or found
 
 
 def _retries(session_id: uuid.UUID) -> list[str]:

@@ -61,7 +61,7 @@ def deeds(
 
 
 def _stop(session: AgentSession) -> str:
-    if session.status == Status.RUNNING:
+    if session.status not in (Status.CREATED, Status.STARTING):
         return f"Ends all its processes. {_ENDS} Its log and output files stay."
     return f"It has not run yet, so nothing is ended. {_ENDS}"
 

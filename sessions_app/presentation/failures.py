@@ -41,7 +41,7 @@ _CODES = {
 _WHY = {
     Reason.REPORTED: "The run itself said that it failed.",
     Reason.OUTCOME_RULE: "A line of its output says so, by the rules of its profile.",
-    Reason.STOPPED: "Somebody asked for it to be stopped.",
+    Reason.STOPPED: "It was stopped on request; the timeline says by whom.",
     Reason.TIMED_OUT: "It was still at work when its run time was used up.",
     Reason.STALLED: "It neither wrote nor used the processor for as long as its limit allows.",
     Reason.MEMORY_LIMIT: "Its processes together used more memory than its limit allows.",
@@ -50,27 +50,27 @@ _WHY = {
     Reason.LOST: "Its processes are gone, and nobody saw how they ended; a reboot does that.",
 }
 _NEXT = {
-    Reason.TIMED_OUT: ("Give it more time: ", "the same again, with a higher limit on run time"),
+    Reason.TIMED_OUT: ("Give it more time:", "the same again, with a higher limit on run time"),
     Reason.STALLED: (
-        "See in the log what it waited for; if it needs such pauses: ",
+        "See in the log what it waited for; if it needs such pauses:",
         "the same again, with a higher limit on idle time",
     ),
     Reason.MEMORY_LIMIT: (
-        "Give it more memory, or fewer workers: ",
+        "Give it more memory, or fewer workers:",
         "the same again, with another limit",
     ),
     Reason.USAGE_LIMITED: (
-        "Try it again after the reset: ",
+        "Try it again after the reset:",
         "the same again, started later",
     ),
     Reason.LAUNCH_FAILED: (
-        "Mend the command of its profile (hive doctor checks it), then retry, or: ",
+        "Mend the command of its profile (hive doctor checks it), then retry, or:",
         "the same again, with another profile",
     ),
-    Reason.STOPPED: ("If that was a mistake, retry it, or: ", "the same again, changed"),
-    Reason.LOST: ("Nothing is known against it: retry it, or: ", "the same again, changed"),
+    Reason.STOPPED: ("If that was a mistake, retry it, or:", "the same again, changed"),
+    Reason.LOST: ("Nothing is known against it: retry it, or:", "the same again, changed"),
 }
-_OTHERWISE = ("Read the log from these lines on; then retry it, or: ", "the same again, changed")
+_OTHERWISE = ("Read the log from these lines on; then retry it, or:", "the same again, changed")
 
 
 def failure(
@@ -162,7 +162,7 @@ def _limits(session: AgentSession) -> str:
 def _next(session: AgentSession) -> tuple[str, str]:
     again = session.on_usage_limit == OnUsageLimit.RETRY
     if session.reason == Reason.USAGE_LIMITED and session.retry_wanted and again:
-        return "It is tried again by itself after the reset. To go another way: ", _OTHERWISE[1]
+        return "It is tried again by itself after the reset. To go another way:", _OTHERWISE[1]
     known = session.reason in _NEXT
     return _NEXT[Reason(session.reason)] if known else _OTHERWISE
 

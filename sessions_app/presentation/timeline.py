@@ -72,6 +72,8 @@ _FAMILIES: Sequence[tuple[frozenset[str], EventKind, str]] = (
         "Usage limit reported {} times",
     ),
 )
+#: Times shorter than this (s) are not spoken of.
+SHORTEST = 0.05
 #: The bar: how wide it is, how narrow a part of it may be, and how many it may have.
 BAR, NARROWEST, MOST_PARTS = 1000.0, 4.0, 100
 
@@ -106,11 +108,12 @@ def timeline(events: Sequence[SessionEvent], shown: int, now: datetime) -> dict[
     phases = _phases(events)
     begun = {phase.event: phase for phase in phases}
     items = [
-        _group(run, now) if len(run) >= MANY else [_item(one, begun, now) for one in run]
+        item
         for run in _runs(events[-shown:])
+        for item in (_group(run, begun, now) if len(run) >= MANY else _each(run, begun, now))
     ]
     return {
-        "items": [item for run in items for item in run],
+        "items": items,
         "totals": _totals(phases, now),
         "bar": _bar(phases, now),
     }
@@ -161,22 +164,30 @@ def _family(event: SessionEvent) -> tuple[frozenset[str], EventKind, str] | None
     return next((family for family in _FAMILIES if event.kind in family[0]), None)
 
 
-def _group(run: Sequence[SessionEvent], now: datetime) -> list[dict[str, Any]]:
-    """One line for many events, and after it the last one: that is how it is now."""
+def _each(
+    run: Iterable[SessionEvent], begun: dict[int, Phase], now: datetime
+) -> list[dict[str, Any]]:
+    found = []
+    for event in run:
+        phase = begun.get(event.id)
+        span = _span(phase, now) if phase and _worth(phase, now) else None
+        found.append({**event_json(event), "span": span, "more": []})
+    return found
+
+
+def _group(
+    run: Sequence[SessionEvent], begun: dict[int, Phase], now: datetime
+) -> list[dict[str, Any]]:
+    """One line for many events of a family; what began with the last of them is said below it."""
+    inner = _each(run, begun, now)
     family = _family(run[-1])
     if family is None:
-        return [_item(one, {}, now) for one in run]
-    begun = {phase.event: phase for phase in _phases(run)}
+        return inner
     times = sum(event.kind == family[1] for event in run)
-    first = event_json(run[0])
     text = family[2].format(f"{times:,}")
-    inner = [_item(one, begun, now) for one in run]
-    return [{**first, "text": text, "kind": str(family[1]), "span": None, "more": inner}]
-
-
-def _item(event: SessionEvent, begun: dict[int, Phase], now: datetime) -> dict[str, Any]:
-    phase = begun.get(event.id)
-    return {**event_json(event), "span": _span(phase, now) if phase else None, "more": []}
+    spans = [item["span"] for item in inner if item["span"]]
+    last = spans[-1] if spans else None
+    return [{**inner[0], "text": text, "kind": str(family[1]), "span": last, "more": inner}]
 
 
 def _span(phase: Phase, now: datetime) -> dict[str, Any]:
@@ -188,6 +199,11 @@ def _span(phase: Phase, now: datetime) -> dict[str, Any]:
     return {"name": phase.name, "text": text, "took": "", "from": None}
 
 
+def _worth(phase: Phase, now: datetime) -> bool:
+    """Whether it took long enough to be spoken of."""
+    return phase.until is None or phase.seconds(now) >= SHORTEST
+
+
 def _totals(phases: Iterable[Phase], now: datetime) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for phase in phases:
@@ -197,7 +213,8 @@ def _totals(phases: Iterable[Phase], now: datetime) -> list[dict[str, Any]]:
         )
         one["seconds"] += phase.seconds(now)
         one["open"] |= phase.until is None
-    ordered = [found[name] for name in _WORDS if name in found]
+    said = {name for name, one in found.items() if one["open"] or one["seconds"] >= SHORTEST}
+    ordered = [found[name] for name in _WORDS if name in said]
     return [
         {**one, "seconds": round(one["seconds"], 1), "text": brief(one["seconds"])}
         for one in ordered
@@ -208,6 +225,7 @@ def _bar(phases: Sequence[Phase], now: datetime) -> list[dict[str, Any]]:
     parts = [
         {"name": p.name, "seconds": round(p.seconds(now), 1), "open": p.until is None}
         for p in phases
+        if _worth(p, now)
     ]
     if len(parts) > MOST_PARTS:  # too fine to be seen: what it comes to
         return [
