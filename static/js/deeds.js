@@ -16,6 +16,8 @@ export class Deeds {
       if (asked.getAttribute("aria-disabled") === "true") event.preventDefault();
       else if (asked.tagName === "A") this.place.hidePopover();
     });
+    // The question before a stop stands on this one.
+    root.addEventListener("done", () => this.place.hidePopover?.());
     root.querySelector("#stop-confirm").addEventListener("toggle", (event) => {
       if (event.newState === "open") this.count();
     });
