@@ -104,6 +104,14 @@ def open_table(page: Page) -> None:
     page.get_by_text("The same as a table").click()
 
 
+def look_at_a_file(page: Page) -> None:
+    """A file of Markdown beside the tree, and every action with what it does."""
+    live(page)
+    page.get_by_role("link", name="hive-summary.md").click()
+    expect(page.locator("[data-preview-body] .markdown")).to_be_visible()
+    page.get_by_role("button", name="What can be done?").click()
+
+
 def fill_in(page: Page) -> None:
     """The form with everything open, and the commands beside it."""
     page.get_by_label("Task").fill("a task\n" * 20)
@@ -160,6 +168,7 @@ PAGES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "running": ("administrator", "/sessions/{running}/", ask_to_stop),
     "watched": ("administrator", "/sessions/{running}/", look_closely),
     "completed": ("administrator", "/sessions/{completed}/", look_into_the_log),
+    "file": ("administrator", "/sessions/{completed}/", look_at_a_file),
     "failed": ("administrator", "/sessions/{failed}/", live),
     "new": ("anna", "/new", fill_in),
     "new-mistake": ("anna", "/new", mistake),
