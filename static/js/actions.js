@@ -79,11 +79,10 @@ export function setUpActions() {
     const form = event.target.closest("form[data-action]");
     if (!form) return;
     event.preventDefault();
-    const button = form.querySelector("[type=submit]");
-    // What cannot be done now says why beside it.
-    if (busy.has(form) || button.getAttribute("aria-disabled") === "true") return;
+    if (busy.has(form)) return;
     busy.add(form);
     form.closest("[popover]")?.hidePopover?.();
+    const button = form.querySelector("[type=submit]");
     button.setAttribute("aria-disabled", "true"); // a disabled one would lose the focus
     if (await send(form)) return;
     busy.delete(form);

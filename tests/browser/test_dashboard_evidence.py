@@ -5,6 +5,7 @@ import signal
 
 from playwright.sync_api import Page, expect
 
+from sessions_app import log_tail
 from tests.browser.conftest import PHONE, OpenPage
 from tests.browser.support import (
     QUIET,
@@ -70,7 +71,7 @@ def test_without_a_line_like_an_error_the_end_of_the_log_is_shown(
     link = banner.locator("[data-failure-list] a").last
     told = banner.locator("[data-failure-list] code").last.text_content() or ""
     reply = phone.request.get(shared_server.url + str(link.get_attribute("href")))
-    assert told.split()[-1] in reply.text().splitlines()[0]
+    assert log_tail.plain(reply.body()).splitlines()[0] == told
     expect(phone.locator("[data-events] .span.is-running")).to_contain_text("ran")
     expect(phone.locator("[data-times-bar] rect.is-running")).to_have_count(1)
     no_sideways_scrolling(phone)

@@ -124,7 +124,7 @@ def test_files_of_all_kinds_are_previewed_and_none_does_anything(
     expect(body.locator("td")).to_have_text(["a", "1"])
     expect(body.locator("pre code")).to_contain_text("<iframe")
     expect(body.locator(".link-like").first).to_have_text("a link javascript:window.hacked=1")
-    assert body.locator(f"{ACTIVE}, [data-preview-body] img").count() == 0
+    expect(page.locator(f"{ACTIVE}, [data-preview-body] img")).to_have_count(0)
     page.get_by_role("button", name="Rendered").click()
     expect(body.locator("pre")).to_have_text(MARKDOWN, use_inner_text=False)
 
