@@ -9,16 +9,7 @@ from weakref import WeakKeyDictionary
 
 from django.utils import timezone
 
-from sessions_app import (
-    callers,
-    claims,
-    db,
-    log_tail,
-    orders,
-    presentation,
-    queries,
-    services,
-)
+from sessions_app import callers, claims, db, log_tail, orders, presentation, queries, services
 from sessions_app.callers import Via
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
