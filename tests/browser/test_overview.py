@@ -14,7 +14,7 @@ from tests.browser.support import (
     no_sideways_scrolling,
     until_status,
 )
-from tests.support import Installation, Server, installation
+from tests.support import Installation, Server, eventually, installation
 
 #: A reading a second, and the way to the page.
 SOON = 3000
@@ -105,8 +105,14 @@ def test_what_runs_waits_and_stalls_is_shown_as_it_happens(
 def test_it_reads_without_scripts_and_on_phones(open_page: OpenPage, shared_server: Server) -> None:
     failed = ended(shared_server, NASTY, "--fail", "3")
     plain = open_page(java_script_enabled=False, viewport=PHONE)
-    plain.goto(f"{shared_server.url}/overview")
-    expect(plain.locator(f'[data-key="failed-{failed}"]')).to_contain_text("exit code 3")
+    item = plain.locator(f'[data-key="failed-{failed}"]')
+
+    def told() -> bool:  # a reading is shared for a second
+        plain.goto(f"{shared_server.url}/overview")
+        return item.count() == 1
+
+    eventually(told, "the failure")
+    expect(item).to_contain_text("exit code 3")
     expect(plain.locator(".hours-chart .hour-bar")).to_have_count(50)
     expect(plain.locator(".hours-axis").first).to_contain_text("UTC")
     expect(plain.get_by_role("link", name="Sessions")).to_be_visible()
