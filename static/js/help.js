@@ -12,12 +12,13 @@ export function keyCaps(keys) {
   });
 }
 
-function lineOf({ keys, label }) {
+function lineOf({ keys, label, always }) {
   const line = document.createElement("div");
   const what = document.createElement("dt");
   const how = document.createElement("dd");
   what.textContent = label;
   how.dataset.keys = keys;
+  how.toggleAttribute("data-always", Boolean(always));
   how.append(...keyCaps(keys));
   if (keys.includes(" ")) how.children[0].after(" then ");
   line.append(what, how);

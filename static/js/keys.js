@@ -24,7 +24,8 @@ let chosen = null;
  *
  * @param {object} shortcut `keys` such as "n", "g l" or "mod+k" (Ctrl, or ⌘ on a Mac), `label` and
  *   `group` for the help, `run()`, and if wanted `command: false` (the palette does not offer it),
- *   `repeat: true` (a key held down goes on), `where()` (whether it applies now).
+ *   `repeat: true` (a key held down goes on), `where()` (whether it applies now), `always: true`
+ *   (it is listened to elsewhere, whatever is switched off, and only told here).
  */
 export function register(shortcut) {
   known.push({ command: true, repeat: false, where: () => true, ...shortcut });
