@@ -14,7 +14,6 @@ from tests.browser.support import (
     QUIET,
     create,
     live,
-    no_sideways_scrolling,
     open_list,
     open_session,
     until_status,
@@ -332,7 +331,8 @@ def test_the_frame_fits_from_phone_to_wide_and_enlarged(
     open_session(page, shared_server, running)
     for width in (320, 390, 640, 721, 768, 1081, 1280, 1920):
         page.set_viewport_size({"width": width, "height": 800})
-        no_sideways_scrolling(page)
+        # A chart takes a moment to be drawn anew.
+        page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
         boxes = [one.bounding_box() for one in page.locator(".top-inner > * > *:visible").all()]
         known = sorted((box["x"], box["x"] + box["width"]) for box in boxes if box)
         assert known[0][0] >= 0
