@@ -4,9 +4,12 @@ import asyncio
 
 import pytest
 
+from hiveweb import guard, revocation
+from hiveweb.request import Scope
 from hiveweb.revocation import CLOSE, Receive, Watch
-from hiveweb.sending import Message
+from hiveweb.sending import Message, Send
 from sessions_app.callers import Caller, Role, Via
+from sessions_app.conf import Conf
 from sessions_app.errors import Unauthorized
 from sessions_app.identification import Identities
 
@@ -72,3 +75,45 @@ async def test_a_request_that_others_cancel_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/account/password", 200), ("/logout", 200), ("/account", 401)]
+)
+async def test_the_answer_of_what_ends_its_own_identity_arrives(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch, path: str, status: int
+) -> None:
+    # given a slow request, in the course of which its caller counts no more
+    async def somebody(*_: object) -> Caller:
+        return SOMEBODY
+
+    async def nobody(*_: object) -> None:
+        looked.set()
+
+    monkeypatch.setattr(guard, "identify", somebody)
+    monkeypatch.setattr(Identities, "find", nobody)
+    monkeypatch.setattr(revocation, "RECHECK", 0.001)
+    looked, sent = asyncio.Event(), list[Message]()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        hung_up = asyncio.ensure_future(receive())
+        await asyncio.wait([hung_up], timeout=0.2)
+        if not hung_up.done():
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        hung_up.cancel()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1:8765"), (b"content-length", b"0")]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b""}
+    scope |= {"headers": headers, "client": ("127.0.0.1", 1), "scheme": "http"}
+
+    # when it is served
+    async with asyncio.timeout(20):
+        await guard.Guard(application)(scope, never, send)
+
+    # then it is answered, if that is what it was for
+    assert sent[0]["status"] == status
+    assert looked.is_set() == (status == 401)
