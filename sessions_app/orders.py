@@ -148,6 +148,9 @@ def order(sort: str, cursor: str, now: datetime) -> tuple[Order, Place | None]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         words = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(" ")
+        if len(words) == 2:  # as they were given out before there were sorts
+            since_epoch = microseconds(datetime.fromisoformat(words[0]))
+            words = [NEWEST, "0", str(since_epoch), words[1]]
         name, stretch, number, session_id, *moment = words
         place = Place(int(stretch), int(number), uuid.UUID(session_id))
         if name != sort or not 0 <= place.stretch < len(stretches):
@@ -157,7 +160,7 @@ def order(sort: str, cursor: str, now: datetime) -> tuple[Order, Place | None]:
         if stretches[place.stretch].field != RUN:
             _time(place.number)
         began = _time(int(moment[0])) if moment else now
-    except (binascii.Error, ValueError, OverflowError):
+    except (binascii.Error, ValueError, TypeError, OverflowError):
         raise Invalid(
             "the cursor is not one of ours, or not one of this sort; begin without one"
         ) from None

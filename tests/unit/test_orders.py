@@ -155,12 +155,34 @@ def test_a_sort_that_is_none_is_refused(conf: Conf, sort: str) -> None:
         queries.find(sort=sort)
 
 
-@pytest.mark.parametrize("text", ["x", "-created 0 1", "-created 9 1 {id}", "-created 0 x {id}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "-created 0 1",
+        "-created 9 1 {id}",
+        "-created 0 x {id}",
+        "2026-11-20T00:00:00 {id}",
+        "2026-11-20 x",
+    ],
+)
 def test_a_cursor_that_is_none_is_refused(conf: Conf, text: str) -> None:
     wrong = text.format(id=uuid.UUID(int=1))
     for cursor in (wrong, base64.urlsafe_b64encode(wrong.encode()).decode()):
         with pytest.raises(Invalid, match="cursor"):
             queries.find(cursor=cursor)
+
+
+def test_a_cursor_from_before_there_were_sorts_is_understood(conf: Conf) -> None:
+    for number in range(3):
+        services.create(f"{number}")
+    first, *others = queries.find().sessions
+    text = f"{first.created.isoformat()} {first.id}"
+    old = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    assert queries.find(cursor=old).sessions == others
+    with pytest.raises(Invalid, match="cursor"):
+        queries.find(sort="created", cursor=old)
 
 
 def test_a_cursor_counts_for_its_own_sort_only(conf: Conf) -> None:
