@@ -8,6 +8,27 @@ from tests.browser.support import SOON, create, no_sideways_scrolling, open_list
 from tests.support import Installation, Server
 
 NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> " + "W" * 300
+#: The first row as one that ran, with the longest words that are usual.
+LONGEST = """() => {
+  const row = document.querySelector("[data-rows] tr");
+  const say = (name, text) => { row.querySelector(`[data-${name}]`).textContent = text; };
+  say("badge", "completed"); say("priority-word", "medium"); say("created", "58 min ago");
+  say("duration", "12h 17m 00s"); say("output", "57 s ago"); say("line", "all of it ".repeat(20));
+  row.querySelector("[data-duration]").dataset.from = "2026-01-01T00:00:00Z";
+  row.querySelector("[data-output]").hidden = false;
+}"""
+#: What of that row reaches into its right edge, or lies upon something else.
+BEYOND = """() => {
+  const row = document.querySelector("[data-rows] tr");
+  const edge = row.getBoundingClientRect().right - 10;
+  const cells = [...row.cells].filter((cell) => cell.checkVisibility());
+  const boxes = cells.map((cell) => [cell.className, cell.getBoundingClientRect()]);
+  return boxes.flatMap(([name, one]) => [
+    ...(one.right > edge ? [name] : []),
+    ...boxes.filter(([other, two]) => other !== name && one.left < two.left && two.left < one.right
+      && one.top < two.bottom && two.top < one.bottom).map(([other]) => `${name} on ${other}`),
+  ]);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +243,18 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage, server: Server
     for path in ("", "?status=failed", "?q=nothing-like-it", "new", "sessions/unknown/"):
         phone.goto(f"{server.url}/{path}")
         no_sideways_scrolling(phone)
+
+
+def test_on_a_phone_a_row_has_room_for_its_longest_words(
+    open_page: OpenPage, shared_server: Server, many: object
+) -> None:
+    phone = open_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    open_list(phone, shared_server, "?status=failed")
+    phone.evaluate(LONGEST)
+
+    beyond = phone.evaluate(BEYOND)
+
+    assert beyond == []
 
 
 def test_a_task_is_text_and_nothing_else(page: Page, server: Server) -> None:
