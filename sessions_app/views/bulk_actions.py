@@ -19,7 +19,7 @@ from sessions_app.views.sessions_list import wish_of
 #: What is asked, what the button says, and what is said of it afterwards.
 _QUESTIONS = {
     Action.STOP: ("Stop these sessions?", "Stop them", "Stopped"),
-    Action.RETRY: ("Try these sessions again?", "Try them again", "Tried again"),
+    Action.RETRY: ("Retry these sessions?", "Retry them", "Retried"),
     Action.PIN: ("Pin these sessions?", "Pin them", "Pinned"),
     Action.UNPIN: ("Unpin these sessions?", "Unpin them", "Unpinned"),
     Action.CLEANUP: ("Remove these sessions?", "Remove them", "Removed"),

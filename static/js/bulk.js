@@ -1,5 +1,6 @@
 // Many sessions at once: choosing rows, what will be done to them, and what became of each.
 
+import { occupied } from "./dialog.js";
 import { refused, signedOut, STAY } from "./identity.js";
 import { toast } from "./page.js";
 
@@ -8,7 +9,7 @@ const ENDPOINT = "/api/v1/sessions/bulk";
 const SHOWN = 200;
 const WORDS = {
   stop: { ask: (what) => `Stop ${what}`, doing: "Stopping", done: "Stopped or being stopped", danger: true },
-  retry: { ask: (what) => `Try ${what} again`, doing: "Trying again", done: "Tried again" },
+  retry: { ask: (what) => `Retry ${what}`, doing: "Retrying", done: "Retried" },
   pin: { ask: (what) => `Pin ${what}`, doing: "Pinning", done: "Pinned" },
   unpin: { ask: (what) => `Unpin ${what}`, doing: "Unpinning", done: "Unpinned" },
   cleanup: {
@@ -44,7 +45,9 @@ export class BulkBar {
     this.at("clear").addEventListener("click", () => this.clear());
     this.dialog.addEventListener("close", () => this.at("clear").focus());
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !this.dialog.open && this.count) this.clear();
+      // An Escape that closes a dialog or folds something away leaves what is chosen.
+      const elsewhere = occupied() || event.defaultPrevented || event.target.closest?.("details");
+      if (event.key === "Escape" && !elsewhere && this.count) this.clear();
     });
     window.addEventListener("pageshow", () => this.read());
     this.read();
@@ -100,10 +103,13 @@ export class BulkBar {
   }
 
   clear() {
+    const focused = this.bar.contains(document.activeElement);
     this.chosen.clear();
     this.everything = false;
     for (const box of this.boxes) box.checked = false;
     this.show();
+    if (!focused) return; // the bar goes; the keyboard goes on where it was in the list
+    (this.last?.isConnected ? this.last : document.getElementById("main")).focus({ preventScroll: true });
   }
 
   /** Rows came and went: what is chosen stays chosen. */

@@ -127,14 +127,20 @@ def test_many_are_chosen_looked_at_and_stopped(page: Page, shared_server: Server
     expect(page.locator("[data-rows] .badge.is-failed")).to_have_count(4)
 
     page.locator("[data-choose-page]").check()
+    page.keyboard.press("?")
+    expect(page.locator("[data-help]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-help]")).to_be_hidden()
+    expect(bar).to_contain_text("5 sessions chosen")  # that Escape was the help's
     bar.get_by_role("button", name="Choose all that match").click()
     expect(bar).to_contain_text("All that match are chosen")
-    bar.get_by_role("button", name="Try again").click()
-    expect(dialog.get_by_role("heading")).to_have_text("Try 4 sessions again?")
+    bar.get_by_role("button", name="Retry").click()
+    expect(dialog.get_by_role("heading")).to_have_text("Retry 4 sessions?")
     dialog.get_by_role("button", name="Change nothing").click()
     page.keyboard.press("Escape")
     expect(bar).to_be_hidden()
     expect(page.locator("[data-choose]:checked")).to_have_count(0)
+    expect(page.locator("[data-choose], main").and_(page.locator(":focus"))).to_have_count(1)
 
 
 def test_a_view_is_saved_in_this_browser(page: Page, shared_server: Server) -> None:
