@@ -41,7 +41,7 @@ export function drawSwarm(root, words) {
   say(at("swarm-note"), words.note);
   at("swarm-line").hidden = !words.id;
   if (at("swarm-id").textContent !== words.id) at("swarm-id").textContent = words.id;
-  at("swarm-link").href = `/?${new URLSearchParams({ q: words.id })}`;
+  at("swarm-link").href = `/?${new URLSearchParams({ swarm: words.id })}`;
   facts(at("swarm-facts"), words.facts);
   at("agents").hidden = !words.agents.length;
   at("agent-list").replaceChildren(...words.agents.map(agentLine));
