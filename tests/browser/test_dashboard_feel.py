@@ -19,7 +19,7 @@ from tests.browser.support import (
     until_status,
 )
 from tests.browser.test_accessibility import AXE, COLOURS, RUN, TAGS
-from tests.support import Installation, Server
+from tests.support import Installation, Server, eventually
 
 #: Keeps the browser's own notifications in reach of a test: each is shown as ever.
 KEEP_NOTIFICATIONS = """
@@ -64,6 +64,16 @@ def failed(server: Server, task: str) -> str:
     return session_id
 
 
+def swarm_of(server: Server, session_id: str) -> str:
+    """The id of its swarm, once the installation knows it."""
+
+    def known() -> list[str]:
+        swarms = server.request("GET", "/api/v1/swarms")[1]["swarms"]
+        return [swarm["id"] for swarm in swarms if swarm["session_id"] == session_id]
+
+    return eventually(known, "its swarm to be known")[0]
+
+
 def choose(page: Page, words: str, entry: str) -> None:
     """Go by the palette, with the keyboard alone."""
     page.keyboard.press("Control+k")
@@ -88,9 +98,9 @@ def icon(page: Page) -> str:
 def test_the_palette_finds_sessions_and_acts_on_one_by_keyboard_alone(
     page: Page, shared_server: Server, running: str
 ) -> None:
-    swarm = shared_server.request("GET", f"/api/v1/sessions/{running}")[1].get("swarm_id")
+    swarm = swarm_of(shared_server, running)
     open_list(page, shared_server)
-    for words in ["parser of hon", running[:8], running, *([swarm] if swarm else [])]:
+    for words in ["parser of hon", running[:8], running, swarm]:
         page.keyboard.press("Control+k")
         page.keyboard.type(words)
         expect(page.get_by_role("option", name="Port the parser of honey").first).to_be_visible()
