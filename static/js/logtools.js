@@ -41,7 +41,7 @@ export class LogTools {
     whenPressed("log-copy", () => this.copy());
     at("log-messages").addEventListener("click", () => this.fold(!view.folded));
     const form = at("log-go");
-    form.hidden = at("log-keys").hidden = false;
+    form.hidden = false;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.go(form.querySelector("input").value);
