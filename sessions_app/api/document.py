@@ -110,6 +110,7 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     components = schema["components"]
     components["securitySchemes"] = SECURITY
     components["examples"] = _problem_examples()
+    _name_as_sent(components["schemas"])
     _allow_fields(components["schemas"], schema["paths"])
     for operations in schema["paths"].values():
         for operation in operations.values():
@@ -176,6 +177,16 @@ def _problem_examples() -> dict[str, Any]:
         for status, codes in PROBLEMS.items()
         for code, when in codes.items()
     }
+
+
+def _name_as_sent(schemas: dict[str, Any]) -> None:
+    """A field whose name is a word of Python's, ``from_``, is sent without the underscore."""
+    for found in schemas.values():
+        if fields := found.get("properties"):
+            found["properties"] = {name.rstrip("_"): field for name, field in fields.items()}
+            found["required"] = [name.rstrip("_") for name in found.get("required", [])]
+            if not found["required"]:
+                del found["required"]
 
 
 def _allow_fields(schemas: dict[str, Any], paths: dict[str, Any]) -> None:

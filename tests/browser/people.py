@@ -92,5 +92,6 @@ CONTRAST = """() => {
   }).toSorted((a, b) => a[0] - b[0])[0];
 }"""
 UNLABELLED = """() => [...document.querySelectorAll("input, select, textarea")]
-  .filter((field) => field.type !== "hidden" && !field.hidden && !field.labels.length)
+  .filter((field) => field.type !== "hidden" && !field.hidden && !field.labels.length
+    && !field.ariaLabel)
   .map((field) => field.name)"""

@@ -80,13 +80,18 @@ def page(town: Town, chromium: Browser) -> Iterator[Page]:
     assert wrong == []
 
 
+#: Of links and forms; a field named "action" hides the form's own.
+TARGETS = """all => all.map(e => e.href
+  || e.matches("form") && new URL(e.getAttribute("action") ?? "", e.baseURI).href || e.outerHTML)"""
+
+
 def inert(page: Page) -> None:
     """Nothing of it has become part of the page."""
     assert page.evaluate("window.hacked") is None
     assert page.locator("[data-attack]").count() == 0
     assert page.locator("script:not([src], [type='application/json'])").count() == 0
     links = page.locator("a, form, iframe, object, embed, base, meta[http-equiv]")
-    for target in links.evaluate_all("all => all.map(e => e.href || e.action || e.outerHTML)"):
+    for target in links.evaluate_all(TARGETS):
         assert target.startswith(page.url.partition("//")[0] + "//127.0.0.1:"), target
     assert "49" not in (page.title() or "")
 

@@ -78,7 +78,7 @@ def test_in_the_pages_it_is_not_there(town: Town, hers: str) -> None:
         fields = {"priority": "high", "metadata": "{}"} if button == "update" else {}
         reply = bert.post(f"{page}{button}", form_at="/new", **fields)
         assert reply.status == 404, (button, reply)
-        assert b"alone" not in reply.body
+        assert b"hers alone" not in reply.body
     for query in ("?q=hers", f"?q={hers}", f"?q={hers[:6]}", "?q=alone"):
         found = bert.get(f"/{query}").body
         assert f"/sessions/{hers}/".encode() not in found
