@@ -20,12 +20,13 @@ test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
 test-long: install-dev system-dev ## the full-length runs of tests/chaos, one after the other
 	$(BIN)/python -m pytest --run-long tests/chaos $(PYTEST)
 
-bench: install-dev ## measure the command line against jq, and what 1,000 sessions cost
+bench: install-dev system-dev ## measure the command line, what many sessions cost, the dashboard
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.supervise
 	$(BIN)/python -m bench.telemetry
 	$(BIN)/python -m bench.activity
 	$(BIN)/python -m bench.stream
+	$(BIN)/python -m bench.dashboard
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/ruff check .

@@ -75,6 +75,11 @@ class Site:
         }
         (base / "hive.env").touch()
 
+    @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return f"http://127.0.0.1:{self.port}"
+
     def run(self, *command: str) -> str:
         """Run a command and return what it printed; the measurement ends if it fails."""
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
