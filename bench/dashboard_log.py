@@ -109,11 +109,12 @@ def rows(
     tab = Tab(context, site.url, end)
     yield _opened(tab, "the log, opened at its end", log.session, opens)
     yield from _jumps(tab, log)
-    row = Row(f"the log, scrolled up for {seconds:g} s")
     tab.page.locator("[data-log]").hover()
-    with tab.watched(row):
-        tab.wheel(-3000, seconds)
-    yield row
+    for name in (f"the log, scrolled up for {seconds:g} s", "the log, for as long again"):
+        row = Row(name)
+        with tab.watched(row):
+            tab.wheel(-3000, seconds)
+        yield row
     yield from _searches(tab, log)
     tab.close()
 
