@@ -44,7 +44,7 @@ def count_of(page: Page, status: str) -> int:
 
 def test_from_nothing_to_a_first_failure(page: Page, shared_server: Server) -> None:
     page.goto(shared_server.url)
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Overview").click()
+    page.get_by_role("navigation", name="Sections").get_by_role("link", name="Overview").click()
     live(page)
     expect(page).to_have_title("Overview · hiveweb")
     expect(page.get_by_role("heading", name="What to do first")).to_be_visible()
