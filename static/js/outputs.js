@@ -27,7 +27,8 @@ export class Outputs {
 
   choose(url) {
     const file = this.files.get(url);
-    if (!file) return false; // it is not known yet: the link is followed
+    if (!file && !this.shown) this.wanted = url; // it is shown once the files are known
+    if (!file) return !this.shown;
     this.preview.show(file);
     this.chosen();
     return true;
@@ -61,6 +62,7 @@ export class Outputs {
       listing = await response.json();
       if (!response.ok) throw new Error(listing.detail);
     } catch (error) {
+      this.wanted = "";
       // While the server is away the files stay as they are.
       if (!(error instanceof TypeError)) this.note.textContent = error.message;
       return;
@@ -68,6 +70,8 @@ export class Outputs {
     const text = JSON.stringify(listing);
     if (text !== this.shown || !this.live) this.draw(listing);
     this.shown = text;
+    if (this.wanted) this.choose(this.wanted);
+    this.wanted = "";
   }
 
   draw({ files, truncated }) {
