@@ -155,8 +155,10 @@ def read(session: AgentSession) -> dict[str, Any]:
         session: whose; the caller may see it.
     """
     conf = current()
-    hive_db = _shared.read(conf, session.working_dir, HIVE_DB)
-    memory_db = _shared.read(conf, session.working_dir, MEMORY_DB)
+    # Of one that has ended this may be the last look: it is not to miss the last second.
+    within = 0.0 if session.finished else SHARE
+    hive_db = _shared.read(conf, session.working_dir, HIVE_DB, within)
+    memory_db = _shared.read(conf, session.working_dir, MEMORY_DB, within)
     swarms = hive_db.hive.swarms
     parts = (memory_db.memory, hive_db.memory)
     newest = sorted(

@@ -21,6 +21,8 @@ OPERATIONS = {
     "retry_session": ("post", "/sessions/{session_id}/retry"),
     "report_outcome": ("post", "/sessions/{session_id}/report"),
     "wait_for_session": ("get", "/sessions/{session_id}/wait"),
+    "locate_log": ("get", "/sessions/{session_id}/log/position"),
+    "search_log": ("get", "/sessions/{session_id}/log/search"),
     "read_log": ("get", "/sessions/{session_id}/log"),
     "stream_log": ("get", "/sessions/{session_id}/log/stream"),
     "follow_events": ("get", "/events"),

@@ -8,6 +8,9 @@ from django.test import AsyncClient
 
 from sessions_app import health, services
 
+#: A thread of ours may have a connection from before, which is closed after an error.
+pytestmark = pytest.mark.django_db
+
 
 @pytest.mark.parametrize(
     "error", [OperationalError("database is locked"), InterfaceError("connection already closed")]
