@@ -12,7 +12,7 @@ TOKEN = "a-token-of-twenty-one"
 
 def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     with installation(tmp_path / "site", HIVE_TOKEN=TOKEN) as site:
