@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import Field
 
+from sessions_app.api import performance
 from sessions_app.api.answers import responses
 from sessions_app.api.performance import AllTokens, Ended, Times
 from sessions_app.api.schemas import Held
@@ -154,6 +155,15 @@ async def get_overview(request: HttpRequest) -> HttpResponse:
     return HttpResponse(reading.body, content_type="application/json")
 
 
+_LAST_DAY: dict[str, Any] = {
+    **performance.EXAMPLE,
+    "hours": 24,
+    "failed_by_reason": {"exited": 2, "timed_out": 1},
+    "by_hour": [
+        {"from": "2026-11-22T20:00:00+00:00", "completed": 4, "failed": 1},
+        {"from": "2026-11-22T21:00:00+00:00", "completed": 0, "failed": 0},
+    ],
+}
 #: An example of the answer.
 EXAMPLE: dict[str, Any] = {
     "at": "2026-11-22T21:00:01+00:00",
@@ -213,31 +223,5 @@ EXAMPLE: dict[str, Any] = {
         "working": True,
         "detail": "server 4711 looked at the rows 0.4 s ago, with 4 sessions in hand",
     },
-    "last_day": {
-        "hours": 24,
-        "ended": {
-            "completed": 51,
-            "failed": 3,
-            "by_reason": {"outcome_rule": 50, "exited": 3, "timed_out": 1},
-        },
-        "failed_by_reason": {"exited": 2, "timed_out": 1},
-        "by_hour": [
-            {"from": "2026-11-22T20:00:00+00:00", "completed": 4, "failed": 1},
-            {"from": "2026-11-22T21:00:00+00:00", "completed": 0, "failed": 0},
-        ],
-        "throughput_per_hour": 2.25,
-        "start_latency": {"p50": 0.012, "p95": 341.7, "max": 1204.2},
-        "run_time": {"p50": 612.4, "p95": 2804.9, "max": 7200.3},
-        "cpu_seconds": 5120.4,
-        "peak_memory_bytes": 612_368_384,
-        "tokens": {
-            "input": 10_220,
-            "output": 402_118,
-            "cache_read": 31_004_992,
-            "cache_write": 1_204_880,
-        },
-        "cost_usd": 31.27,
-        "turns": 611,
-        "measured": 54,
-    },
+    "last_day": {name: _LAST_DAY[name] for name in LastDay.model_fields},
 }
