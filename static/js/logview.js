@@ -215,10 +215,10 @@ export class LogView {
 
   /** Keep the end in view, or stay where the reader is. */
   follow(on) {
+    if (this.following && !on) this.unseenFrom = this.live.screen.end;
     this.following = on;
     this.wish = null;
     this.at("follow").setAttribute("aria-pressed", String(on));
-    this.unseenFrom = this.live.screen.end;
     if (on && this.expected !== null) {
       if (!this.live.attached) this.window.clear();
       this.live.attach(true);
