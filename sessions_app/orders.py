@@ -101,7 +101,7 @@ class Order:
     now: datetime
 
     def page(
-        self, rows: QuerySet[AgentSession], after: Place | None, most: int
+        self, rows: QuerySet[AgentSession], after: Place | None, most: int, *, search: bool = False
     ) -> list[tuple[Place, AgentSession]]:
         """The first rows behind a place, each with its own.
 
@@ -109,14 +109,18 @@ class Order:
             rows: of which.
             after: the place; None: from the beginning.
             most: so many rows at most.
+            search: few of many rows may fit: find out which, and read only those.
         """
+        every = AgentSession.objects.all()
         if RUN in {stretch.field for stretch in self.stretches}:
-            rows = rows.annotate(**{RUN: _run(self.now)})
+            rows, every = (some.annotate(**{RUN: _run(self.now)}) for some in (rows, every))
         found: list[tuple[Place, AgentSession]] = []
         begin = 0 if after is None else after.stretch
         for number, stretch in enumerate(self.stretches[begin:], begin):
             within = after if after is not None and number == after.stretch else None
             part = stretch.rows(rows, within)[: most - len(found)]
+            if search:
+                part = stretch.rows(every.filter(id__in=part.values("id")), None)
             found += [(Place(number, stretch.number(row), row.id), row) for row in part]
             if len(found) >= most:
                 break

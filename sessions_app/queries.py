@@ -101,7 +101,7 @@ def find(
     wish = filters or plain
     order, after = orders.order(sort, cursor, timezone.now())
     rows = narrow(AgentSession.objects.visible(), wish, order.now)
-    found = order.page(rows, after, limit + 1)
+    found = order.page(rows, after, limit + 1, search=wish.searches)
     more, found = len(found) > limit, found[:limit]
     return Page(
         [session for _, session in found],

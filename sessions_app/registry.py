@@ -2,9 +2,11 @@
 
 import json
 import logging
+import time
+from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from sessions_app import file_lock, importing
 from sessions_app.clock import wire_time
@@ -14,6 +16,8 @@ from sessions_app.workspace import Stamp, open_directory, write_atomically
 
 logger = logging.getLogger(__name__)
 _FIELDS = ("id", "task", "status", "created", "updated", "working_dir")
+#: Rows that are read at once, and the rest (s) between, in which other threads get their turn.
+_PAGE, _REST = 500, 0.001
 
 
 def registry(sessions: QuerySet[AgentSession] | None = None) -> dict[str, Any]:
@@ -25,18 +29,44 @@ def registry(sessions: QuerySet[AgentSession] | None = None) -> dict[str, Any]:
     found = AgentSession.objects.visible() if sessions is None else sessions
     rows = found.order_by("created", "id").values_list(*_FIELDS)
     return {
-        "sessions": {
-            str(session_id): {
-                "task": task,
-                "status": status,
-                "created": wire_time(created),
-                "updated": wire_time(updated),
-                "dir": directory,
-            }
-            for session_id, task, status, created, updated, directory in rows.iterator(2000)
-        },
+        "sessions": dict(map(_entry, rows.iterator(2000))),
         "created": wire_time(Installation.since()),
     }
+
+
+def _entry(row: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+    session_id, task, status, created, updated, directory = row
+    return str(session_id), {
+        "task": task,
+        "status": status,
+        "created": wire_time(created),
+        "updated": wire_time(updated),
+        "dir": directory,
+    }
+
+
+def _pages() -> Iterator[list[tuple[Any, ...]]]:
+    """Every session's fields, the oldest first; a page is read when it is asked for."""
+    rows = AgentSession.objects.order_by("created", "id").values_list(*_FIELDS)
+    page = list(rows[:_PAGE])
+    while page:
+        yield page
+        last, _, _, created, *_ = page[-1]
+        # The first condition says nothing new, but is one that an index can begin at.
+        behind = Q(created__gt=created) | Q(created=created, id__gt=last)
+        page = list(rows.filter(Q(created__gte=created), behind)[:_PAGE])
+
+
+def _index_lines() -> Iterator[bytes]:
+    """index.json, a session a line; memory and waiting threads do not notice how many."""
+    yield b'{"sessions": {'
+    between = "\n"
+    for page in _pages():
+        for key, entry in map(_entry, page):
+            yield f'{between}"{key}": {json.dumps(entry, ensure_ascii=False)}'.encode()
+            between = ",\n"
+        time.sleep(_REST)
+    yield f'\n}},\n"created": {json.dumps(wire_time(Installation.since()))}}}\n'.encode()
 
 
 def write_index(conf: Conf) -> Stamp:
@@ -51,9 +81,6 @@ def write_index(conf: Conf) -> Stamp:
     if said := importing.first_start(conf):
         logger.info("%s", said)
     with file_lock.hold(conf.state_dir / "locks" / "index"):
-        content = json.dumps(
-            registry(AgentSession.objects.all()), ensure_ascii=False, indent=1
-        ).encode()
         conf.sessions_dir.mkdir(parents=True, exist_ok=True)
         with open_directory(conf.sessions_dir) as fd:
-            return write_atomically(fd, conf.index_file.name, content)
+            return write_atomically(fd, conf.index_file.name, _index_lines())

@@ -12,7 +12,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,7 +219,9 @@ def write_session_json(session: AgentSession) -> Stamp:
         return write_atomically(fd, "session.json", text.encode(), gid)
 
 
-def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = None) -> Stamp:
+def write_atomically(
+    dir_fd: int, name: str, content: bytes | Iterable[bytes], gid: int | None = None
+) -> Stamp:
     """Put a file in place whole or not at all; readers see the old one or the new one."""
     draft = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -228,11 +230,11 @@ def write_atomically(dir_fd: int, name: str, content: bytes, gid: int | None = N
         with os.fdopen(fd, "wb") as file:
             if gid is not None:
                 os.fchown(file.fileno(), -1, gid)
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             written = os.fstat(file.fileno())
         os.replace(draft, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft, dir_fd=dir_fd)
         raise

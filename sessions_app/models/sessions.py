@@ -12,6 +12,7 @@ from sessions_app import callers
 from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
+from sessions_app.models import indexes
 from sessions_app.models.access import AuditEvent
 
 
@@ -222,32 +223,7 @@ class AgentSession(models.Model):
 
     class Meta:
         permissions: ClassVar = [("manage_others", "May act on sessions of others")]
-        indexes: ClassVar = [
-            models.Index(fields=["-created", "-id"], name="session_newest"),
-            models.Index(fields=["owner", "-created", "-id"], name="session_by_owner"),
-            models.Index(fields=["status", "ended_at"], name="session_by_end"),
-            models.Index(fields=["updated", "id"], name="session_by_update"),
-            models.Index(
-                fields=["ended_at", "id"],
-                condition=models.Q(ended_at__isnull=False),
-                name="session_by_end_alone",
-            ),
-            models.Index(
-                fields=["swarm_id"],
-                condition=~models.Q(swarm_id=""),
-                name="session_by_swarm",
-            ),
-            models.Index(
-                fields=["queue_key", "id"],
-                condition=models.Q(status=Status.STARTING, claimed_by=""),
-                name="session_waiting",
-            ),
-            models.Index(
-                fields=["id"],
-                condition=models.Q(retry_wanted=True),
-                name="session_retry_wanted",
-            ),
-        ]
+        indexes: ClassVar = [*indexes.SESSIONS]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=models.Q(status__in=[s.value for s in Status]),
