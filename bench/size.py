@@ -166,7 +166,7 @@ def _index(site: Site, pid: int) -> None:
     asker = Asker(site)
     _, body = asker.ask("/api/v1/sessions", "POST", {"task": "changes"})
     path = f"/api/v1/sessions/{json.loads(body)['session_id']}"
-    idle = busy(pid, 10, 2)
+    idle, asker = busy(pid, 10, 2), Asker(site)
     begun, before, changes = time.monotonic(), cpu_seconds(pid), 0
     while time.monotonic() - begun < 60:
         asker.ask(path, "PATCH", {"metadata": {"n": changes}})

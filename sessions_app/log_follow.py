@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError
 
-from sessions_app import counted, db, hints, log_tail, log_watch
+from sessions_app import counted, db, hints, log_readings, log_tail, log_watch
 from sessions_app.conf import current
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.log_tail import Chunk
@@ -48,13 +48,13 @@ async def follow(
     async with (
         hints.listening(session_id) as changed,
         log_watch.shared().growth(log_file) as grown,
-        _counted(),
+        _counted(log_file) as readings,
     ):
         ended = await _ended(session_id)
         spoken = loop.time()
         while True:
             grown.clear()  # before reading: what is written after this read sets it again
-            chunk = await asyncio.to_thread(_read, log_file, position, limit, growing=not ended)
+            chunk = await readings.read(_read, log_file, position, limit, not ended)
             if not ended or chunk.end < chunk.size:
                 chunk = _whole(chunk)
             if chunk.data:
@@ -78,15 +78,17 @@ async def follow(
 
 
 @contextlib.asynccontextmanager
-async def _counted() -> AsyncGenerator[None, None]:
+async def _counted(log_file: str) -> AsyncGenerator[log_readings.Readings, None]:
+    readings = log_readings.shared()
     counted.ours.readers += 1
     try:
-        yield
+        with readings.following(log_file):
+            yield readings
     finally:
         counted.ours.readers -= 1
 
 
-def _read(log_file: str, position: int, limit: int, *, growing: bool) -> Chunk:
+def _read(log_file: str, position: int, limit: int, growing: bool) -> Chunk:
     """The bytes that follow, as they may be seen."""
     chunk = log_tail.read_on(log_file, position, limit)
     mask = current().secrets.mask()
