@@ -72,6 +72,11 @@ class Caller:
         """Whether they may act on whatever session there is."""
         return self.role is Role.ADMINISTRATOR or self.manages_others
 
+    @property
+    def may_clean(self) -> bool:
+        """Whether they may remove what has ended."""
+        return self.role.covers(Role.OPERATOR) and self.rules_all
+
 
 #: The spawner, the server's own housekeeping.
 SYSTEM = Caller("system", Role.ADMINISTRATOR, Via.SYSTEM)

@@ -8,6 +8,7 @@ from sessions_app.views import (
     bulk_actions,
     new_session,
     overview,
+    removal,
     session,
     sessions_list,
     sign_in,
@@ -31,6 +32,7 @@ urlpatterns = [
             actions.retry,
             actions.pin,
             actions.unpin,
+            removal.cleanup,
         )
     ),
     path("login", sign_in.SignIn.as_view(), name="login"),

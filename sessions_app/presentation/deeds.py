@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
+from sessions_app import callers
+from sessions_app.callers import Role
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
 
@@ -16,16 +18,24 @@ _DOES = {
     "pin": "Every cleanup keeps it, until it is unpinned.",
     "unpin": "Cleanup may remove it again once it has ended and is old enough.",
     "update": "Priority and metadata can be changed below while it waits.",
+    "same": "Opens the form for a new session, filled in like this one, to be changed before it "
+    "is created. This one stays as it is.",
+    "cleanup": "Removes it from the list for good, with its directory, database and log. Its "
+    "output files stay.",
 }
+_NO_CLEANUP = "It takes an administrator, or an operator who may act on sessions of others."
+_NO_CREATE = "Your role does not allow you to create sessions."
 LABELS = {
     "start": "Start",
     "pause": "Pause",
     "resume": "Resume",
     "stop": "Stop",
     "retry": "Retry",
+    "same": "Same again…",
     "pin": "Pin",
     "unpin": "Unpin",
     "update": "Change",
+    "cleanup": "Clean up…",
 }
 
 
@@ -47,17 +57,34 @@ def deeds(
         "pause" if session.pause_wanted and not session.finished else "resume",
         "pin" if session.pinned else "unpin",
     }
-    return [
-        {
-            "name": name,
-            "label": label,
-            "does": _stop(session) if name == "stop" else _DOES[name],
-            "possible": name in possible,
-            "why_not": "" if name in possible else _why_not(name, session, may_change=may_change),
-            "shown": name not in other,
-        }
-        for name, label in LABELS.items()
-    ]
+    caller = callers.current()
+    refused = {
+        "same": "" if caller.role.covers(Role.OPERATOR) else _NO_CREATE,
+        "cleanup": "" if caller.may_clean else _NO_CLEANUP,
+    }
+    changing = "" if may_change else "Your role does not allow you to change this session."
+    found = []
+    for name, label in LABELS.items():
+        why_not = refused.get(name, changing)
+        if not why_not and name not in possible:
+            why_not = _why_not(name, session)
+        found.append(
+            {
+                "name": name,
+                "label": label,
+                "does": _stop(session) if name == "stop" else _DOES[name],
+                "possible": not why_not,
+                "why_not": why_not,
+                "shown": name not in other,
+            }
+        )
+    return found
+
+
+def _why_kept(session: AgentSession) -> str:
+    if not session.finished:
+        return "It has not ended yet; stop it first."
+    return "It is pinned; unpin it first." if session.pinned else "It is about to be tried again."
 
 
 def _stop(session: AgentSession) -> str:
@@ -66,9 +93,11 @@ def _stop(session: AgentSession) -> str:
     return f"It has not run yet, so nothing is ended. {_ENDS}"
 
 
-def _why_not(name: str, session: AgentSession, *, may_change: bool) -> str:
-    if not may_change:
-        return "Your role does not allow you to change this session."
+def _why_not(name: str, session: AgentSession) -> str:
+    if name == "same":  # it takes nothing of the session's state
+        return ""
+    if name == "cleanup":
+        return _why_kept(session)
     if session.finished:
         return {
             "start": "It has ended; Retry makes a new session of it.",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from sessions_app import units
+from sessions_app import callers, units
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import OnUsageLimit, Status
 from sessions_app.limits import NAMES, Limits
@@ -87,7 +87,7 @@ def metadata_text(metadata: object) -> str:
 
 
 def actions(session: AgentSession, *, waits: bool) -> list[str]:
-    """What can be asked of a session now, by the name of the action."""
+    """What can be asked of a session now by whoever may change it, by the name of the action."""
     possible = ["unpin" if session.pinned else "pin"]
     status, undecided = session.status, not session.verdict
     if status == Status.CREATED:
@@ -96,6 +96,8 @@ def actions(session: AgentSession, *, waits: bool) -> list[str]:
         possible.append("resume" if session.pause_wanted else "pause")
     if session.finished:
         possible.append("retry")
+        if not session.pinned and not session.retry_wanted and callers.current().may_clean:
+            possible.append("cleanup")
     elif undecided:
         possible.append("stop")
     if status == Status.CREATED or waits:

@@ -102,7 +102,7 @@ def failure(
     return {
         "why": why(session),
         "facts": _facts(session, activity),
-        "lines_title": _lines_title(len(lines), looking_like_errors=bool(errors)),
+        "lines_title": _lines_title(len(lines), activity if errors else {}),
         "lines": lines,
         "next": {"text": text, "label": label, "url": f"/new?like={quote(str(session.id))}"},
     }
@@ -167,9 +167,16 @@ def _next(session: AgentSession) -> tuple[str, str]:
     return _NEXT[Reason(session.reason)] if known else _OTHERWISE
 
 
-def _lines_title(count: int, *, looking_like_errors: bool) -> str:
+def _lines_title(count: int, activity: Json) -> str:
     if not count:
         return ""
-    if looking_like_errors:
-        return "The last lines that look like errors" if count > 1 else "A line like an error"
-    return "The end of its log; no line looks like an error"
+    if not activity:
+        return "The end of its log; no line looks like an error"
+    of_all = max(activity.get("error_lines") or 0, count)
+    if of_all == 1:
+        return "A line like an error"
+    least = "" if activity.get("complete", True) else "at least "
+    if of_all == count and not least:
+        return f"The {count} lines that look like errors"
+    last = f"last {count}" if count > 1 else "last"
+    return f"The {last} of {least}{of_all:,} lines that look like errors"

@@ -10,6 +10,7 @@ from typing import Any
 from sessions_app.conf import current
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
+from sessions_app.presentation.failures import LINES
 from sessions_app.presentation.figures import duration, size
 
 Json = Mapping[str, Any]
@@ -91,7 +92,10 @@ def _sampling(session: AgentSession, *, measured: bool) -> str:
 
 
 def activity(value: Json, session: AgentSession) -> dict[str, Any]:
-    """``{note, facts: [{label, value}], errors: [{offset, text}], errors_title}``."""
+    """``{note, facts: [{label, value}], errors: [{offset, text}], errors_title}``.
+
+    A page says a line like an error once: what :func:`failures.failure` says of it is not here.
+    """
     least = "" if value.get("complete", True) else "at least "
     tool, result = value.get("last_tool") or {}, value.get("result") or {}
     lines, errors = value.get("lines"), value.get("error_lines")
@@ -114,13 +118,19 @@ def activity(value: Json, session: AgentSession) -> dict[str, Any]:
     elif not lines:
         note = "It has written nothing." if ended else "It has written nothing yet."
     shown = value.get("errors") or []
+    title = (
+        f"{least}{_plural(errors, 'line')} of the output "
+        f"{'looks' if errors == 1 else 'look'} like an error".capitalize()
+        if errors
+        else ""
+    )
+    if session.status == Status.FAILED:  # the last ones stand on top of the page, and their count
+        shown = shown[:-LINES]
+        title = "The lines like errors before those on top" if shown else ""
     return {
         "note": note,
         "facts": _facts(facts),
-        "errors_title": f"{least}{_plural(errors, 'line')} of the output "
-        f"{'looks' if errors == 1 else 'look'} like an error".capitalize()
-        if errors
-        else "",
+        "errors_title": title,
         "errors": [
             {
                 "offset": error["offset"],

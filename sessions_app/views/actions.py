@@ -8,10 +8,20 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from sessions_app import control, services
+from sessions_app import control, idempotency, services
+from sessions_app.api import repeats
 from sessions_app.errors import HiveError, NotFound
 from sessions_app.models import AgentSession
-from sessions_app.views.answers import attempt, done, leads_to, not_found, problem, told, wants_json
+from sessions_app.views.answers import (
+    attempt,
+    done,
+    key_of,
+    leads_to,
+    not_found,
+    problem,
+    told,
+    wants_json,
+)
 
 
 @require_POST
@@ -54,15 +64,22 @@ def unpin(request: HttpRequest, session_id: str) -> HttpResponse:
 def retry(request: HttpRequest, session_id: str) -> HttpResponse:
     """Try a session that has ended once more; a success leads to the new session's page."""
     made: list[AgentSession] = []
+    # The page's key: however often the button is pressed, one session comes of it.
+    wanted = idempotency.intent(key_of(request), "retry_button", session_id=session_id)
 
     def again() -> AgentSession:
-        made.append(control.retry(session_id, start_now=False))
-        return made[0]
+        new, _ = idempotency.once(
+            wanted,
+            lambda record: control.retry(session_id, start_now=False, record=record),
+            lambda new_id: repeats.made_before(new_id, start=False),
+        )
+        made.append(new)
+        return new
 
     answer = _act(request, session_id, again)
     if not made:
         return answer
-    attempt(request, lambda: services.start(made[0].id))  # a failure is told on its page
+    attempt(request, lambda: services.go_on(made[0].id))  # a failure is told on its page
     return leads_to(request, reverse("session", args=[made[0].id]))
 
 

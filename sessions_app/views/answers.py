@@ -1,5 +1,6 @@
 """What the views have in common: doing what a button asks for, and saying what came of it."""
 
+import re
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -35,6 +36,12 @@ def told(error: HiveError) -> str:
     if isinstance(error, Forbidden):
         return f"You may not do this (any more): {error.detail}. Nothing was changed."
     return error.detail
+
+
+def key_of(request: HttpRequest) -> str | None:
+    """The key that a form was made with (sessions_app/idempotency.py); None where it has none."""
+    key = request.POST.get("key", "")
+    return key if re.fullmatch(r"[ -~]{1,100}", key) else None
 
 
 def done() -> HttpResponse:

@@ -1,5 +1,6 @@
 """The page of one session, and the form on it."""
 
+import uuid
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -64,6 +65,7 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
     timeline = live.timeline(row.id, event_cursor)
     context = {
         "event_cursor": event_cursor,
+        "key": uuid.uuid4().hex,
         "session": row,
         "page": page,
         "row": presentation.row(row, page["waiting"]),

@@ -35,10 +35,19 @@ async function send(form) {
     if (form.dataset.said) toast(form.dataset.said);
     form.dispatchEvent(new CustomEvent("done", { bubbles: true }));
   } else if (!answer.errors) {
+    // What a key stands for may have been removed; where it is not known what was done, it stays.
+    if (response.status < 500) newKeys();
     const unknown = `The server refused this (${response.status}). Reload the page and try again.`;
     toast(capitalised(answer.detail ?? unknown));
   }
   return Boolean(answer.url);
+}
+
+/** What is sent from here on is another wish, not the same once more. */
+function newKeys() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  const text = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  for (const field of document.querySelectorAll("form[data-action] input[name=key]")) field.value = text;
 }
 
 /** Mistakes beside their fields, as templates/parts/field.html has them. */
@@ -88,7 +97,8 @@ export function setUpActions() {
     busy.delete(form);
     button.removeAttribute("aria-disabled");
   });
-  window.addEventListener("pageshow", () => {
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) newKeys();
     for (const form of busy) form.querySelector("[type=submit]").removeAttribute("aria-disabled");
     busy.clear();
   });

@@ -4,22 +4,29 @@ import { STAY } from "./identity.js";
 import { size } from "./time.js";
 import { say } from "./words.js";
 
-/** Fills templates/parts/deeds.html, and tells in parts/stop.html what a stop would end. */
+/**
+ * Fills templates/parts/deeds.html, and tells in the questions before a stop and a cleanup
+ * what they would end and remove.
+ */
 export class Deeds {
   constructor(root, sessionId) {
     this.place = root.querySelector("[data-deeds]");
     this.stopNow = root.querySelector("[data-stop-now]");
+    this.cleanupNow = root.querySelector("[data-cleanup-now]");
     this.id = sessionId;
     this.place.addEventListener("click", (event) => {
       const asked = event.target.closest("[data-deed] :is(button, a)");
       if (!asked) return;
       if (asked.getAttribute("aria-disabled") === "true") event.preventDefault();
-      else if (asked.tagName === "A") this.place.hidePopover();
+      else if (asked.hash) this.place.hidePopover();
     });
     // The question before a stop stands on this one.
     root.addEventListener("done", () => this.place.hidePopover?.());
     root.querySelector("#stop-confirm").addEventListener("toggle", (event) => {
       if (event.newState === "open") this.count();
+    });
+    root.querySelector("#cleanup-confirm").addEventListener("toggle", (event) => {
+      if (event.newState === "open") this.weigh();
     });
   }
 
@@ -42,6 +49,24 @@ export class Deeds {
       item.classList.add("is-off");
       item.querySelector("button, a").setAttribute("aria-disabled", "true");
       say(item.querySelector("[data-why-not]"), whyNot);
+    }
+  }
+
+  /** What a cleanup would remove, as of now. */
+  async weigh() {
+    say(this.cleanupNow, "");
+    try {
+      const answer = await fetch("/api/v1/sessions/bulk", {
+        ...STAY,
+        method: "POST",
+        body: JSON.stringify({ action: "cleanup", ids: [this.id], dry_run: true }),
+        headers: { "Content-Type": "application/json" },
+      });
+      if (!answer.ok) return;
+      const { detail } = (await answer.json()).results[0];
+      say(this.cleanupNow, `As of now: ${detail}.`);
+    } catch {
+      // The question stands without it.
     }
   }
 

@@ -2,6 +2,8 @@
 
 import { showExactly } from "./time.js";
 
+// The log keeps whether it shows times of its own: "hive-times" (logtools.js).
+const TIMES = "hive-exact-times";
 export const THEMES = ["auto", "light", "dark"];
 
 function keep(name, value) {
@@ -48,11 +50,16 @@ export function nextTheme() {
   choose(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
 }
 
-/** Ages become exact times, and back; says which. */
-export function toggleTimes() {
-  const exactly = kept("hive-times") !== "exact";
-  keep("hive-times", exactly ? "exact" : "ages");
+function showTimes(exactly) {
   showExactly(exactly);
+  document.querySelector("[data-times-toggle]")?.setAttribute("aria-pressed", String(exactly));
+}
+
+/** Ages and short times become exact ones, and back; says which. */
+export function toggleTimes() {
+  const exactly = kept(TIMES) !== "exact";
+  keep(TIMES, exactly ? "exact" : "ages");
+  showTimes(exactly);
   return exactly;
 }
 
@@ -60,10 +67,10 @@ export function toggleTimes() {
 export function setUpLook() {
   document.querySelector("[data-theme-toggle]")?.addEventListener("click", nextTheme);
   showTheme();
-  showExactly(kept("hive-times") === "exact");
+  showTimes(kept(TIMES) === "exact");
   // Tabs of one browser look alike.
   window.addEventListener("storage", ({ key, newValue }) => {
     if (key === "hive-theme" && THEMES.includes(newValue) && newValue !== theme()) choose(newValue);
-    if (key === "hive-times") showExactly(newValue === "exact");
+    if (key === TIMES) showTimes(newValue === "exact");
   });
 }

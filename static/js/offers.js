@@ -22,8 +22,12 @@ function places() {
 function actions() {
   const place = document.querySelector("[data-actions]");
   if (!place) return [];
-  return [...place.querySelectorAll("button, a[href]")]
-    .filter((element) => !element.closest("[hidden], [popover], dialog") && element.checkVisibility())
+  const seen = [...place.querySelectorAll("button, a[href]")].filter(
+    (element) => !element.closest("[hidden], [popover], dialog") && element.checkVisibility(),
+  );
+  // Once it has ended it can be cleaned up; only the panel of all actions has a button for that.
+  const cleanup = document.querySelector("[data-cleanup]:not([aria-disabled=true])");
+  return [...seen, ...(cleanup ? [cleanup] : [])]
     .map((element) => ({
       group: "This session",
       label: textOf(element),

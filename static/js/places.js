@@ -23,16 +23,25 @@ function focus(field) {
 export function setUpPlaces() {
   // The sign-in page has no help, and so no keys: none acts that is not listed.
   if (!document.querySelector("[data-help]")) return;
+  setUpTimes();
   register({ keys: "?", label: "All keyboard shortcuts", group: "Anywhere", run: openHelp });
-  register({ keys: "t", label: "Times: ages or exact", group: "Anywhere", run: switchTimes });
+  // In the log n and t are its own: outside it they are no keys, so that none has two meanings.
+  register({ keys: "e", label: "Exact times, or not", group: "Anywhere", run: switchTimes });
   register({ keys: "c", label: "Colours: auto, light, dark", group: "Anywhere", run: nextTheme });
   goTo("g l", "Sessions", "[data-home]");
   goTo("g o", "Overview", '.pages a[href$="/overview"]');
   goTo("g a", "Account and tokens", '.menu-list a[href$="/account"]');
-  goTo("n", "New session", "[data-new]");
+  goTo("g c", "New session", "[data-new]");
   goTo("/", "Search field", "[data-search]", true);
 }
 
+function setUpTimes() {
+  const button = document.querySelector("[data-times-toggle]");
+  if (!button) return;
+  button.hidden = false;
+  button.addEventListener("click", switchTimes);
+}
+
 function switchTimes() {
-  toast(toggleTimes() ? "Times are exact now." : "Times are ages now.");
+  toast(toggleTimes() ? "Times are exact now." : "Times are short now.");
 }

@@ -46,7 +46,10 @@ class SessionPage {
     this.explainEmptyLog(this.at("log-note").textContent);
     this.outputs = new Outputs(root, this.id);
     this.outputs.keep(!FINISHED.includes(this.status));
-    const jump = (offset) => this.log.goTo(offset);
+    const jump = (offset) => {
+      this.log.goTo(offset).then((place) => this.log.tools.tell(place)); // into the address, too
+      return true;
+    };
     this.failure = new Failure(root, this.id, jump);
     this.timeline = new Timeline(root);
     this.deeds = new Deeds(root, this.id);
@@ -129,7 +132,9 @@ class SessionPage {
       form.hidden = !actions.includes(form.dataset.action);
     }
     this.at("stop").hidden = !actions.includes("stop");
-    if (this.at("stop").hidden) document.getElementById("stop-confirm").hidePopover?.();
+    for (const [name, asks] of Object.entries({ stop: "stop-confirm", cleanup: "cleanup-confirm" })) {
+      if (!actions.includes(name)) document.getElementById(asks).hidePopover?.();
+    }
     const gone = focused?.closest("[hidden]");
     if (!gone) return;
     const shown = [...place.querySelectorAll("button")].filter((b) => !b.closest("[hidden]"));
@@ -148,6 +153,7 @@ class SessionPage {
     this.at("banner=waiting").hidden = true;
     this.showActions([]);
     this.deeds.gone("It was cleaned up.");
+    for (const link of this.root.querySelectorAll("[data-needs-session]")) link.hidden = true;
     this.at("change").hidden = true;
     this.outputs.keep(false);
   }

@@ -105,11 +105,11 @@ function exactly(element) {
   return moment ? Date.parse(moment) : NaN;
 }
 
-let exactAges = false;
+let allExact = false;
 
-/** Whether ages are written as exact times; for those who cannot hover, and those who compare. */
+/** Whether all times are written as exact ones; for those who cannot hover, and who compare. */
 export function showExactly(on) {
-  exactAges = on;
+  allExact = on;
   document.documentElement.toggleAttribute("data-exact-times", on);
   refresh();
 }
@@ -122,10 +122,10 @@ function compact(moment) {
 }
 
 const WRITTEN = {
-  "[data-ago]": (moment) => (exactAges ? compact(moment) : ago(moment)),
-  "[data-exact]": (moment) => shortFormat.format(moment),
-  "[data-clock]": (moment) => clockFormat.format(moment),
-  "[data-when]": when,
+  "[data-ago]": (moment) => (allExact ? compact(moment) : ago(moment)),
+  "[data-exact]": (moment) => (allExact ? exactFormat : shortFormat).format(moment),
+  "[data-clock]": (moment) => (allExact ? compact(moment) : clockFormat.format(moment)),
+  "[data-when]": (moment) => (allExact ? compact(moment) : when(moment)),
   "[data-lasting]": (moment) => duration(now() - moment),
 };
 

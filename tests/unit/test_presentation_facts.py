@@ -22,7 +22,8 @@ from tests.unit.sessions import NOW, session
         ({"status": "running", "pause_wanted": True}, False, {"resume", "stop", "pin"}),
         ({"status": "running", "verdict": "stopped"}, False, {"pin"}),
         ({"status": "completed", "pinned": True}, False, {"retry", "unpin"}),
-        ({"status": "failed", "verdict": "stopped"}, False, {"retry", "pin"}),
+        ({"status": "failed", "verdict": "stopped"}, False, {"retry", "pin", "cleanup"}),
+        ({"status": "failed", "retry_wanted": True}, False, {"retry", "pin"}),
     ],
 )
 def test_only_what_can_be_done_is_offered(

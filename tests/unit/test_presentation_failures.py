@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sessions_app import presentation
+from sessions_app.callers import Caller, Role, Via, acting
 from tests.unit.sessions import session
 
 ERRORS = [{"offset": 100 * n, "line": n, "text": f"Error: {n}"} for n in range(1, 9)]
@@ -48,12 +49,13 @@ def test_the_newest_lines_like_errors_come_before_the_end_of_the_log() -> None:
     ended = session(status="failed", reason="exited", exit_code=1)
     last = [{"offset": 7, "text": "x" * 500}]
 
-    told = presentation.failure(ended, {"errors": ERRORS}, last)
+    told = presentation.failure(ended, {"errors": ERRORS, "error_lines": 8}, last)
     without = presentation.failure(ended, {"errors": []}, last)
 
     assert told is not None
     assert without is not None
     assert [line["at"] for line in told["lines"]] == [f"line {n}" for n in range(3, 9)]
+    assert told["lines_title"] == "The last 6 of 8 lines that look like errors"
     assert told["lines"][-1] == {"offset": 800, "at": "line 8", "text": "Error: 8"}
     assert "no line looks like an error" in without["lines_title"]
     assert without["lines"] == [{"offset": 7, "at": "byte 7", "text": "x" * 299 + "…"}]
@@ -103,6 +105,8 @@ def test_what_is_tried_again_by_itself_is_said_to_be() -> None:
         ({"status": "running"}, {"stop", "pause"}, {"retry": "It has not ended yet; stop it"}),
         ({"status": "running", "verdict": "stopped"}, {"pin"}, {"stop": "being stopped already"}),
         ({"status": "failed"}, {"retry"}, {"start": "Retry makes a new", "stop": "It has ended."}),
+        ({"status": "running"}, {"stop"}, {"cleanup": "It has not ended yet; stop it first."}),
+        ({"status": "failed", "pinned": True}, {"retry"}, {"cleanup": "unpin it first"}),
     ],
 )
 def test_what_cannot_be_done_says_why(
@@ -111,7 +115,7 @@ def test_what_cannot_be_done_says_why(
     told = presentation.deeds(session(**fields), possible, may_change=True)
 
     by_name = {deed["name"]: deed for deed in told}
-    assert {name for name, deed in by_name.items() if deed["possible"]} == possible
+    assert {name for name, deed in by_name.items() if deed["possible"]} == possible | {"same"}
     assert all(bool(deed["why_not"]) != deed["possible"] for deed in told)
     assert all(deed["does"] for deed in told)
     for name, words in why_not.items():
@@ -124,7 +128,28 @@ def test_of_two_opposites_one_is_shown_and_who_may_not_is_told_so() -> None:
     told = presentation.deeds(paused, [], may_change=False)
 
     shown = [deed["name"] for deed in told if deed["shown"]]
-    assert shown == ["start", "resume", "stop", "retry", "unpin", "update"]
-    assert {deed["why_not"] for deed in told} == {
-        "Your role does not allow you to change this session."
-    }
+    assert shown == ["start", "resume", "stop", "retry", "same", "unpin", "update", "cleanup"]
+    why_not = {deed["name"]: deed["why_not"] for deed in told}
+    assert why_not.pop("same") == ""  # whoever may create may take it as a model
+    assert why_not.pop("cleanup") == "It has not ended yet; stop it first."
+    assert set(why_not.values()) == {"Your role does not allow you to change this session."}
+
+
+@pytest.mark.parametrize(
+    ("caller", "may"),
+    [
+        (Caller("v", Role.VIEWER, Via.TOKEN), set()),
+        (Caller("o", Role.OPERATOR, Via.TOKEN), {"same"}),
+        (Caller("l", Role.OPERATOR, Via.TOKEN, manages_others=True), {"same", "cleanup"}),
+    ],
+    ids=["viewer", "operator", "leader"],
+)
+def test_what_the_role_does_not_allow_is_said_to_be_so(caller: Caller, may: set[str]) -> None:
+    with acting(caller):
+        ended = session(status="failed", owner="o")
+        actions = presentation.actions(ended, waits=False)
+        told = presentation.deeds(ended, actions, may_change=True)
+
+    assert ("cleanup" in actions) == ("cleanup" in may)
+    new = {deed["name"]: deed["why_not"] for deed in told if deed["name"] in ("same", "cleanup")}
+    assert {name for name, why_not in new.items() if not why_not} == may

@@ -155,6 +155,12 @@ def test_activity_while_it_runs_and_at_its_end(conf: Conf) -> None:
     assert facts(ended)["Output"] == "1,200 lines, 34 kB"
     assert facts(ended)["Cost"] == "$12.30"
     assert not {"Now", "Last line"} & {*facts(ended)}
+    # what stands on top of a failure's page is not said again
+    assert (ended["errors"], ended["errors_title"]) == ([], "")
+    many = [{"offset": n, "line": n, "text": "Error"} for n in range(1, 9)]
+    ended = words("activity", {**value, "errors": many}, session("failed"))
+    assert [error["at"] for error in ended["errors"]] == ["line 1", "line 2"]
+    assert words("activity", value, session("completed"))["errors"]
 
 
 @pytest.mark.parametrize(
