@@ -15,6 +15,7 @@ from sessions_app.presentation.facts import (
     limit_words,
     limits_in_force,
     log_note,
+    log_room,
     metadata_text,
 )
 from sessions_app.presentation.failures import failure
@@ -52,6 +53,7 @@ __all__ = [
     "limit_words",
     "limits_in_force",
     "log_note",
+    "log_room",
     "marks",
     "metadata_text",
     "row",

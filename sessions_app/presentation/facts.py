@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from sessions_app import callers, units
 from sessions_app.conf import Conf
@@ -11,6 +12,8 @@ from sessions_app.models import AgentSession
 from sessions_app.presentation.figures import size
 from sessions_app.profiles import CommandProfile
 
+#: Rows that the page of a log which has ended makes room for (static/css/room.css).
+ROOMS = (6, 12, 20, 30)
 #: What follows when the account's usage limit is reached, by the word on the wire.
 ON_USAGE_LIMIT: Mapping[str, str] = {
     OnUsageLimit.FAIL: "fail",
@@ -69,6 +72,27 @@ def log_note(session: AgentSession) -> str:
         f"{removed} from the middle of the log were removed, from byte {session.log_cut_from:,} "
         f"on, to keep it within {kept or 'its limit'}."
     )
+
+
+def log_room(text: str) -> dict[str, Any]:
+    """How much room the end of a log takes, so that its page need not move once it is there.
+
+    Args:
+        text: as many of its last lines as are ever looked at for this.
+
+    Returns:
+        ``{wide, narrow, full, messages}``: rows on a wide window and on a phone, rounded up to
+        :data:`ROOMS` (0: more); whether it is more than a window shows on either; whether lines
+        of it are stream-json, which are shown as messages.
+    """
+    lines = text.splitlines()
+    rooms = {}
+    for name, width in (("wide", 110), ("narrow", 42)):
+        # A message takes about three rows, however long its line is.
+        rows = sum(3 if line.startswith('{"') else -(-len(line) // width) or 1 for line in lines)
+        rooms[name] = next((room for room in ROOMS if rows <= room), 0)
+    messages = any(line.startswith('{"type"') for line in lines)
+    return {**rooms, "full": not rooms["wide"], "messages": messages}
 
 
 def how_it_stops(session: AgentSession, conf: Conf) -> str:

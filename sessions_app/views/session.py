@@ -63,6 +63,7 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
     row = AgentSession.objects.filter(id=row.id).first() or row
     page = live.page_json(row)
     timeline = live.timeline(row.id, event_cursor)
+    plain_log = _plain_log(row.log_file)
     context = {
         "event_cursor": event_cursor,
         "key": uuid.uuid4().hex,
@@ -81,7 +82,8 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
         "how_it_stops": presentation.how_it_stops(row, current()),
         "log_size": presentation.size(log_tail.size(row.log_file)),
         "telemetry": _telemetry(row),
-        "plain_log": _plain_log(row.log_file),
+        "plain_log": plain_log,
+        "log_room": presentation.log_room(plain_log),
         "plain_log_lines": PLAIN_LOG_LINES,
     }
     return render(request, "session.html", context, status=422 if form else 200)
