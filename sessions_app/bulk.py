@@ -5,7 +5,16 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sessions_app import callers, cleanup, control, queries, services, units, validation
+from sessions_app import (
+    callers,
+    cleanup,
+    control,
+    idempotency,
+    queries,
+    services,
+    units,
+    validation,
+)
 from sessions_app.callers import Role
 from sessions_app.errors import HiveError, Invalid, NotFound, Unavailable
 from sessions_app.filters import Filters
@@ -70,12 +79,14 @@ class Wish:
         ids: to which sessions, each once.
         more: there are more than these that match.
         dry_run: do nothing, tell what would be done.
+        key: the same wish with it makes no session twice (sessions_app/idempotency.py).
     """
 
     action: Action
     ids: tuple[str, ...]
     more: bool
     dry_run: bool
+    key: str | None = None
 
 
 #: An action at work: a result for each session, and None now and then while something large goes.
@@ -134,7 +145,7 @@ def carry_out(wish: Wish) -> Work:
             elif wish.dry_run:
                 yield _told(session, Outcome.WOULD, _ahead(wish.action, session))
             else:
-                yield _do(wish.action, session)
+                yield _do(wish, session)
         if left:
             yield from _clean_up(left, dry_run=wish.dry_run)
 
@@ -197,9 +208,11 @@ def _told(
     return Result(str(session.id), outcome, detail, title, session.status, made)
 
 
-def _do(action: Action, session: AgentSession) -> Result:
+def _do(wish: Wish, session: AgentSession) -> Result:
     try:
-        return _DEEDS[action](session)
+        if wish.action is Action.RETRY:
+            return _retry(session, wish.key)
+        return _DEEDS[wish.action](session)
     except HiveError as error:
         return _told(session, Outcome.FAILED, error.detail)
 
@@ -209,10 +222,15 @@ def _stop(session: AgentSession) -> Result:
     return _told(after, Outcome.DONE, "stopped" if after.finished else "being stopped")
 
 
-def _retry(session: AgentSession) -> Result:
-    new = control.retry(session.id, start_now=False)
+def _retry(session: AgentSession, key: str | None) -> Result:
+    own_key = f"{key} {session.id}" if key else None
+    new, _ = idempotency.once(
+        idempotency.intent(own_key, "retry_of_many", session_id=str(session.id)),
+        lambda record: control.retry(session.id, start_now=False, record=record),
+        services.get,
+    )
     try:
-        services.start(new.id)
+        services.go_on(new.id)
     except Unavailable as error:  # its start is written down and will be seen
         return _told(session, Outcome.DONE, f"tried again, but it waits: {error.detail}", new)
     return _told(session, Outcome.DONE, "tried again", new)
@@ -228,7 +246,6 @@ def _unpin(session: AgentSession) -> Result:
 
 _DEEDS: dict[Action, Callable[[AgentSession], Result]] = {
     Action.STOP: _stop,
-    Action.RETRY: _retry,
     Action.PIN: _pin,
     Action.UNPIN: _unpin,
 }

@@ -65,7 +65,7 @@ def retry(request: HttpRequest, session_id: str) -> HttpResponse:
     """Try a session that has ended once more; a success leads to the new session's page."""
     made: list[AgentSession] = []
     # The page's key: however often the button is pressed, one session comes of it.
-    wanted = idempotency.intent(key_of(request), "retry_button", session_id=session_id)
+    wanted = idempotency.intent(key_of(request.POST), "retry_button", session_id=session_id)
 
     def again() -> AgentSession:
         new, _ = idempotency.once(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 
 from sessions_app.errors import Conflict, Forbidden, HiveError, NotFound
@@ -38,9 +38,9 @@ def told(error: HiveError) -> str:
     return error.detail
 
 
-def key_of(request: HttpRequest) -> str | None:
+def key_of(fields: QueryDict) -> str | None:
     """The key that a form was made with (sessions_app/idempotency.py); None where it has none."""
-    key = request.POST.get("key", "")
+    key = fields.get("key", "")
     return key if re.fullmatch(r"[ -~]{1,100}", key) else None
 
 

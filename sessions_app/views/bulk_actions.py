@@ -3,6 +3,8 @@
 With scripts the list asks the API (sessions_app/api/bulk.py).
 """
 
+import uuid
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -13,7 +15,7 @@ from sessions_app import bulk, db
 from sessions_app.api.bulk import results, summary
 from sessions_app.bulk import Action, Wish
 from sessions_app.errors import HiveError
-from sessions_app.views.answers import told
+from sessions_app.views.answers import key_of, told
 from sessions_app.views.sessions_list import wish_of
 
 #: What is asked, what the button says, and what is said of it afterwards.
@@ -45,9 +47,10 @@ def _wish(fields: QueryDict, *, dry_run: bool) -> Wish:
     everything = fields.get("all") == "yes"
     ids = [*fields.getlist("id"), *fields.get("ids", "").split()]
     filters = wish_of(QueryDict(fields.get("filter", ""))) if everything else None
-    return bulk.wish(
+    wish = bulk.wish(
         fields.get("action", ""), None if everything else ids, filters, dry_run=dry_run
     )
+    return replace(wish, key=key_of(fields))
 
 
 async def _context(wish: Wish, fields: QueryDict) -> dict[str, Any]:
@@ -63,6 +66,8 @@ async def _context(wish: Wish, fields: QueryDict) -> dict[str, Any]:
         "others": [result for result in found if result not in affected],
         # What was shown is what is done, whatever matches by then.
         "ids": " ".join(result.session_id for result in affected),
+        # However often this is confirmed, it is done once.
+        "key": uuid.uuid4().hex,
         "most": bulk.MOST,
         "filter": fields.get("filter", ""),
         "back": _back(fields),

@@ -121,3 +121,6 @@ def test_a_browser_that_is_signed_in_acts_on_what_is_its_own(
     assert [one["outcome"] for one in found["results"]] == ["done", "skipped"]
     foreign.problem(403, "cross_origin")
     fetch(door, "POST", BULK, {"action": "cleanup", "ids": ids}, headers).problem(403, "forbidden")
+    # nor by the button on the page of one that is their own
+    anna.post(f"/sessions/{ids[0]}/cleanup", form_at="/new")
+    assert b"takes an administrator" in anna.get(f"/sessions/{ids[0]}/").body

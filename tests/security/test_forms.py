@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 FORMS = [
     ("/new", {"task": "forged", "priority": "medium", "profile": "sample"}),
     *((f"/sessions/{{id}}/{act}", {}) for act in ("start", "stop", "pause", "resume", "retry")),
-    *((f"/sessions/{{id}}/{act}", {}) for act in ("pin", "unpin")),
+    *((f"/sessions/{{id}}/{act}", {}) for act in ("pin", "unpin", "cleanup")),
     ("/sessions/{id}/update", {"priority": "high", "metadata": ""}),
     ("/holds/lift", {"profile": "sample"}),
     ("/sessions/bulk", {"action": "stop", "ids": "{id}", "confirmed": "yes"}),

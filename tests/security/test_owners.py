@@ -38,7 +38,7 @@ THROUGH_THE_API = [
     ("GET", "/sessions/{mine}/outputs/../../{id}/outputs/x", None),
     ("GET", "/sessions/{mine}%2F..%2F{id}", None),
 ]
-BUTTONS = ("start", "stop", "pause", "resume", "retry", "pin", "unpin", "update")
+BUTTONS = ("start", "stop", "pause", "resume", "retry", "pin", "unpin", "update", "cleanup")
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ IDS = [
     "; touch pwned #",
 ]
 VERBS = ("status", "get", "log", "output-dir", "start", "stop", "pause", "pin", "retry")
-PAGES = ("", "start", "stop", "pin", "update", "retry")
+PAGES = ("", "start", "stop", "pin", "update", "retry", "cleanup")
 
 
 def strangers(*places: Path) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """The pages' buttons and small forms: what they ask for, and what is said when they cannot."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from sessions_app import control, services
+from sessions_app import cleanup, control, services
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, SessionEvent
 from tests.unit.pages import JSON, text_of
@@ -73,7 +74,61 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(client: Client) -> None
     assert AgentSession.objects.count() == 1
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "pin", "unpin", "update"])
+def test_a_retry_that_is_repeated_with_its_key_makes_one_session(client: Client) -> None:
+    old = services.stop(services.create("t").id)
+    url = f"/sessions/{old.id}/retry"
+    page = text_of(client.get(f"/sessions/{old.id}/"))
+    [key, other] = re.findall(r'name="key" value="(\w+)"', page)
+
+    plain = client.post(url, {"key": key})["Location"]
+    again = client.post(url, {"key": key}, headers=JSON)
+
+    assert key == other  # whichever button of the page is pressed
+    assert (again.status_code, again.json()["url"]) == (201, plain)
+    assert AgentSession.objects.filter(parent=old.id).count() == 1
+    for no_key in ({}, {"key": ""}, {"key": "x" * 101}, {"key": "\n"}):
+        assert client.post(url, no_key, headers=JSON).json()["url"] != plain
+    assert AgentSession.objects.filter(parent=old.id).count() == 5
+    services.stop(plain.split("/")[2])
+    list(cleanup.chosen([services.get(plain.split("/")[2])]))
+    gone = client.post(url, {"key": key}, headers=JSON)
+    assert (gone.status_code, "use another key" in gone.json()["detail"]) == (409, True)
+
+
+@pytest.mark.django_db(transaction=True)  # its work is done by other threads
+def test_many_are_retried_once_however_often_that_is_confirmed(client: Client) -> None:
+    ids = " ".join(str(services.stop(services.create("t").id).id) for _ in range(2))
+    page = text_of(client.post("/sessions/bulk", {"action": "retry", "ids": ids}))
+    found = re.search(r'name="key" value="(\w+)"', page)
+    assert found
+    confirmed = {"action": "retry", "ids": ids, "key": found[1], "confirmed": "yes"}
+
+    for _ in range(2):
+        done = text_of(client.post("/sessions/bulk", confirmed))
+        assert done.count("the new session") == 2
+
+    assert AgentSession.objects.exclude(parent=None).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)  # its work is done by other threads
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [({}, "it is created"), ({"status": "failed", "pinned": True}, "it is pinned")],
+    ids=["unfinished", "pinned"],
+)
+def test_what_is_not_cleaned_up_says_why(client: Client, fields: dict[str, Any], why: str) -> None:
+    session = services.create("t")
+    AgentSession.objects.filter(id=session.id).update(**fields)
+    url = f"/sessions/{session.id}/cleanup"
+
+    refused = client.post(url, headers=JSON)
+
+    assert (refused.status_code, why in refused.json()["detail"]) == (409, True)
+    assert why in text_of(client.post(url, follow=True))
+    assert AgentSession.objects.count() == 1
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "pin", "unpin", "update", "cleanup"])
 def test_buttons_of_unknown_sessions_are_answered_with_404(client: Client, verb: str) -> None:
     url = f"/sessions/{uuid4()}/{verb}"
 
@@ -82,7 +137,7 @@ def test_buttons_of_unknown_sessions_are_answered_with_404(client: Client, verb:
     assert client.post(url, headers=JSON).json()["detail"].startswith("no session has the id")
 
 
-@pytest.mark.parametrize("verb", ["pause", "pin", "retry", "update"])
+@pytest.mark.parametrize("verb", ["pause", "pin", "retry", "update", "cleanup"])
 def test_buttons_are_refused_without_their_token(verb: str) -> None:
     session = running()
 
