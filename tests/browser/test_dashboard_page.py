@@ -18,6 +18,7 @@ from tests.browser.support import (
     until_status,
     write_log,
 )
+from tests.browser.test_accessibility import AXE, RUN, TAGS
 from tests.browser.test_layout import AT_MOST, SETTLED, WATCH
 from tests.support import Installation, Server, eventually
 
@@ -99,6 +100,8 @@ def test_a_session_is_cleaned_up_from_its_page_which_says_what_goes_and_what_sta
     question = page.get_by_role("dialog", name="Clean up this session?")
     expect(question).to_contain_text(f"What stays: its output files, in {outputs}")
     expect(question.locator("[data-cleanup-now]")).to_contain_text("its outputs stay")
+    page.evaluate(AXE)
+    assert page.evaluate(RUN, [TAGS, None])["violations"] == []
     question.get_by_role("button", name="Keep it").click()
     assert status_of(shared_server, session_id) == "completed"
 
