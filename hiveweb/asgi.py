@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiveweb.settings")
 django_application = get_asgi_application()  # before anything that needs the models
 
 from hiveweb.guard import Guard  # noqa: E402 - needs the settings
+from hiveweb.reads import Reads  # noqa: E402 - needs the models
 from sessions_app.mcp import http as mcp  # noqa: E402 - imports no SDK until it is asked
 from sessions_app.routing import websocket_urlpatterns  # noqa: E402 - needs the models
 
@@ -21,5 +22,6 @@ async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 application = Guard(
-    ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
+    ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)}),
+    Reads().answer,
 )

@@ -16,6 +16,7 @@ from daphne import http_protocol
 from twisted.protocols import basic, policies
 from twisted.web import http
 
+from hiveweb.deadlines import Deadlines
 from hiveweb.edge_sockets import Socket
 from hiveweb.headers import complete
 from hiveweb.proxies import Proxies
@@ -94,7 +95,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is u
         self.handle_reply({"type": "http.response.body", "body": content})
 
 
-class Channel(http.HTTPChannel):
+class Channel(Deadlines, http.HTTPChannel):
     """One connection: requests one after the other, each whole in time and in size."""
 
     totalHeadersSize = MAX_HEADER_BYTES  # noqa: N815 - Twisted's names

@@ -30,6 +30,11 @@ class Request:
         return values[0] if len(values) == 1 else None
 
     @property
+    def has_body(self) -> bool:
+        """Whether it announces a body, however short."""
+        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
+
+    @property
     def address(self) -> str:
         """Where the other end is; empty where there is no network between us."""
         client = self.scope.get("client")

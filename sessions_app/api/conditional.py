@@ -17,7 +17,7 @@ from sessions_app import db, problems
 
 P = ParamSpec("P")
 #: A cache keeps it for its owner only, and asks each time whether it still holds.
-_CACHE = "private, no-cache"
+CACHE = "private, no-cache"
 
 #: The header of a change that is made only to what the caller has seen, as an argument.
 IfMatch = Annotated[
@@ -57,7 +57,7 @@ def encode(value: object) -> tuple[bytes, str]:
 def encode_session(session: dict[str, Any]) -> tuple[bytes, str]:
     """A whole session as JSON, and its tag."""
     body = problems.encode(session)
-    row = problems.encode({**session, "waiting": None})
+    row = problems.encode({**session, "waiting": None}) if session["waiting"] else body
     return body, f'"{_hash(row)}.{_hash(body)}"'
 
 
@@ -74,17 +74,23 @@ async def show(
 
 def respond(request: HttpRequest, body: bytes, tag: str) -> HttpResponse:
     """The answer with a tag, or 304 without it."""
-    asked = request.headers.get("If-None-Match")
-    known = [given.removeprefix("W/") for given in parse_etags(asked)] if asked else []
-    if tag in known or known == ["*"]:
+    if holds(request.headers.get("If-None-Match"), tag):
         # The length is that of the answer which is not sent (RFC 9110, 15.4.5).
         response = HttpResponse(status=304, headers={"Content-Length": str(len(body))})
         del response["Content-Type"]
     else:
         response = HttpResponse(body, content_type="application/json")
     response["ETag"] = tag
-    response["Cache-Control"] = _CACHE
+    response["Cache-Control"] = CACHE
     return response
+
+
+def holds(if_none_match: str | None, tag: str) -> bool:
+    """Whether the caller has the answer with this tag already, going by ``If-None-Match``."""
+    if not if_none_match:
+        return False
+    known = [given.removeprefix("W/") for given in parse_etags(if_none_match)]
+    return tag in known or known == ["*"]
 
 
 def allows(if_match: str | None, tag: Callable[[], str]) -> bool:

@@ -121,7 +121,16 @@ async def get_session(
 
 
 def _get(session_id: str, fields: str) -> tuple[bytes, str]:
-    session = queries.full_json(services.get(session_id))
+    return body_of(services.get(session_id), fields)
+
+
+def body_of(row: AgentSession, fields: str = "") -> tuple[bytes, str]:
+    """What is answered of a session, or of some fields of it, and its tag.
+
+    Raises:
+        Invalid: there is no such field.
+    """
+    session = queries.full_json(row)
     wanted = schemas.trimmed(session, fields)
     whole = wanted is session
     return conditional.encode_session(session) if whole else conditional.encode(wanted)
@@ -176,12 +185,16 @@ def _tag(session: AgentSession) -> str:
 )
 async def get_status(request: HttpRequest, session_id: str) -> HttpResponse:
     """Only where the session is."""
-    return await conditional.show(request, _status, session_id)
+    return conditional.respond(request, *await db.read(_status, session_id))
 
 
-def _status(session_id: str) -> dict[str, str]:
-    session = services.get(session_id)
-    return {"session_id": str(session.id), "status": session.status}
+def _status(session_id: str) -> tuple[bytes, str]:
+    return status_body_of(services.get(session_id))
+
+
+def status_body_of(row: AgentSession) -> tuple[bytes, str]:
+    """What is answered of a session's status, and its tag."""
+    return conditional.encode({"session_id": str(row.id), "status": row.status})
 
 
 @router.post(

@@ -30,6 +30,17 @@ class AgentSessionManager(models.Manager["AgentSession"]):
             return self.filter(id=caller.principal.partition(":")[2])
         return self.all() if self.shows_all() else self.filter(owner=caller.principal)
 
+    def shows(self, session: "AgentSession") -> bool:
+        """Whether :meth:`visible` has this session in it, without a query.
+
+        Raises:
+            Unauthorized: nobody has said who asks.
+        """
+        caller = callers.current()
+        if caller.via is Via.RUN:
+            return caller.principal.partition(":")[2] == str(session.id)
+        return self.shows_all() or session.owner == caller.principal
+
     def shows_all(self) -> bool:
         """Whether whoever asks may see every session.
 
