@@ -59,7 +59,7 @@ class Site:
 
     def __init__(self, base: Path, **settings: str) -> None:
         self.base = base
-        self.port = _free_port()
+        self.port = free_port()
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -131,7 +131,8 @@ class Site:
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

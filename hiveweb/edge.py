@@ -242,6 +242,9 @@ class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]  # daphne is unt
         self.edge = edge
         self.max_body = max_body
 
+    def log(self, request: Any) -> None:
+        """Twisted's access log, which daphne throws away line by line: ours is the guard's."""
+
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
         """A channel for a new connection."""
         channel = super().buildProtocol(addr)

@@ -232,10 +232,10 @@ async def _answer(send: Send, status: int, lines: dict[str, str], body: bytes = 
 async def _give(request: Request, answer: Answer, send: Send) -> None:
     """Send what was there at once: over before anybody could be asked whether the caller counts."""
     status, lines, body = answer
+    _note(request, status)
     lines = headers.complete(lines, secure=request.is_secure, host=_host(request))
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
-    _note(request, status, time.monotonic())
 
 
 def _sealed(request: Request, send: Send) -> Send:
@@ -285,12 +285,11 @@ async def _serve(
         _note(request, sender.status, begun)
 
 
-def _note(request: Request, status: int, begun: float) -> None:
+def _note(request: Request, status: int, begun: float | None = None) -> None:
     if access_log.isEnabledFor(logging.DEBUG):
-        taken = (time.monotonic() - begun) * 1000
+        taken = "at once" if begun is None else f"in {(time.monotonic() - begun) * 1000:.1f} ms"
         who = caller.principal if (caller := callers.known()) else "nobody"
-        what = (request.method, request.path, status, taken, who)
-        access_log.debug("%s %s: %d in %.1f ms, for %s", *what)
+        access_log.debug("%s %s: %d %s, for %s", request.method, request.path, status, taken, who)
 
 
 def _limited(receive: Receive) -> Receive:

@@ -5,6 +5,7 @@ Standard library only. docs/decisions/proxies.md has the reasons.
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -105,6 +106,7 @@ def parse_address(text: str) -> Address | None:
     return mapped or found
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """What one party is likely to hold: an IPv4 address, an IPv6 /64; other text as it is."""
     found = parse_address(address)

@@ -8,9 +8,9 @@ query, an id that is unknown or hidden, a session that waits in the queue.
 
 import re
 import uuid
+from dataclasses import dataclass
 
 from hiveweb.request import Request
-from sessions_app import counted
 from sessions_app.api import conditional, sessions
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
@@ -27,12 +27,29 @@ _JSON = (b"Content-Type", b"application/json")
 _CACHE = (b"Cache-Control", conditional.CACHE.encode())
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A row, and what is answered of the whole of it: body and tag."""
+
+    row: AgentSession
+    whole: tuple[bytes, str] | None
+
+
+def _session(row: AgentSession) -> _Known:
+    waits = row.status == Status.STARTING and not row.claimed_by  # its place takes queries
+    return _Known(row, None if waits else sessions.body_of(row))
+
+
+def _status(row: AgentSession) -> _Known:
+    return _Known(row, sessions.status_body_of(row))
+
+
 class Reads:
     """Answers what it can of the requests that the guard has let in."""
 
     def __init__(self) -> None:
-        self._whole = RowReader()
-        self._status = RowReader("id", "owner", "status")
+        self._session = RowReader(_session)
+        self._status = RowReader(_status, "id", "owner", "status")
 
     def answer(self, request: Request) -> Answer | None:
         """The answer, or None for a request that Django is to answer.
@@ -44,20 +61,16 @@ class Reads:
         query = _QUERY.match(request.scope.get("query_string", b""))
         if not path or not query or request.method != "GET" or request.has_body:
             return None
-        reader = self._status if path[2] else self._whole
-        row = reader.get(uuid.UUID(path[1]))
-        if row is None or not AgentSession.objects.shows(row):
+        reader = self._status if path[2] else self._session
+        known = reader.get(uuid.UUID(path[1]))
+        if known is None or known.whole is None or not AgentSession.objects.shows(known.row):
             return None
-        if path[2]:
-            body, tag = sessions.status_body_of(row)
-        elif row.status == Status.STARTING and not row.claimed_by:
-            return None  # its place in the queue takes queries
-        else:
+        body, tag = known.whole
+        if query[1] and not path[2]:
             try:
-                body, tag = sessions.body_of(row, (query[1] or b"").decode())
+                body, tag = sessions.body_of(known.row, query[1].decode())
             except Invalid:
                 return None
-        counted.ours.at_once += 1
         lines = [(b"ETag", tag.encode()), _CACHE, (b"Content-Length", b"%d" % len(body))]
         if conditional.holds(",".join(request.all(b"if-none-match")), tag):
             return 304, lines, b""

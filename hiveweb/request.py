@@ -18,11 +18,13 @@ class Request:
         self.is_http = scope["type"] == "http"
         self.method: str = scope["method"].upper() if self.is_http else "GET"
         self.is_api = self.path.partition("/")[2].partition("/")[0] in _FOR_PROGRAMS
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            self._headers.setdefault(name, []).append(value)
 
     def all(self, name: bytes) -> list[str]:
         """Every value of a header."""
-        return [value.decode("latin-1") for key, value in self._headers if key == name]
+        return [value.decode("latin-1") for value in self._headers.get(name, ())]
 
     def one(self, name: bytes) -> str | None:
         """A header's value; None when it is missing or there are several."""
@@ -32,7 +34,7 @@ class Request:
     @property
     def has_body(self) -> bool:
         """Whether it announces a body, however short."""
-        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
+        return b"content-length" in self._headers or b"transfer-encoding" in self._headers
 
     @property
     def address(self) -> str:

@@ -23,7 +23,6 @@ class Counted:
         viewers: websockets that are open.
         given_up: websockets that we closed, by the code of their end.
         refused: requests and websockets that the guard refused, by HTTP status.
-        at_once: reads of a session that were answered without Django (hiveweb.reads).
         readers: logs that are being followed, by websockets and streams.
         log_bytes: what their readers were handed.
         webhook_attempts: requests to webhooks, by their outcome.
@@ -33,7 +32,6 @@ class Counted:
     viewers: int = 0
     given_up: Counter[int] = field(default_factory=lambda: _zeros(1011, 4400, 4404))
     refused: Counter[int] = field(default_factory=lambda: _zeros(400, 401, 403, 413, 429, 503))
-    at_once: int = 0
     readers: int = 0
     log_bytes: int = 0
     webhook_attempts: Counter[str] = field(

@@ -8,21 +8,35 @@ found, and whoever asks goes the usual way (``services.get``), which knows what 
 import sqlite3
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
 
 from sessions_app.models import AgentSession
 
+T = TypeVar("T")
+#: What was made of so many rows is remembered, as long as they stay as they were; of larger rows
+#: (characters of their texts) nothing is.
+MOST_KNOWN, MOST_CHARACTERS = 512, 8192
 
-class RowReader:
+
+class RowReader(Generic[T]):
     """Reads rows of sessions, each as it is after the last commit of anybody.
 
     Args:
+        make: what is wanted of a row, and of nothing else: it is asked again only when the row is
+            another one than last time.
         *names: the fields to read; all if left out.
+        file: the SQLite file; by default that of the settings.
     """
 
-    def __init__(self, *names: str) -> None:
+    def __init__(
+        self, make: Callable[[AgentSession], T], *names: str, file: str | None = None
+    ) -> None:
+        self._make = make
+        self._known: dict[uuid.UUID, tuple[tuple[Any, ...], T]] = {}
         meta = AgentSession._meta
         fields = [field for field in meta.concrete_fields if not names or field.attname in names]
         columns = [field.get_col(meta.db_table) for field in fields]
@@ -40,11 +54,13 @@ class RowReader:
                 ]
             )
         ]
-        self._file = str(connection.settings_dict["NAME"]) if connection.vendor == "sqlite" else ""
+        if file is None and connection.vendor == "sqlite":
+            file = str(connection.settings_dict["NAME"])
+        self._file = file or ""
         self._opened = threading.local()
 
-    def get(self, session_id: uuid.UUID) -> AgentSession | None:
-        """The row; None when there is none, or when it cannot be read this way now.
+    def get(self, session_id: uuid.UUID) -> T | None:
+        """What is made of the row; None when there is none, or it cannot be read this way now.
 
         Nothing is checked: whether the caller may see it is ``AgentSession.objects.shows``.
         """
@@ -57,11 +73,27 @@ class RowReader:
             return None
         if not rows:
             return None
-        values = list(rows[0])
+        values: tuple[Any, ...] = rows[0]
+        known = self._known.get(session_id)
+        if known is not None and known[0] == values:
+            return known[1]
+        made = self._make(self._session(values))
+        self._remember(session_id, values, made)
+        return made
+
+    def _session(self, values: tuple[Any, ...]) -> AgentSession:
+        found = list(values)
         for place, column, converters in self._converters:
             for convert in converters:
-                values[place] = convert(values[place], column, connection)
-        return AgentSession.from_db("default", self._names, values)
+                found[place] = convert(found[place], column, connection)
+        return AgentSession.from_db("default", self._names, found)
+
+    def _remember(self, session_id: uuid.UUID, values: tuple[Any, ...], made: T) -> None:
+        self._known.pop(session_id, None)
+        if sum(len(value) for value in values if isinstance(value, str)) <= MOST_CHARACTERS:
+            self._known[session_id] = values, made
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
 
     def close(self) -> None:
         """Close this thread's connection; the next reading opens another one."""

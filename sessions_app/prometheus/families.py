@@ -217,11 +217,6 @@ def _readers(now: Snapshot) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "hive_log_sent_bytes", "Bytes of logs handed to those readers.", tally.log_bytes
     )
-    yield CounterMetricFamily(
-        "hive_reads_at_once",
-        "Requests for a session or its status that were answered ahead of the queue of the others.",
-        tally.at_once,
-    )
     told, looked_at = now.logs_watched
     yield _gauge(
         "hive_logs_watched",

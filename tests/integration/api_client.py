@@ -108,17 +108,19 @@ def raw(server: Server, request: bytes) -> bytes:
 def daphne(site: Installation, address: str) -> Iterator[Server]:
     """Daphne alone, without spawner, bound to an address behind the back of our settings."""
     site.migrate()
-    process = subprocess.Popen(
-        [
-            Path(sys.executable).parent / "daphne",
-            *("-b", address, "-p", str(site.port), "hiveweb.asgi:application"),
-        ],
-        env={**site.env, "HIVE_AUTOSPAWN": "0"},
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    server = Server(process, site.port, site.base / "none")
+    output = site.base / "daphne.log"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "daphne",
+                *("-b", address, "-p", str(site.port), "hiveweb.asgi:application"),
+            ],
+            env={**site.env, "HIVE_AUTOSPAWN": "0"},
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+        )
+    server = Server(process, site.port, output)
     try:
         eventually(lambda: _answers(server), "daphne to answer")
         yield server

@@ -176,3 +176,16 @@ def test_of_ten_changes_at_once_one_is_made(shared_server: Server, field: str) -
     with ThreadPoolExecutor(10) as threads:
         statuses = sorted(threads.map(change, range(10)))
     assert statuses == [200] + [412] * 9
+
+
+def test_what_was_written_is_read(shared_server: Server) -> None:
+    session_id = create(shared_server)["session_id"]
+    where = f"{API}/sessions/{session_id}"
+    for number in range(20):
+        metadata = {"number": number}
+        written = fetch(shared_server, "PATCH", where, {"metadata": metadata})
+        read = fetch(shared_server, "GET", where)
+        assert read.json["metadata"] == metadata
+        assert (read.headers["etag"], read.body) == (written.headers["etag"], written.body)
+    fetch(shared_server, "POST", f"{where}/stop")
+    assert fetch(shared_server, "GET", f"{where}/status").json["status"] == "failed"
