@@ -109,9 +109,9 @@ class _Asked:
     def ask(self, paths: list[str], seconds: float) -> tuple[http_load.Load, float]:
         """Load it; what came of that, and the processor time (s) of one request."""
         requests = [http_load.get(path, self._token) for path in paths]
-        before = probes.cpu_seconds(self._pid)
+        before = probes.threads_cpu_seconds(self._pid)
         load = http_load.run(self._port, requests, seconds)
-        return load, (probes.cpu_seconds(self._pid) - before) / len(load.times)
+        return load, (probes.threads_cpu_seconds(self._pid) - before) / len(load.times)
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is u
         self.handle_reply({"type": "http.response.body", "body": content})
 
 
-class Channel(Deadlines, http.HTTPChannel):
+class Channel(Deadlines, http.HTTPChannel):  # type: ignore[misc]  # in the place of a part of it
     """One connection: requests one after the other, each whole in time and in size."""
 
     totalHeadersSize = MAX_HEADER_BYTES  # noqa: N815 - Twisted's names

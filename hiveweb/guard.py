@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
-from hiveweb import cross_site, headers
+from hiveweb import answers, cross_site, headers
 from hiveweb.hosts import Authority, Hosts, parse
 from hiveweb.identify import identify, is_open, session_key, tells_more
 from hiveweb.proxies import Proxies
@@ -93,8 +93,8 @@ class Guard:
             return
         scope["caller"] = caller
         callers.become(caller)
-        if self._at_once and caller and (answer := self._at_once(request)):
-            await _give(request, answer, send)
+        if self._at_once and caller and request.is_http and (answer := self._at_once(request)):
+            await _give(request, host, answer, send)
             return
         # HIVE_TOKEN counts as long as we run; other proofs may be revoked meanwhile.
         watched = caller and caller.proof[0] and request.path not in _END_THEMSELVES
@@ -108,7 +108,11 @@ class Guard:
                 await self._application(scope, watch.ending(receive, send), send)
 
     def _identities(self) -> Identities:
-        return self._by_loop.setdefault(asyncio.get_running_loop(), Identities())
+        loop = asyncio.get_running_loop()
+        found = self._by_loop.get(loop)
+        if found is None:
+            found = self._by_loop[loop] = Identities()
+        return found
 
     def _rules_in_force(self) -> "_Rules":
         conf = current()
@@ -196,9 +200,9 @@ async def _deny(request: Request, refusal: HiveError, send: Send) -> None:
         await send({"type": "websocket.close", "code": 4000 + refusal.http_status})
     elif refusal.http_status == HTTPStatus.UNAUTHORIZED and not request.is_api:
         lines = {"Location": _way_in(request), "Cache-Control": "no-store"}
-        await _answer(send, HTTPStatus.FOUND, lines)
+        await answers.whole(send, HTTPStatus.FOUND, lines)
     else:
-        await _refuse(send, refusal)
+        await answers.refuse(send, refusal)
 
 
 def _way_in(request: Request) -> str:
@@ -209,42 +213,18 @@ def _way_in(request: Request) -> str:
     return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
 
 
-async def _refuse(send: Send, refusal: HiveError) -> None:
-    later = getattr(refusal, "retry_after", problems.RETRY_AFTER)
-    await _problem(send, refusal.http_status, refusal.code, refusal.detail, later)
-
-
-async def _problem(
-    send: Send, status: int, code: str, detail: str, retry_after: float = problems.RETRY_AFTER
-) -> None:
-    body = problems.encode(problems.document(status, code, detail))
-    lines = {"Content-Type": problems.CONTENT_TYPE, **problems.headers(status, retry_after)}
-    await _answer(send, status, lines, body)
-
-
-async def _answer(send: Send, status: int, lines: dict[str, str], body: bytes = b"") -> None:
-    encoded = [(name.encode(), value.encode()) for name, value in lines.items()]
-    encoded.append((b"Content-Length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": int(status), "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _give(request: Request, answer: Answer, send: Send) -> None:
+async def _give(request: Request, host: Authority, answer: Answer, send: Send) -> None:
     """Send what was there at once: over before anybody could be asked whether the caller counts."""
     status, lines, body = answer
     _note(request, status)
-    lines = headers.complete(lines, secure=request.is_secure, host=_host(request))
+    lines = headers.complete(lines, secure=request.is_secure, host=host.host)
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
 
 
 def _sealed(request: Request, send: Send) -> Send:
-    return headers.seal(send, secure=request.is_secure, host=_host(request))
-
-
-def _host(request: Request) -> str:
     host = parse(request.one(b"host") or "")
-    return host.host if host else ""
+    return headers.seal(send, secure=request.is_secure, host=host.host if host else "")
 
 
 async def _serve(
@@ -273,13 +253,13 @@ async def _serve(
         if sender.started:
             sender.abort()
         else:
-            await _refuse(send, refusal)
+            await answers.refuse(send, refusal)
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         if sender.started:
             sender.abort()
         else:
-            await _problem(send, 500, "internal", problems.INTERNAL)
+            await answers.problem(send, 500, "internal", problems.INTERNAL)
     finally:
         sender.close()
         _note(request, sender.status, begun)

@@ -33,6 +33,13 @@ ALWAYS: dict[bytes, bytes] = {
 #: A year, for this very name: what else the domain serves is not our business.
 HSTS = b"max-age=31536000"
 _POLICY = b"Content-Security-Policy"
+_ON_PAGES = {
+    _POLICY: PAGE.encode(),
+    **ALWAYS,
+    # What one reader sees is not the next one's, in whatever cache.
+    b"Cache-Control": b"private, no-cache",
+}
+_ON_OTHERS = {_POLICY: INERT.encode(), **ALWAYS}
 Lines = Iterable[tuple[bytes, bytes]]
 
 
@@ -61,12 +68,9 @@ def complete(lines: Lines, *, secure: bool = False, host: str = "") -> list[tupl
     """The lines of an answer's headers, and those that it lacks."""
     found = [_secured(line) if secure else line for line in lines]
     present = {name.lower(): value for name, value in found}
-    is_page = _is_page(present.get(b"content-type", b""))
-    wanted = {_POLICY: (PAGE if is_page else INERT).encode(), **ALWAYS}
-    if is_page:  # what one reader sees is not the next one's, in whatever cache
-        wanted[b"Cache-Control"] = b"private, no-cache"
+    wanted = _ON_PAGES if _is_page(present.get(b"content-type", b"")) else _ON_OTHERS
     if secure and host and not is_loopback(host):
-        wanted[b"Strict-Transport-Security"] = HSTS
+        wanted = {**wanted, b"Strict-Transport-Security": HSTS}
     found += [(name, value) for name, value in wanted.items() if name.lower() not in present]
     return found
 

@@ -269,3 +269,16 @@ def test_a_revoked_token_gets_no_answer_after_a_second(house: House) -> None:
         late = time.monotonic() > revoked + 1.0
         status = house.ask(where, house.gone).status
     assert status in (401, 429)  # refused, and by now too often
+
+
+def test_a_websocket_there_is_no_read(house: House) -> None:
+    session_id = house.ids["completed, of token:one"]
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    before = house.at_once()
+    assert house.alike(f"/sessions/{session_id}", {**BEARER, **upgrade}).status != 200
+    assert house.at_once() == before
