@@ -20,8 +20,9 @@ class Deadlines:
     _deadline: float | None = None
     _rings_at = 0.0
     _timer: Any = None
-    #: As reactor.callLater.
-    callLater: Any  # noqa: N815 - Twisted's name
+    #: The protocol's own: reactor.callLater, and what is called when time is up.
+    callLater: Any  # noqa: N815 - as above
+    timeoutConnection: Any  # noqa: N815 - as above
 
     def setTimeout(self, period: float | None) -> float | None:  # noqa: N802 - as above
         """Time is up in so many seconds from now, or never; returns the period before."""
@@ -59,10 +60,6 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def timeoutConnection(self) -> None:  # noqa: N802 - as above
-        """Time is up."""
-        raise NotImplementedError
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - as above
         """The connection is gone, and with it the timer."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import resource
 import signal
@@ -262,10 +261,6 @@ class _Server:
             await welcome.show(self._conf, sample=sample)
         except (DatabaseError, OSError, HiveError) as error:
             logger.warning("the sample cannot be shown: %s", error)
-        # What is here now stays: the collector need not look at it again, for a tenth of a second
-        # each time, while everybody waits.
-        gc.collect()
-        gc.freeze()
 
     async def _stop(self, server: Any) -> None:
         if self._stop_sessions and not self._exit_code:
