@@ -55,7 +55,13 @@ class Row:
 
 
 def main(sessions: int, seconds: float, rounds: int) -> None:
-    """Measure and print a table."""
+    """Measure and print a table.
+
+    Args:
+        sessions: how many are many.
+        seconds: how long each row is measured each time.
+        rounds: how many times.
+    """
     with tempfile.TemporaryDirectory(prefix="hive-bench-") as directory:
         site = Site(Path(directory), HIVE_RATE_LIMIT="off")
         site.fill(8, 8)

@@ -1,0 +1,30 @@
+"""The measurement of reads works; what it measures is for ``make bench`` to say."""
+
+import subprocess
+
+from tests.support import PYTHON, ROOT
+
+
+def test_the_measurement_of_reads_works() -> None:
+    done = subprocess.run(
+        [PYTHON, "-m", "bench.reads", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    head, _, *rows = done.stdout.splitlines()
+    assert head.startswith("16 connections; target: 0.6 ")
+    names = [row.partition("  ")[0] for row in rows]
+    assert names == [
+        f"{what}, {whose}"
+        for whose in ("16 sessions", "each with a log of 1 GB", "1,000 sessions, the same 16")
+        for what in ("get", "status")
+    ] + [f"{what}, 1,000 sessions, ever another one" for what in ("get", "status")]
+    for row in rows:
+        rate, raw, ratio = (float(word.replace(",", "")) for word in row[44:].split()[:3])
+        assert rate > 0
+        assert raw > 0
+        assert abs(ratio - rate / raw) < 0.1 * ratio + 0.1
