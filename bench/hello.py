@@ -1,13 +1,14 @@
-"""The smallest ASGI application, for the raw rate of a server: ``python -m bench.hello NAME PORT``.
+"""The smallest ASGI application, for the raw rate of a server, and how servers are started with it.
 
-Standard library only, but for the server of that name: daphne, uvicorn or granian, each with its
-own defaults and without an access log.
+Each with its own defaults, and without an access log.
 """
 
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from bench.site import ROOT
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -26,20 +27,24 @@ async def application(scope: dict[str, Any], receive: object, send: Send) -> Non
         await send(BODY)
 
 
-def command(name: str, port: int) -> list[str]:
-    """What starts a server of this name with this application."""
-    where = "bench.hello:application"
-    if name == "daphne":
-        words = ["-m", "daphne", "-v0", "-p", str(port), "-b", "127.0.0.1", where]
-    elif name == "uvicorn":
-        words = ["-m", "uvicorn", "--port", str(port), "--log-level", "warning"]
-        words += ["--no-access-log", "--lifespan", "off", where]
-    else:
-        words = ["-m", "granian", "--interface", "asginl", "--port", str(port)]
-        words += ["--log-level", "warning", where]
-    return [sys.executable, *words]
+HELLO = "bench.hello:application"
 
 
-def begin(name: str, port: int) -> "subprocess.Popen[bytes]":
-    """Start it; it does not answer yet."""
-    return subprocess.Popen(command(name, port), stdin=subprocess.DEVNULL)
+def begin(
+    server: str, port: int, *, where: str = HELLO, env: dict[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start a server with an application; it does not answer yet.
+
+    Args:
+        server: ``daphne`` or ``uvicorn``.
+        port: where it is to listen, on loopback.
+        where: the application.
+        env: its environment; ours by default.
+    """
+    words = {
+        "daphne": ["-v0", "-b", "127.0.0.1", "-p", str(port)],
+        "uvicorn": ["--log-level=warning", "--no-access-log", "--lifespan=off", f"--port={port}"],
+    }[server]
+    return subprocess.Popen(
+        [sys.executable, "-m", server, *words, where], cwd=ROOT, env=env, stdin=subprocess.DEVNULL
+    )

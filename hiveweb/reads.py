@@ -7,7 +7,6 @@ query, an id that is unknown or hidden, a session that waits in the queue.
 """
 
 import re
-import uuid
 from dataclasses import dataclass
 
 from hiveweb.request import Request
@@ -62,7 +61,7 @@ class Reads:
         if not path or not query or request.method != "GET" or request.has_body:
             return None
         reader = self._status if path[2] else self._session
-        known = reader.get(uuid.UUID(path[1]))
+        known = reader.get(path[1])
         if known is None or known.whole is None or not AgentSession.objects.shows(known.row):
             return None
         body, tag = known.whole

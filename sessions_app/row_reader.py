@@ -7,7 +7,6 @@ found, and whoever asks goes the usual way (``services.get``), which knows what 
 
 import sqlite3
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -36,7 +35,7 @@ class RowReader(Generic[T]):
         self, make: Callable[[AgentSession], T], *names: str, file: str | None = None
     ) -> None:
         self._make = make
-        self._known: dict[uuid.UUID, tuple[tuple[Any, ...], T]] = {}
+        self._known: dict[str, tuple[tuple[Any, ...], T]] = {}
         meta = AgentSession._meta
         fields = [field for field in meta.concrete_fields if not names or field.attname in names]
         columns = [field.get_col(meta.db_table) for field in fields]
@@ -59,15 +58,18 @@ class RowReader(Generic[T]):
         self._file = file or ""
         self._opened = threading.local()
 
-    def get(self, session_id: uuid.UUID) -> T | None:
+    def get(self, session_id: str) -> T | None:
         """What is made of the row; None when there is none, or it cannot be read this way now.
 
+        The id is in the one spelling that ``str(uuid)`` has: callers have looked at it already.
         Nothing is checked: whether the caller may see it is ``AgentSession.objects.shows``.
         """
         if not self._file.startswith("/"):  # another database, or one in memory
             return None
         try:
-            rows = self._connection().execute(self._query, (session_id.hex,)).fetchall()
+            rows = (
+                self._connection().execute(self._query, (session_id.replace("-", ""),)).fetchall()
+            )
         except sqlite3.Error:  # locked, damaged, replaced: to be opened afresh
             self.close()
             return None
@@ -88,7 +90,7 @@ class RowReader(Generic[T]):
                 found[place] = convert(found[place], column, connection)
         return AgentSession.from_db("default", self._names, found)
 
-    def _remember(self, session_id: uuid.UUID, values: tuple[Any, ...], made: T) -> None:
+    def _remember(self, session_id: str, values: tuple[Any, ...], made: T) -> None:
         self._known.pop(session_id, None)
         if sum(len(value) for value in values if isinstance(value, str)) <= MOST_CHARACTERS:
             self._known[session_id] = values, made

@@ -16,7 +16,7 @@ def test_the_measurement_of_reads_works() -> None:
     )
     assert done.returncode == 0, done.stderr
     head, _, *rows = done.stdout.splitlines()
-    assert head.startswith("16 connections; target: 0.6 ")
+    assert head.startswith("daphne, 16 connections; targets: 0.6 of the raw rate")
     names = [row.partition("  ")[0] for row in rows]
     assert names == [
         f"{what}, {whose}"

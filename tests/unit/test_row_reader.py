@@ -45,34 +45,34 @@ def reader(file: Path, *names: str) -> RowReader[AgentSession]:
 
 
 def test_a_row_is_what_django_makes_of_it(session: AgentSession, file: Path) -> None:
-    found = reader(file).get(session.id)
+    found = reader(file).get(str(session.id))
     assert found is not None
     by_django = AgentSession.objects.get(id=session.id)
     for field in AgentSession._meta.concrete_fields:
         mine, other = (getattr(row, field.attname) for row in (found, by_django))
         assert (type(mine), mine) == (type(other), other), field
-    part = reader(file, "id", "owner", "status").get(session.id)
+    part = reader(file, "id", "owner", "status").get(str(session.id))
     assert part is not None
     assert part.get_deferred_fields() >= {"task", "metadata"}
     assert (part.id, part.status) == (session.id, "created")
-    assert reader(file).get(uuid.uuid4()) is None
+    assert reader(file).get(str(uuid.uuid4())) is None
 
 
 def test_it_is_made_again_when_it_has_changed(
     session: AgentSession, file: Path, write: sqlite3.Connection
 ) -> None:
     rows = reader(file)
-    first = rows.get(session.id)
-    assert rows.get(session.id) is first
+    first = rows.get(str(session.id))
+    assert rows.get(str(session.id)) is first
     write.execute("UPDATE sessions_app_agentsession SET task = 'another'")
-    second = rows.get(session.id)
+    second = rows.get(str(session.id))
     assert second is not None
     assert second.task == "another"
     write.execute("BEGIN IMMEDIATE")
     write.execute("UPDATE sessions_app_agentsession SET task = 'not yet'")
-    assert rows.get(session.id) is second
+    assert rows.get(str(session.id)) is second
     write.execute("COMMIT")
-    third = rows.get(session.id)
+    third = rows.get(str(session.id))
     assert third is not None
     assert third.task == "not yet"
 
@@ -85,34 +85,34 @@ def test_few_and_small_rows_are_remembered(
 ) -> None:
     monkeypatch.setattr(row_reader, "MOST_KNOWN", 1)
     rows = reader(file)
-    first = rows.get(session.id)
+    first = rows.get(str(session.id))
     other = uuid.uuid4()
     write.execute("CREATE TEMP TABLE copy AS SELECT * FROM sessions_app_agentsession")
     write.execute("UPDATE copy SET id = ?", [other.hex])
     write.execute("INSERT INTO sessions_app_agentsession SELECT * FROM copy")
-    assert rows.get(other) is rows.get(other)
-    assert rows.get(session.id) is not first
+    assert rows.get(str(other)) is rows.get(str(other))
+    assert rows.get(str(session.id)) is not first
     write.execute(
         "UPDATE sessions_app_agentsession SET task = ?", ["x" * row_reader.MOST_CHARACTERS]
     )
-    assert rows.get(other) is not rows.get(other)
+    assert rows.get(str(other)) is not rows.get(str(other))
 
 
 def test_what_cannot_be_read_at_once_is_left_to_others(
     session: AgentSession, file: Path, write: sqlite3.Connection, tmp_path: Path
 ) -> None:
-    assert reader(tmp_path / "missing").get(session.id) is None
+    assert reader(tmp_path / "missing").get(str(session.id)) is None
     (tmp_path / "damaged").write_bytes(b"x" * 5000)
-    assert reader(tmp_path / "damaged").get(session.id) is None
-    assert RowReader(lambda row: row, file="file:x?mode=memory").get(session.id) is None
-    assert RowReader(lambda row: row).get(session.id) is None  # the tests' own is in memory
+    assert reader(tmp_path / "damaged").get(str(session.id)) is None
+    assert RowReader(lambda row: row, file="file:x?mode=memory").get(str(session.id)) is None
+    assert RowReader(lambda row: row).get(str(session.id)) is None  # the tests' own is in memory
     rows = reader(file)
-    assert rows.get(session.id) is not None
+    assert rows.get(str(session.id)) is not None
     rows.close()
     write.execute("PRAGMA journal_mode=DELETE")
     write.execute("BEGIN EXCLUSIVE")
     begun = time.monotonic()
-    assert rows.get(session.id) is None
+    assert rows.get(str(session.id)) is None
     assert time.monotonic() - begun < 1
     write.execute("COMMIT")
-    assert rows.get(session.id) is not None
+    assert rows.get(str(session.id)) is not None
