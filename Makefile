@@ -25,6 +25,7 @@ bench: install-dev system-dev ## measure the command line, what many sessions co
 	$(BIN)/python -m bench.supervise
 	$(BIN)/python -m bench.telemetry
 	$(BIN)/python -m bench.activity
+	$(BIN)/python -m bench.reads
 	$(BIN)/python -m bench.stream
 	$(BIN)/python -m bench.dashboard
 
