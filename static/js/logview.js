@@ -196,7 +196,9 @@ export class LogView {
   }
 
   took(piece) {
-    if (this.times.on) this.tools.stamp(piece.start, piece.end);
+    const { block } = piece;
+    if (this.times.on && !block.timed) this.tools.stamp(block.start, block.end);
+    block.timed ||= this.times.on;
     this.drawNotes();
   }
 

@@ -3,7 +3,11 @@
 import { lineNode } from "./logdraw.js";
 import { size } from "./time.js";
 
-const MOST_PIECES = 10;
+// Heights of the log that are taken beyond what can be seen, and those that are kept there.
+const TAKEN = 2;
+const KEPT = 5;
+// While text is selected, so many lines are kept.
+const MOST_LINES = 10_000;
 
 /**
  * Pieces lie above the live end, without a gap while that is attached. `draw(node, line)` draws a
@@ -72,9 +76,20 @@ export class LogWindow {
   /** Let all pieces go. */
   clear() {
     this.turn += 1;
-    for (const piece of this.pieces) piece.element.remove();
-    this.pieces = [];
+    this.pieces.splice(0).forEach(letGo);
     this.atBegin = false;
+  }
+
+  /** What is so far below, or above, that it need not be in the page. */
+  far(below) {
+    const selection = getSelection();
+    const selected = !selection.isCollapsed && this.box.contains(selection.anchorNode);
+    if (selected && this.nodes().length < MOST_LINES) return () => false;
+    const { top, bottom } = this.box.getBoundingClientRect();
+    const kept = KEPT * this.box.clientHeight;
+    return below
+      ? (element) => element.getBoundingClientRect().top > bottom + kept
+      : (element) => element.getBoundingClientRect().bottom < top - kept;
   }
 
   build(piece) {
@@ -111,7 +126,7 @@ export class LogWindow {
 
   async step() {
     const { box, live } = this;
-    const margin = 2 * box.clientHeight;
+    const margin = TAKEN * box.clientHeight;
     if (box.scrollTop < margin && this.first > 0 && !this.atBegin) return this.before();
     const below = box.scrollHeight - box.scrollTop - box.clientHeight;
     if (below < margin && !live.attached) return this.after();
@@ -124,13 +139,14 @@ export class LogWindow {
     if (turn !== this.turn || first !== this.first) return true;
     this.atBegin = !piece;
     if (!piece) return false;
+    const far = this.far(true);
+    const kept = this.pieces.findLastIndex(({ element }) => !far(element)) + 1;
+    const detached = this.live.attached && far(this.live.place);
     this.keeping(() => {
+      if (detached) this.live.attach(false);
+      if (!this.live.attached) this.pieces.splice(kept).forEach(letGo);
       this.place.prepend(this.build(piece));
       this.pieces.unshift(piece);
-      if (this.pieces.length > MOST_PIECES) {
-        if (this.live.attached) this.live.attach(false);
-        else this.pieces.pop().element.remove();
-      }
     });
     this.changed(piece);
     return true;
@@ -144,13 +160,13 @@ export class LogWindow {
       live.attach(true);
       return false;
     }
+    const far = this.far(false);
+    const gone = this.pieces.findIndex(({ element }) => !far(element));
     this.keeping(() => {
       this.place.append(this.build(piece));
       this.pieces.push(piece);
-      if (this.pieces.length > MOST_PIECES) {
-        this.pieces.shift().element.remove();
-        this.atBegin = false;
-      }
+      this.pieces.splice(0, Math.max(0, gone)).forEach(letGo);
+      if (gone > 0) this.atBegin = false;
     });
     this.changed(piece);
     return true;
@@ -199,6 +215,13 @@ export class LogWindow {
     const here = live.attached && offset >= live.first && offset <= live.expected;
     return here ? live.nodes[lineIndex(live.screen.lines, offset)] : null;
   }
+}
+
+/** Take a piece out of the page; its lines may be wanted again. */
+function letGo(piece) {
+  piece.element.remove();
+  piece.element = null;
+  piece.nodes = [];
 }
 
 function lineIndex(lines, offset) {

@@ -4,7 +4,7 @@ import { Line, PLAIN } from "./line.js";
 import { width } from "./width.js";
 
 /** Lines and characters that are kept; earlier ones are let go. */
-export const MAX_LINES = 5000;
+export const MAX_LINES = 2000;
 const MAX_CHARACTERS = 2_000_000;
 // A line that never ends is broken here.
 const MAX_COLUMNS = 65_536;

@@ -17,7 +17,7 @@ import { refresh as refreshTimes } from "./time.js";
 import { Timeline } from "./timeline.js";
 
 // The log opens with its last bytes.
-const TAIL = 64 * 1024;
+const TAIL = 16 * 1024;
 const FINISHED = ["completed", "failed"];
 const EMPTY_LOG = {
   created: "Nothing yet: this session has not been started.",
