@@ -1,5 +1,8 @@
 """What the dashboard costs a browser: ``python -m bench.dashboard [--sessions N] [--log-bytes N]``.
 
+It needs what the browser tests need (scripts/install-test-tools.sh), takes about three minutes, and
+2.5 GB of the temporary directory ($TMPDIR); docs/decisions/log-view.md has figures of it.
+
 A headless Chromium opens the list of 10,000 sessions, of which 200 a second change for a while, and
 a log of 1 GB, goes to places in it, scrolls and searches. One table has, of each, how long it took
 (of opening: until the page is live, or the end of the log in it), then the heap and the nodes of
@@ -17,16 +20,14 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, sync_playwright
 
 from bench import dashboard_list, dashboard_log
+from bench.dashboard_list import Burst
 from bench.pages import Row, Tab
 from bench.site import TOKEN, Site, end_processes
 from tests.browser.conftest import launch
 
-#: A page is opened so often.
-OPENS = 3
 
-
-def main(sessions: int, log_bytes: int, seconds: float) -> None:
-    """Measure and print a table."""
+def main(sessions: int, log_bytes: int, burst: Burst, opens: int) -> None:
+    """Measure and print a table; each page is opened some times."""
     with (
         tempfile.TemporaryDirectory(prefix="hive-bench-") as directory,
         sync_playwright() as playwright,
@@ -43,34 +44,35 @@ def main(sessions: int, log_bytes: int, seconds: float) -> None:
                     extra_http_headers={"Authorization": f"Bearer {TOKEN}"},
                 )
                 print(
-                    f"{sessions:,} sessions, 200 changes a second for {seconds:g} s; "
+                    f"{sessions:,} sessions, {burst.rate:g} changes a second for "
+                    f"{burst.seconds:g} s; "
                     f"a log of {Path(log.path).stat().st_size:,} bytes, {log.lines:,} lines"
                 )
                 print(Row.head())
-                for row in _rows(context, site, log, seconds):
+                for row in _rows(context, site, log, burst, opens):
                     print(row, flush=True)
         finally:
             end_processes(directory)
 
 
 def _rows(
-    context: BrowserContext, site: Site, log: dashboard_log.BigLog, seconds: float
+    context: BrowserContext, site: Site, log: dashboard_log.BigLog, burst: Burst, opens: int
 ) -> Iterator[Row]:
     tab = Tab(context, site.url, dashboard_list.LIVE)
     tab.open("/")  # fills the caches
     tab.close()
     tab = Tab(context, site.url)
-    row = Row("yardstick: an empty page, left alone", [tab.open("/healthz") for _ in range(OPENS)])
+    row = Row("yardstick: an empty page, left alone", [tab.open("/healthz") for _ in range(opens)])
     tab.page.goto("about:blank")
     with tab.watched(row):
-        tab.rest(seconds)
+        tab.rest(burst.seconds)
     yield row
     row = Row("yardstick: an empty page in the burst")
-    dashboard_list.through_burst(tab, site, row, seconds)
+    dashboard_list.through_burst(tab, site, row, burst)
     tab.close()
     yield row
-    yield from dashboard_list.rows(context, site, seconds, OPENS)
-    yield from dashboard_log.rows(context, site, log, seconds, OPENS)
+    yield from dashboard_list.rows(context, site, burst, opens)
+    yield from dashboard_log.rows(context, site, log, burst.seconds, opens)
 
 
 if __name__ == "__main__":
@@ -78,5 +80,7 @@ if __name__ == "__main__":
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--log-bytes", type=int, default=1_000_000_000)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each burst, of scrolling")
+    parser.add_argument("--rate", type=float, default=200, help="changes a second in a burst")
+    parser.add_argument("--opens", type=int, default=3, help="how often each page is opened")
     given = parser.parse_args()
-    main(given.sessions, given.log_bytes, given.seconds)
+    main(given.sessions, given.log_bytes, Burst(given.seconds, given.rate), given.opens)

@@ -1,6 +1,7 @@
-"""What the list of sessions costs a browser while 200 sessions a second change."""
+"""What the list of sessions costs a browser while sessions change, 200 a second or so."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from playwright.sync_api import BrowserContext
 
@@ -13,13 +14,13 @@ import sys, time
 from sessions_app import callers
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession
-seconds = float(sys.argv[1])
+seconds, rate = map(float, sys.argv[1:])
 callers.become(callers.SYSTEM)
 ids = list(AgentSession.objects.filter(status='created').order_by('-created')
            .values_list('id', flat=True)[:500])
 begun, made = time.monotonic(), 0
 while (now := time.monotonic() - begun) < seconds:
-    while made < now * 200:
+    while made < now * rate:
         AgentSession.objects.advance(ids[made % len(ids)], EventKind.UPDATED, when=[*Status],
                                      priority=made % 3)
         made += 1
@@ -35,25 +36,35 @@ LISTS = {
 LIVE = "document.documentElement?.dataset.connection === 'live'"
 
 
-def rows(context: BrowserContext, site: Site, seconds: float, opens: int) -> Iterator[Row]:
-    """Each list: opened some times, then through a burst of so many seconds."""
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """How long sessions change (s), and how many of them a second."""
+
+    seconds: float
+    rate: float
+
+
+def rows(context: BrowserContext, site: Site, burst: Burst, opens: int) -> Iterator[Row]:
+    """Each list: opened some times, then through a burst."""
     for name, path in LISTS.items():
         tab, row = Tab(context, site.url, LIVE), Row(name)
         row.times = [tab.open(path) for _ in range(opens)]
-        through_burst(tab, site, row, seconds)
+        through_burst(tab, site, row, burst)
         tab.close()
         yield row
 
 
-def through_burst(tab: Tab, site: Site, row: Row, seconds: float) -> None:
-    """Leave a page alone in a burst of so many seconds, and note in a row how it went.
+def through_burst(tab: Tab, site: Site, row: Row, burst: Burst) -> None:
+    """Leave a page alone in a burst, and note in a row how it went.
 
     The burst has a process of its own, which takes its part of the processors, and a second to
     start. The measurement ends when it made less than half of its changes.
     """
-    code = f"import sys; sys.argv[1:] = ['{seconds}']\n{BURST}"
+    code = f"import sys; sys.argv[1:] = ['{burst.seconds}', '{burst.rate}']\n{BURST}"
     with tab.watched(row):
         made = int(site.run(*MANAGE, "shell", "-v0", "-c", code).split()[-1])
-        tab.rest(1.0)
-    if made < seconds * 100:
-        raise SystemExit(f"{made} changes in {seconds:g} s: this machine has too much else to do")
+        tab.rest(min(1.0, burst.seconds))
+    if made < burst.seconds * burst.rate / 2:
+        raise SystemExit(
+            f"{made} changes in {burst.seconds:g} s: this machine has too much else to do"
+        )

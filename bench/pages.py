@@ -28,16 +28,17 @@ _THERE = """async (patience) => {
   return window.there;
 }"""
 _LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
-#: From now on, notes the time between frames (ms).
-_WATCH = """() => {
-  window.gaps = [];
-  if (window.frame) return;
+#: From the next frame on, notes the time between frames (ms). One that is late already, because of
+#: what was measured before, is not counted.
+_WATCH = """async () => {
   const tick = (now) => {
-    if (window.frame) window.gaps.push(now - window.frame);
+    window.gaps?.push(now - window.frame);
     window.frame = now;
     requestAnimationFrame(tick);
   };
-  requestAnimationFrame(tick);
+  if (!window.frame) requestAnimationFrame(tick);
+  for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+  window.gaps = [];
 }"""
 
 

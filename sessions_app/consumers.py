@@ -192,17 +192,22 @@ class UnknownConsumer(Viewer):
 def _log_start(path: str, offset: int | None, tail: int) -> int:
     """Where a viewer's log begins: at ``offset`` if the log reaches there, else in its tail.
 
-    The tail begins at the start of a line, or of a character where a line is longer than it.
+    The tail begins at the start of a line: of the first in it, or of one that is longer than it;
+    of a character where that is longer than :data:`DEFAULT_TAIL`, too.
     """
     end = log_tail.size(path)
     if offset is not None and offset <= end:
         return offset
-    if tail >= end:
-        return 0
     begin = end - tail
-    block = log_tail.read(path, begin - 1, tail + 1).data
-    line_end = block.find(b"\n")
-    if 0 <= line_end < len(block) - 1:
-        return begin + line_end
-    continuation = next((i for i, byte in enumerate(block[1:5]) if byte & 0xC0 != 0x80), 0)
-    return begin + continuation
+    if begin <= 0 or not tail:
+        return max(0, begin)
+    floor = max(0, min(begin, end - DEFAULT_TAIL) - 1)
+    block = log_tail.read(path, floor, end - floor).data
+    wanted = begin - floor
+    line_end = block.find(b"\n", wanted - 1, -1)
+    if line_end < 0:
+        line_end = block.rfind(b"\n", 0, wanted)
+    if line_end >= 0 or not floor:
+        return floor + line_end + 1
+    rest = block[wanted : wanted + 4]
+    return begin + next((i for i, byte in enumerate(rest) if byte & 0xC0 != 0x80), 0)

@@ -16,7 +16,7 @@ import { Telemetry } from "./telemetry.js";
 import { refresh as refreshTimes } from "./time.js";
 import { Timeline } from "./timeline.js";
 
-// The log opens with its last bytes.
+// The log opens with its last bytes (as templates/session.html has it).
 const TAIL = 16 * 1024;
 const FINISHED = ["completed", "failed"];
 const EMPTY_LOG = {

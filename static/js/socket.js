@@ -71,17 +71,15 @@ export class LiveSocket {
   /** Connect now, whatever was planned. */
   connect() {
     clearTimeout(this.timer);
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}${this.path()}`);
-    socket.binaryType = "arraybuffer";
+    const { socket, messages } = connectTo(this.path());
     this.socket = socket;
     this.heard = performance.now();
     let opened = false;
-    socket.addEventListener("open", () => {
+    const open = () => {
       opened = true;
       this.handlers.opened?.();
-    });
-    socket.addEventListener("message", (event) => {
+    };
+    const take = (event) => {
       if (this.socket !== socket) return;
       this.heard = performance.now();
       this.heardAt = Date.now();
@@ -89,7 +87,12 @@ export class LiveSocket {
       this.handlers.state("live");
       if (typeof event.data === "string") this.handlers.text(JSON.parse(event.data));
       else this.handlers.binary?.(event.data);
-    });
+    };
+    if (socket.readyState === WebSocket.OPEN) queueMicrotask(open);
+    else socket.addEventListener("open", open);
+    // Whoever makes us has to know us before we call them.
+    queueMicrotask(() => messages.forEach(take));
+    socket.addEventListener("message", take);
     socket.addEventListener("close", (event) => {
       if (this.socket === socket) this.closed(event.code, opened);
     });
@@ -139,4 +142,18 @@ export class LiveSocket {
   checkSilence() {
     if (this.socket && performance.now() - this.heard > SILENCE) this.reconnect();
   }
+}
+
+/** A connection to a path: one that was made before there were modules (socket-early.js), or new. */
+function connectTo(path) {
+  const early = globalThis.earlySocket;
+  if (early?.path === path && early.socket.readyState <= WebSocket.OPEN) {
+    globalThis.earlySocket = null;
+    early.socket.removeEventListener("message", early.keep);
+    return early;
+  }
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const socket = new WebSocket(`${scheme}//${location.host}${path}`);
+  socket.binaryType = "arraybuffer";
+  return { socket, messages: [] };
 }
