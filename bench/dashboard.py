@@ -1,7 +1,7 @@
 """What the dashboard costs a browser: ``python -m bench.dashboard [--sessions N] [--log-bytes N]``.
 
-It needs what the browser tests need (scripts/install-test-tools.sh), takes about three minutes, and
-2.5 GB of the temporary directory ($TMPDIR); docs/decisions/log-view.md has figures of it.
+It needs what the browser tests need (scripts/install-test-tools.sh), some minutes, and a temporary
+directory ($TMPDIR) with room for the log; docs/decisions/log-view.md says what it is about.
 
 A headless Chromium opens the list of 10,000 sessions, of which 200 a second change for a while, and
 a log of 1 GB, goes to places in it, scrolls and searches. One table has, of each, how long it took
