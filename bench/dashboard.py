@@ -15,6 +15,7 @@ page, the time is that of /healthz, which runs no scripts, and the rest that of 
 import argparse
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, sync_playwright
@@ -26,8 +27,8 @@ from bench.site import TOKEN, Site, end_processes
 from tests.browser.conftest import launch
 
 
-def main(sessions: int, log_bytes: int, burst: Burst, opens: int) -> None:
-    """Measure and print a table; each page is opened some times."""
+def main(sessions: int, log_bytes: int, burst: Burst, opens: int, lists: int) -> None:
+    """Measure and print a table, of some lists; each page is opened some times."""
     with (
         tempfile.TemporaryDirectory(prefix="hive-bench-") as directory,
         sync_playwright() as playwright,
@@ -49,14 +50,19 @@ def main(sessions: int, log_bytes: int, burst: Burst, opens: int) -> None:
                     f"a log of {Path(log.path).stat().st_size:,} bytes, {log.lines:,} lines"
                 )
                 print(Row.head())
-                for row in _rows(context, site, log, burst, opens):
+                for row in _rows(context, site, log, burst, opens, lists):
                     print(row, flush=True)
         finally:
             end_processes(directory)
 
 
 def _rows(
-    context: BrowserContext, site: Site, log: dashboard_log.BigLog, burst: Burst, opens: int
+    context: BrowserContext,
+    site: Site,
+    log: dashboard_log.BigLog,
+    burst: Burst,
+    opens: int,
+    lists: int,
 ) -> Iterator[Row]:
     tab = Tab(context, site.url, dashboard_list.LIVE)
     tab.open("/")  # fills the caches
@@ -71,7 +77,7 @@ def _rows(
     dashboard_list.through_burst(tab, site, row, burst)
     tab.close()
     yield row
-    yield from dashboard_list.rows(context, site, burst, opens)
+    yield from islice(dashboard_list.rows(context, site, burst, opens), lists)
     yield from dashboard_log.rows(context, site, log, burst.seconds, opens)
 
 
@@ -82,5 +88,12 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=10.0, help="of each burst, of scrolling")
     parser.add_argument("--rate", type=float, default=200, help="changes a second in a burst")
     parser.add_argument("--opens", type=int, default=3, help="how often each page is opened")
+    parser.add_argument("--lists", type=int, default=3, help="how many of the lists")
     given = parser.parse_args()
-    main(given.sessions, given.log_bytes, Burst(given.seconds, given.rate), given.opens)
+    main(
+        given.sessions,
+        given.log_bytes,
+        Burst(given.seconds, given.rate),
+        given.opens,
+        given.lists,
+    )
