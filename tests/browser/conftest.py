@@ -29,6 +29,14 @@ ARGS = [
 ]
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+#: By name: what a browser context is like there. A test has the first one, or those that it names.
+DEVICES: dict[str, dict[str, Any]] = {
+    "wide": {"viewport": DESKTOP},
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True},
+}
+#: A flow that must work at a desk and in the hand: its pages are opened on each device.
+on_each_device = pytest.mark.parametrize("device", ["desktop", "phone"], indirect=True)
 
 #: Opens a page in a new browser context; keyword arguments are those of ``new_context``.
 OpenPage = Callable[..., Page]
@@ -54,7 +62,13 @@ def launch(chromium: BrowserType, *args: str) -> Browser:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def device(request: pytest.FixtureRequest) -> str:
+    """The name of the device that this test's pages are opened on."""
+    return str(getattr(request, "param", "wide"))
+
+
+@pytest.fixture
+def open_page(browser: Browser, device: str) -> Iterator[OpenPage]:
     """Pages whose script errors fail the test. Lost connections are part of some tests."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
@@ -66,7 +80,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def make(**options: Any) -> Page:
         context = browser.new_context(
-            **{"viewport": DESKTOP, "extra_http_headers": BEARER, **options}
+            **{**DEVICES[device], "extra_http_headers": BEARER, **options}
         )
         contexts.append(context)
         page = context.new_page()
@@ -83,7 +97,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def page(open_page: OpenPage) -> Page:
-    """One desktop page."""
+    """One page, at a desk unless the test says on_each_device."""
     return open_page()
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support import Installation, Server, eventually
 
@@ -69,8 +69,75 @@ def no_sideways_scrolling(page: Page) -> None:
     assert surplus <= 0, f"{page.url} is {surplus} px wider than the window"
 
 
+#: What a finger hits: the element, or the label or cell around it that counts for it.
+TARGET = """(element) => {
+  const box = element.getBoundingClientRect();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  const hits = (dx, dy) => {
+    const at = document.elementFromPoint(x + dx, y + dy);
+    const label = at?.closest("label");
+    return at && (element.contains(at) || at === element || label?.control === element
+      || label?.contains(element));
+  };
+  return [[-11, 0], [11, 0], [0, -11], [0, 11]].every(([dx, dy]) => hits(dx, dy));
+}"""
+
+
+def on_phone(page: Page) -> bool:
+    """Whether the page is one of a phone."""
+    return page.viewport_size is not None and page.viewport_size["width"] < 500
+
+
+def press(target: Locator) -> None:
+    """Click; on a phone tap on what can be seen, is large enough for a finger, and needs no
+    pushing of the page to the side."""
+    if not on_phone(target.page):
+        target.click()
+        return
+    page = target.page
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    expect(target).to_be_visible()
+    box = target.bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= width, f"{target} is beside the window"
+    no_sideways_scrolling(page)
+    target.evaluate("(element) => element.scrollIntoView({block: 'center', behavior: 'instant'})")
+    assert target.evaluate(TARGET), f"{target} is smaller than 24 px, or something covers it"
+    target.tap()
+
+
 def ended(server: Server, task: str, *args: str, **fields: object) -> str:
     """A session that has run to its end."""
     session_id = create(server, task, "--seconds", "0", *args, **fields)
     until_status(server, session_id, "completed", "failed")
     return session_id
+
+
+def run(server: Server) -> str:
+    """One more that runs."""
+    session_id = create(server, "Port the parser of honey", *QUIET)
+    until_status(server, session_id, "running")
+    return session_id
+
+
+def stop(server: Server, session_id: str) -> None:
+    """End it, and wait for that."""
+    server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
+    until_status(server, session_id, "completed", "failed")
+
+
+def failed(server: Server, task: str) -> str:
+    """A session that has ended without ever running, which is the shortest way."""
+    session_id = create(server, task, start=False)
+    stop(server, session_id)
+    return session_id
+
+
+def focused(page: Page) -> str:
+    """What has the keyboard, in short."""
+    return str(page.evaluate("document.activeElement.outerHTML.slice(0, 300)"))
+
+
+def icon(page: Page) -> str:
+    """The name of the tab's icon."""
+    return str(page.evaluate("document.querySelector('link[rel=icon]').href.split('/').pop()"))
