@@ -50,7 +50,7 @@ class NewSession {
     const hint = this.form.querySelector("[data-hint]");
     const mac = /Mac|iPhone|iPad/.test(navigator.platform);
     hint.textContent = `${mac ? "⌘" : "Ctrl"} + Enter creates it, too.`;
-    hint.hidden = false;
+    hint.hidden = matchMedia("(hover: none)").matches; // a phone has no such keys
   }
 
   changed() {

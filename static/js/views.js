@@ -68,6 +68,7 @@ export function setUpViews() {
   };
   button.hidden = false;
   button.addEventListener("click", () => open(true));
+  form.querySelector("[data-keep-none]").addEventListener("click", () => open(false));
   form.addEventListener("keydown", (event) => {
     if (event.key === "Escape") open(false);
   });

@@ -106,6 +106,12 @@ def press(target: Locator) -> None:
     target.tap()
 
 
+def follow(target: Locator) -> None:
+    """Press what leads to another page, and wait until that one is there."""
+    with target.page.expect_navigation():
+        press(target)
+
+
 def ended(server: Server, task: str, *args: str, **fields: object) -> str:
     """A session that has run to its end."""
     session_id = create(server, task, "--seconds", "0", *args, **fields)

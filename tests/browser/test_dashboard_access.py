@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Dialog, expect
 
-from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.conftest import DEVICES, PHONE, OpenPage, on_each_device
 from tests.browser.people import (
     CONTRAST,
     LONG,
@@ -16,7 +16,14 @@ from tests.browser.people import (
     sign_in,
     sign_out,
 )
-from tests.browser.support import create, live, no_sideways_scrolling, open_list, open_session
+from tests.browser.support import (
+    create,
+    live,
+    no_sideways_scrolling,
+    open_list,
+    open_session,
+    press,
+)
 from tests.support import Installation, Server, eventually
 
 
@@ -114,6 +121,7 @@ def test_an_identity_that_ended_while_the_line_was_down_is_noticed(
     expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
 
 
+@on_each_device
 def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_server: Server) -> None:
     page = comes("carla", permissions=["clipboard-read", "clipboard-write"])
     asked: list[str] = []
@@ -126,12 +134,12 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     page.goto(f"{shared_server.url}/account")
     name = page.locator("#token_name")
     name.fill("not a name")
-    page.get_by_role("button", name="Create token").click()
+    press(page.get_by_role("button", name="Create token"))
     expect(name).to_be_focused()
     assert "letters, digits, dots and dashes" in says(page, name)
 
     name.fill("laptop")
-    page.get_by_role("button", name="Create token").click()
+    press(page.get_by_role("button", name="Create token"))
     expect(page.get_by_role("heading", name="Copy the token “laptop” now")).to_be_focused()
     text = page.locator("[data-token]").inner_text()
     assert re.fullmatch(r"hivetok_[\w-]{51}", text)
@@ -142,12 +150,12 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     ]
     for way in leaving:
         with page.expect_event("dialog"):
-            way.click()
+            press(way)
         expect(leaving[0]).to_be_enabled()
     assert asked == ["beforeunload"] * 2
     expect(page.locator("[data-token]")).to_have_text(text)
 
-    page.locator(".made [data-copy]").click()
+    press(page.locator(".made [data-copy]"))
     expect(page.locator(".made [data-copy]")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == text
     bearer = {"Authorization": f"Bearer {text}"}
@@ -156,8 +164,8 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     assert len(asked) == 2, "it was copied"
     assert text not in page.content()
     page.locator("#token_name").fill("put-away")
-    page.get_by_role("button", name="Create token").click()
-    page.get_by_role("button", name="I have stored it").click()
+    press(page.get_by_role("button", name="Create token"))
+    press(page.get_by_role("button", name="I have stored it"))
     expect(page.locator("[data-token]")).to_be_hidden()
     expect(page.locator("[data-once-over]")).to_be_focused()
     page.goto(f"{shared_server.url}/account")
@@ -167,14 +175,14 @@ def test_a_token_is_shown_once_and_not_lost_by_leaving(comes: Comes, shared_serv
     expect(token).to_contain_text("valid")
     expect(token).to_contain_text("operator")
     expect(token.locator("[data-exact]")).to_have_attribute("title", re.compile("20"))
-    token.get_by_role("button", name="Revoke… laptop").click()
-    page.get_by_role("button", name="Keep it").click()
+    press(token.get_by_role("button", name="Revoke… laptop"))
+    press(page.get_by_role("button", name="Keep it"))
     expect(page.get_by_role("dialog")).to_be_hidden()
-    token.get_by_role("button", name="Revoke… laptop").click()
+    press(token.get_by_role("button", name="Revoke… laptop"))
     expect(page.get_by_role("dialog")).to_contain_text("cannot be taken back")
-    page.get_by_role("button", name="Revoke it").click()
+    press(page.get_by_role("button", name="Revoke it"))
     expect(page.get_by_role("status").first).to_have_text("The token laptop is revoked.")
-    page.get_by_text("1 revoked or expired").click()
+    press(page.get_by_text("1 revoked or expired"))
     expect(token).to_contain_text("revoked")
     expect(token.get_by_role("button")).to_have_count(0)
     eventually(
@@ -267,9 +275,9 @@ def test_owners_are_shown_and_can_be_filtered_by(comes: Comes, shared_server: Se
 def test_every_page_can_be_read_on_a_phone(
     comes: Comes, open_page: OpenPage, shared_server: Server
 ) -> None:
-    page = comes(LONG, viewport=PHONE, has_touch=True, is_mobile=True)
+    page = comes(LONG, **DEVICES["phone"])
     session_id = created_by(page, shared_server, "on a phone")
-    stranger = open_page(extra_http_headers={}, viewport=PHONE, has_touch=True, is_mobile=True)
+    stranger = open_page(extra_http_headers={}, **DEVICES["phone"])
     viewer = comes("vera", viewport=PHONE)
     for who, path in (
         (stranger, "/login"),
@@ -298,6 +306,13 @@ def test_every_page_can_be_read_on_a_phone(
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
     expect(page.locator("[data-menu] summary")).to_be_focused()
+    press(page.locator("[data-menu] summary"))
+    press(page.get_by_role("button", name="Sign out"))
+    page.get_by_label("Name").fill("dora")
+    page.get_by_label("Password").fill(SECRET)
+    press(page.get_by_role("button", name="Sign in"))
+    live(page)
+    expect(page.locator("[data-menu] summary")).to_contain_text("dora")
 
 
 def test_the_account_needs_no_scripts(comes: Comes, shared_server: Server) -> None:

@@ -5,14 +5,15 @@ import signal
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.support import focused, icon, live, open_list
+from tests.browser.conftest import on_each_device
+from tests.browser.support import focused, icon, live, no_sideways_scrolling, open_list, press
 from tests.support import Installation, Server
 
 
+@on_each_device
 def test_a_lost_line_is_told_with_what_it_means_and_so_is_its_return(
-    page: Page, shared_site: Installation, shared_server: Server
+    page: Page, site: Installation, server: Server
 ) -> None:
-    server = shared_server
     page.clock.install()
     open_list(page, server)
     banner, said = page.locator("[data-lost]"), page.locator("[data-lost-said]")
@@ -25,7 +26,8 @@ def test_a_lost_line_is_told_with_what_it_means_and_so_is_its_return(
     expect(said).to_contain_text("Connection lost")
     expect(page.locator(".connection")).to_have_text("not live")
     assert icon(page) == "lost.svg"
-    banner.get_by_role("button", name="Try now").press("Enter")
+    no_sideways_scrolling(page)
+    press(banner.get_by_role("button", name="Try now"))
     server.process.send_signal(signal.SIGCONT)
     live(page)
     expect(said).to_contain_text("Connected again")
@@ -40,7 +42,7 @@ def test_a_lost_line_is_told_with_what_it_means_and_so_is_its_return(
     page.clock.run_for(12_000)
     expect(banner).to_contain_text(re.compile(r"Trying again( in \d+ s| …)"))
     assert "Trying" not in said.inner_text()  # a countdown is not read out
-    shared_site.up()
+    site.up()
     page.clock.run_for(10_000)
     live(page)
     expect(page.locator(".connection")).to_have_text("live")

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import PHONE, OpenPage
-from tests.browser.support import create, no_sideways_scrolling
+from tests.browser.conftest import DEVICES, OpenPage, on_each_device
+from tests.browser.support import create, no_sideways_scrolling, on_phone, press
 from tests.browser.test_dashboard_form import session_of
 from tests.support import PYTHON, ROOT, TOKEN, Installation, Server, eventually
 
@@ -186,15 +186,19 @@ def test_arguments_of_a_session_that_does_not_start_are_for_its_start(
     expect(page.locator("[data-preview-note]")).to_have_text("The metadata is no JSON object yet.")
 
 
+@on_each_device
 def test_a_later_start_is_in_the_readers_time(open_page: OpenPage, shared_server: Server) -> None:
     page = open_page(timezone_id="Asia/Kathmandu")
     later = (datetime.now(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
     page.goto(f"{shared_server.url}/new")
     page.get_by_label("Task").fill("at night")
-    page.get_by_label("Start later").check()
+    press(page.get_by_label("Start later"))
     there = later + timedelta(hours=5, minutes=45)
     page.get_by_label("Not before").fill(there.strftime("%Y-%m-%dT%H:%M"))
-    page.keyboard.press("Control+Enter")
+    if on_phone(page):
+        press(page.get_by_role("button", name="Create session"))
+    else:
+        page.keyboard.press("Control+Enter")
 
     session = session_of(page, shared_server)
     assert session["status"] == "starting"
@@ -220,17 +224,18 @@ def test_without_scripts_a_later_start_is_in_utc(
     assert until(session_of(page, shared_server)) == later
 
 
+@on_each_device
 def test_the_same_again(page: Page, shared_server: Server) -> None:
     limits = {"run_time": "90m", "log_size": 65_537}
     fields = {"priority": "high", "metadata": {"k": "ä"}, "profile": "sample", "limits": limits}
     old = create(shared_server, TASK, "--x", "a b", "", start=False, **fields)
     page.goto(f"{shared_server.url}/sessions/{old}/")
-    page.get_by_role("link", name="Same again").click()
+    press(page.get_by_role("link", name="Same again"))
 
     expect(page.get_by_label("Run time")).to_have_value("90m")
     expect(page.get_by_label("Metadata")).to_be_visible()  # what is filled in is not folded away
-    page.get_by_label("Do not start yet").check()
-    page.get_by_role("button", name="Create session").click()
+    press(page.get_by_label("Do not start yet"))
+    press(page.get_by_role("button", name="Create session"))
     page.wait_for_url(lambda url: "/sessions/" in url and old not in url)
     new = session_of(page, shared_server)
     assert without_identity(new) == without_identity(
@@ -284,7 +289,7 @@ def test_mistakes_in_what_is_folded_away_are_unfolded(page: Page, shared_server:
 
 
 def test_the_task_grows_and_is_counted_in_bytes(open_page: OpenPage, shared_server: Server) -> None:
-    phone = open_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    phone = open_page(**DEVICES["phone"], permissions=["clipboard-read", "clipboard-write"])
     phone.goto(f"{shared_server.url}/new")
     task = phone.get_by_label("Task")
     expect(phone.locator("[data-count]")).to_have_text("0 of 128,000 bytes")
@@ -295,5 +300,9 @@ def test_the_task_grows_and_is_counted_in_bytes(open_page: OpenPage, shared_serv
     assert task.evaluate(height) > low + 40
     expect(phone.locator("[data-count]")).to_have_text(f"{14 * 8} of 128,000 bytes")
     no_sideways_scrolling(phone)
+    press(phone.get_by_text("Shell", exact=True))
+    press(phone.locator("[data-preview] [data-copy]:visible").first)
+    copied = phone.evaluate("navigator.clipboard.readText()")
+    assert copied == phone.locator("[data-command]").text_content()
     task.fill("ä" * 64_001)
     expect(phone.locator("[data-count]")).to_contain_text("too long by 2")

@@ -4,8 +4,8 @@ import json
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
-from tests.browser.support import until_status
+from tests.browser.conftest import OpenPage, on_each_device
+from tests.browser.support import press, until_status
 from tests.support import Server
 
 
@@ -16,17 +16,18 @@ def session_of(page: Page, server: Server) -> dict[str, object]:
     return dict(server.request("GET", f"/api/v1/sessions/{session_id}")[1])
 
 
+@on_each_device
 def test_a_session_is_created_and_started(page: Page, shared_server: Server) -> None:
     page.goto(f"{shared_server.url}/")
-    page.get_by_role("link", name="New session").first.click()
+    press(page.get_by_role("link", name="New session").first)
     task = "line one\n\n  \"quoted\" $(touch x) `y` 'z'\n<b>🐝</b>\n"
     page.get_by_label("Task").fill(task)
     page.get_by_label("Priority").select_option("high")
     page.get_by_label("Profile").select_option("sample")
-    page.get_by_text("Arguments and metadata").click()
+    press(page.get_by_text("Arguments and metadata"))
     page.get_by_label("Extra arguments").fill("--seconds 0 --exit 'two words' \"\"")
     page.get_by_label("Metadata").fill('{"project": "demo", "n": [1, 2]}')
-    page.get_by_role("button", name="Create session").click()
+    press(page.get_by_role("button", name="Create session"))
 
     session = session_of(page, shared_server)
     assert session["task"] == task

@@ -1,9 +1,18 @@
 """The keyboard on every page: the palette, the help, single keys."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.support import failed, live, open_list, open_session, run
+from tests.browser.conftest import DEVICES, OpenPage
+from tests.browser.support import (
+    failed,
+    live,
+    no_sideways_scrolling,
+    open_list,
+    open_session,
+    press,
+    run,
+)
 from tests.support import Server, eventually
 
 REGISTERED = """async () => {
@@ -145,3 +154,35 @@ def test_single_keys_act_but_not_while_one_types_and_can_be_switched_off(
     page.keyboard.press("Escape")
     page.keyboard.press("n")
     page.wait_for_url("**/new")
+
+
+def test_on_a_phone_the_palette_and_the_help_are_reached_and_left_by_taps(
+    open_page: OpenPage, shared_server: Server, running: str
+) -> None:
+    phone = open_page(**DEVICES["phone"])
+    open_list(phone, shared_server)
+    menu, find = phone.locator("[data-menu] summary"), phone.locator("[data-open-palette]")
+
+    press(menu)
+    press(phone.get_by_role("button", name="Keyboard shortcuts"))
+    inside(phone, phone.locator("[data-help]"))
+    press(phone.get_by_label("Shortcuts of a single key"))
+    press(phone.get_by_label("Shortcuts of a single key"))
+    press(phone.locator("[data-help]").get_by_role("button", name="Close"))
+    expect(phone.locator("[data-help]")).to_be_hidden()
+
+    press(find)
+    inside(phone, phone.locator("[data-palette]"))
+    phone.touchscreen.tap(200, 830)  # beside it
+    expect(phone.locator("[data-palette]")).to_be_hidden()
+    press(find)
+    phone.keyboard.type(running[:8])
+    press(phone.get_by_role("option", name="Port the parser of honey").first)
+    phone.wait_for_url(f"**/sessions/{running}/")
+
+
+def inside(page: Page, dialog: Locator) -> None:
+    """A dialog that is open, with all of it on the screen."""
+    expect(dialog).to_be_visible()
+    expect(dialog).to_be_in_viewport(ratio=1)
+    no_sideways_scrolling(page)

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, OpenPage
-from tests.browser.support import SOON, create, no_sideways_scrolling, open_list
+from tests.browser.conftest import PHONE, OpenPage, on_each_device
+from tests.browser.support import SOON, create, follow, no_sideways_scrolling, open_list
 from tests.support import Installation, Server
 
 NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> " + "W" * 300
@@ -61,26 +61,28 @@ def test_an_empty_list_helps(page: Page, server: Server) -> None:
     expect(page.locator("table")).to_be_hidden()
 
 
+@on_each_device
 def test_pages_hold_fifty_and_lead_to_all(page: Page, shared_server: Server, many: object) -> None:
     open_list(page, shared_server, "?q=numbered")
     seen = titles(page)
     assert len(seen) == 50
 
     while page.locator("[data-next]").is_visible():
-        page.locator("[data-next]").click()
+        follow(page.locator("[data-next]"))
         seen += titles(page)
 
     assert seen == [f"numbered {n}" for n in reversed(range(120))]
-    page.get_by_role("link", name="First page").click()
+    follow(page.get_by_role("link", name="First page"))
     expect(page.locator("[data-title]").first).to_have_text("numbered 119")
 
 
+@on_each_device
 def test_filters_stand_in_the_address(page: Page, shared_server: Server, many: object) -> None:
     open_list(page, shared_server)
-    page.locator("a.chip.is-failed").click()
+    follow(page.locator("a.chip.is-failed"))
     page.locator("select[name=priority]").select_option("high")
     page.get_by_role("searchbox").fill("Numbered 11")
-    page.get_by_role("button", name="Filter").click()
+    follow(page.get_by_role("button", name="Filter"))
 
     assert page.url.endswith("/?status=failed&q=Numbered+11&priority=high")
     assert titles(page) == ["numbered 117", "numbered 114", "numbered 111"]
@@ -88,7 +90,7 @@ def test_filters_stand_in_the_address(page: Page, shared_server: Server, many: o
 
     page.reload()
     assert len(titles(page)) == 3
-    page.get_by_role("link", name="Clear").click()
+    follow(page.get_by_role("link", name="Clear"))
     assert len(titles(page)) == 50
 
 

@@ -4,13 +4,15 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.conftest import DEVICES, OpenPage, on_each_device
 from tests.browser.support import (
     QUIET,
     SOON,
     create,
     no_sideways_scrolling,
+    on_phone,
     open_list,
+    press,
     status_of,
     until_status,
 )
@@ -70,25 +72,30 @@ def test_an_address_with_filters_is_kept_live(page: Page, shared_server: Server)
     assert page.url.endswith("/?reason=stopped&meta=kind%3Dfiltered&meta=n%3D1&created_since=1h")
 
 
-def test_sorted_rows_move_as_they_change(page: Page, shared_server: Server) -> None:
-    ids = [create(shared_server, f"sorted {n}", start=False) for n in range(3)]
-    open_list(page, shared_server, "?q=sorted")
+@on_each_device
+def test_sorted_rows_move_as_they_change(page: Page, shared_server: Server, device: str) -> None:
+    ids = [create(shared_server, f"{device} {n}", start=False) for n in range(3)]
+    open_list(page, shared_server, f"?q={device}")
     page.get_by_label("Order of the list").select_option("last changed first")
-    page.get_by_role("button", name="Filter").click()
+    press(page.get_by_role("button", name="Filter"))
     page.wait_for_url("**sort=-updated")
-    assert titles(page) == ["sorted 2", "sorted 1", "sorted 0"]
+    assert titles(page) == [f"{device} 2", f"{device} 1", f"{device} 0"]
     expect(page.locator("html")).to_have_attribute("data-connection", "live")
 
     stop(shared_server, ids[0])
-    expect(page.locator("[data-title]").first).to_have_text("sorted 0", timeout=SOON)
-    assert titles(page) == ["sorted 0", "sorted 2", "sorted 1"]
+    expect(page.locator("[data-title]").first).to_have_text(f"{device} 0", timeout=SOON)
+    assert titles(page) == [f"{device} 0", f"{device} 2", f"{device} 1"]
 
-    page.get_by_role("link", name="Priority", exact=True).click()
+    if on_phone(page):  # cards have no heads
+        page.get_by_label("Order of the list").select_option("priority")
+        press(page.get_by_role("button", name="Filter"))
+    else:
+        page.get_by_role("link", name="Priority", exact=True).click()
     page.wait_for_url("**sort=priority")
     expect(page.locator("html")).to_have_attribute("data-connection", "live")
-    assert titles(page) == ["sorted 2", "sorted 1", "sorted 0"]
+    assert titles(page) == [f"{device} 2", f"{device} 1", f"{device} 0"]
     shared_server.request("PATCH", f"/api/v1/sessions/{ids[1]}", {"priority": "high"})
-    expect(page.locator("[data-title]").first).to_have_text("sorted 1", timeout=SOON)
+    expect(page.locator("[data-title]").first).to_have_text(f"{device} 1", timeout=SOON)
     expect(page.locator("th[aria-sort=ascending]")).to_have_text("Priority")
 
 
@@ -143,9 +150,14 @@ def test_many_are_chosen_looked_at_and_stopped(page: Page, shared_server: Server
     expect(page.locator("[data-choose], main").and_(page.locator(":focus"))).to_have_count(1)
 
 
+@on_each_device
 def test_a_view_is_saved_in_this_browser(page: Page, shared_server: Server) -> None:
     open_list(page, shared_server, "?status=failed&sort=-ended&cursor=")
-    page.get_by_role("button", name="Save this view").click()
+    save = page.get_by_role("button", name="Save this view")
+    press(save)
+    press(page.get_by_role("button", name="Cancel"))
+    expect(save).to_be_focused()
+    press(save)
     page.get_by_placeholder("Name of the view").fill("Broken <b>")
     page.keyboard.press("Enter")
     saved = page.locator("[data-saved] a")
@@ -153,11 +165,11 @@ def test_a_view_is_saved_in_this_browser(page: Page, shared_server: Server) -> N
 
     open_list(page, shared_server)
     expect(saved).to_have_text("Broken <b>")
-    saved.click()
+    press(saved)
     page.wait_for_url("**/?sort=-ended&status=failed")
-    page.get_by_role("link", name="Running", exact=True).click()
-    page.wait_for_url("**/?status=running")
-    page.get_by_role("button", name="Forget the view Broken <b>").click()
+    press(page.get_by_role("link", name="Waiting", exact=True))
+    page.wait_for_url("**/?status=starting&sort=created")
+    press(page.get_by_role("button", name="Forget the view Broken <b>"))
     expect(saved).to_have_count(0)
     page.reload()
     expect(saved).to_have_count(0)
@@ -182,25 +194,38 @@ def test_columns_are_chosen_and_figures_come(page: Page, shared_server: Server) 
 
 
 def test_a_phone_shows_cards_that_can_be_chosen(open_page: OpenPage, shared_server: Server) -> None:
-    create(shared_server, "W" * 300, start=False)
-    phone = open_page(viewport=PHONE)
-    open_list(phone, shared_server)
-    expect(phone.locator("thead")).to_be_hidden()
-    no_sideways_scrolling(phone)
+    create(shared_server, "card " + "W" * 300, start=False)
+    first = create(shared_server, "card of today", start=False)
+    phone = open_page(**DEVICES["phone"])
+    open_list(phone, shared_server, "?q=card")
+    expect(phone.locator("thead, [data-columns]").and_(phone.locator(":visible"))).to_have_count(0)
+    bar, dialog = phone.locator("[data-bulk]"), phone.get_by_role("dialog")
 
-    phone.locator("[data-choose]").first.check()
-    expect(phone.locator("[data-bulk]")).to_contain_text("1 session chosen")
-    phone.locator("[data-bulk]").get_by_role("button", name="Pin", exact=True).click()
-    expect(phone.get_by_role("dialog")).to_contain_text("every cleanup keeps it")
-    no_sideways_scrolling(phone)
-    phone.get_by_role("button", name="Pin 1 session").click()
-    expect(phone.get_by_role("dialog")).to_contain_text("Pinned: 1 session")
+    for box in phone.locator("[data-rows] [data-choose]").all():
+        press(box)
+    expect(bar).to_contain_text("2 sessions chosen")
+    press(bar.get_by_role("button", name="Stop"))
+    expect(dialog.get_by_role("heading")).to_have_text("Stop 2 sessions?")
+    press(dialog.get_by_role("button", name="Change nothing"))
+    press(bar.get_by_role("button", name="Choose none"))
+    expect(bar).to_be_hidden()
+
+    press(phone.locator(f'[data-id="{first}"] [data-choose]'))
+    press(bar.get_by_role("button", name="Pin", exact=True))
+    expect(dialog).to_contain_text("every cleanup keeps it")
+    press(dialog.get_by_role("button", name="Pin 1 session"))
+    expect(dialog).to_contain_text("Pinned: 1 session")
+    press(dialog.get_by_role("button", name="Close"))
+    expect(phone.locator(f'[data-id="{first}"] [data-mark=pinned]')).to_be_visible()
+    press(phone.get_by_role("link", name="card of today"))
+    expect(phone.locator("h1")).to_have_text("card of today")
 
 
 def test_many_are_stopped_without_scripts(open_page: OpenPage, shared_server: Server) -> None:
     ids = [create(shared_server, f"plain {n}", start=False) for n in range(2)]
     plain = open_page(java_script_enabled=False)
     plain.goto(f"{shared_server.url}/?q=plain")
+    expect(plain.locator("[data-choose-page]")).to_be_hidden()
     for box in plain.locator("[data-choose]").all():
         box.check()
     plain.get_by_role("button", name="Stop", exact=True).click()

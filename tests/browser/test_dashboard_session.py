@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.conftest import PHONE, OpenPage, on_each_device
 from tests.browser.support import (
     QUIET,
     SOON,
@@ -13,6 +13,7 @@ from tests.browser.support import (
     log_lines,
     no_sideways_scrolling,
     open_session,
+    press,
     until_status,
     write_log,
 )
@@ -55,6 +56,7 @@ def test_whatever_it_says_is_text(
     assert page.locator("main img, main script").count() == 0
 
 
+@on_each_device
 def test_stop_asks_first_then_stops(page: Page, shared_server: Server) -> None:
     session_id = create(shared_server, "to be stopped", *QUIET)
     until_status(shared_server, session_id, "running")
@@ -62,12 +64,12 @@ def test_stop_asks_first_then_stops(page: Page, shared_server: Server) -> None:
     page.evaluate("window.notReloaded = true")
     expect(page.get_by_text("SIGTERM, and SIGKILL after 2 seconds")).to_be_hidden()
 
-    page.get_by_role("button", name="Stop…").click()
+    press(page.get_by_role("button", name="Stop…"))
     expect(page.get_by_text("SIGTERM, and SIGKILL after 2 seconds")).to_be_visible()
-    page.get_by_role("button", name="Keep it").click()
+    press(page.get_by_role("button", name="Keep it"))
     expect(page.get_by_role("dialog")).to_be_hidden()
-    page.get_by_role("button", name="Stop…").click()
-    page.get_by_role("button", name="Stop it").click()
+    press(page.get_by_role("button", name="Stop…"))
+    press(page.get_by_role("button", name="Stop it"))
 
     expect(page.locator("[data-badge]")).to_have_text("failed")
     expect(page.locator("[data-banner=failed]")).to_contain_text("stopped on request")

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.conftest import DEVICES, PHONE, OpenPage
 from tests.browser.support import (
     QUIET,
     create,
     ended,
     live,
     no_sideways_scrolling,
+    press,
     until_status,
 )
 from tests.support import Installation, Server, eventually, installation
@@ -117,9 +118,21 @@ def test_it_reads_without_scripts_and_on_phones(open_page: OpenPage, shared_serv
     expect(plain.locator(".hours-axis").first).to_contain_text("UTC")
     expect(plain.get_by_role("link", name="Sessions")).to_be_visible()
 
-    page = open_page(viewport=PHONE)
+    page = open_page(**DEVICES["phone"])
     open_overview(page, shared_server)
     no_sideways_scrolling(page)
     cards = [card.bounding_box() for card in page.locator(".overview > .card").all()]
     assert len({box["x"] for box in cards if box}) == 1
     expect(page.locator(".hours-axis").first).not_to_contain_text("UTC")
+
+    # and in the hand: what comes, comes by itself, and a tap leads to it
+    press(page.get_by_text("The same as a table"))
+    expect(page.locator(".hours-table table").first).to_be_visible()
+    no_sideways_scrolling(page)
+    newer = ended(shared_server, "while one looks", "--fail", "4")
+    press(page.locator(f'[data-key="failed-{newer}"]').get_by_role("link").first)
+    expect(page).to_have_url(f"{shared_server.url}/sessions/{newer}/")
+    page.go_back()
+    live(page)
+    press(page.locator(".tile.is-failed"))
+    expect(page).to_have_url(f"{shared_server.url}/?status=failed")

@@ -1,0 +1,138 @@
+"""A session and its log in the hand: what is done on a phone, by taps alone."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import DEVICES, OpenPage
+from tests.browser.support import (
+    QUIET,
+    create,
+    ended,
+    no_sideways_scrolling,
+    open_session,
+    press,
+    until_status,
+    write_log,
+)
+from tests.support import Installation, Server
+
+
+@pytest.fixture
+def phone(open_page: OpenPage) -> Iterator[Page]:
+    """A page that fits after all that was done."""
+    page = open_page(**DEVICES["phone"], permissions=["clipboard-read", "clipboard-write"])
+    yield page
+    no_sideways_scrolling(page)
+
+
+def in_sight(dialog: Locator) -> None:
+    """A dialog that is open, with all of it on the screen."""
+    expect(dialog).to_be_visible()
+    expect(dialog).to_be_in_viewport(ratio=1)
+    no_sideways_scrolling(dialog.page)
+
+
+def test_what_runs_is_paused_and_stopped_and_its_end_is_explained(
+    phone: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = create(shared_server, "in the hand " + "W" * 100, *QUIET)
+    until_status(shared_server, session_id, "running")
+    write_log(shared_site, session_id, "fine\n" * 300 + "Error: no honey left\n" + "quiet\n" * 300)
+    open_session(phone, shared_server, session_id)
+    deeds = phone.get_by_role("dialog", name="What can be done")
+
+    press(phone.get_by_role("button", name="What can be done?"))
+    in_sight(deeds)
+    press(deeds.get_by_role("button", name="Pause"))
+    expect(phone.locator("[data-banner=paused]")).to_contain_text("Paused since")
+    press(phone.get_by_role("button", name="Resume", exact=True))
+    expect(phone.locator("[data-banner=paused]")).to_be_hidden()
+    press(phone.get_by_role("button", name="What can be done?"))
+    press(deeds.get_by_role("button", name="Stop…"))
+    in_sight(phone.get_by_role("dialog", name="Stop this session?"))
+    press(phone.get_by_role("button", name="Stop it"))
+
+    banner = phone.locator("[data-banner=failed]")
+    expect(banner.locator("h2")).to_contain_text("stopped on request")
+    expect(phone.locator("[data-times-list]")).to_contain_text("paused")
+    expect(phone.locator("[data-events]")).to_contain_text("Stop")
+
+
+def test_a_failure_leads_to_its_line_and_its_files_are_read_and_fetched(
+    phone: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = ended(shared_server, "fails", "--fail", "3", "--lines", "300")
+    folder = shared_site.output_dir(session_id) / "deep"
+    folder.mkdir()
+    (folder / "notes.md").write_text("# Found\n\nsome **honey**\n")
+    open_session(phone, shared_server, session_id)
+
+    press(phone.locator("[data-banner=failed] [data-failure-list] a").first)
+    expect(phone.locator(".log-line.found")).to_be_in_viewport()
+
+    summary = phone.locator("summary", has_text="deep/")
+    press(summary)
+    expect(phone.get_by_role("link", name="notes.md")).to_be_hidden()
+    press(summary)
+    press(phone.get_by_role("link", name="notes.md"))
+    expect(phone.locator("[data-preview-body] strong")).to_have_text("honey")
+    expect(phone.locator("[data-preview-name]")).to_be_in_viewport()
+    with phone.expect_download() as fetched:
+        press(phone.locator("[data-preview-download]"))
+    assert fetched.value.suggested_filename == "notes.md"
+    with phone.expect_download() as fetched:
+        press(phone.get_by_role("link", name="Download all"))
+    assert fetched.value.suggested_filename.endswith(".zip")
+
+
+def test_the_log_is_followed_searched_and_copied(
+    phone: Page, shared_site: Installation, shared_server: Server
+) -> None:
+    session_id = create(shared_server, "talks", *QUIET, "--stream-json")
+    until_status(shared_server, session_id, "running")
+    message = '{"type":"assistant","message":{"content":[{"type":"text","text":"I think"}]}}\n'
+    lines = "".join(f"early {n}\n" for n in range(3000))
+    write_log(shared_site, session_id, lines + "wide " * 200 + "\n" + message)
+    open_session(phone, shared_server, session_id)
+    log, follow = phone.locator("[data-log]"), phone.locator("[data-follow]")
+    expect(log.get_by_text("I think", exact=True)).to_be_visible()
+
+    # messages are folded, and what was written is one tap away
+    press(phone.locator("[data-log-messages]"))
+    expect(log).to_contain_text('"text":"I think"')
+    # lines wrap, or the log alone is pushed aside
+    assert log.evaluate("box => box.scrollWidth <= box.clientWidth")
+    press(phone.locator("[data-wrap]"))
+    assert log.evaluate("box => box.scrollWidth > box.clientWidth")
+    no_sideways_scrolling(phone)
+    press(phone.locator("[data-wrap]"))
+
+    # a place is gone to, and then the end is followed no more, until one wishes so
+    phone.locator("[data-log-go] input").fill("1000")
+    phone.keyboard.press("Enter")
+    expect(phone.locator(".log-line.found")).to_contain_text("early")
+    expect(phone.locator(".log-line.found")).to_be_in_viewport()
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    write_log(shared_site, session_id, "late\n")
+    press(phone.locator("[data-log-more]"))
+    expect(log.get_by_text("late", exact=True)).to_be_in_viewport()
+    press(phone.locator("[data-log-times]"))
+    expect(log.locator(".log-line[data-at]").last).to_be_visible()
+    press(phone.locator("[data-log-copy]"))
+    phone.wait_for_function("async () => (await navigator.clipboard.readText()).includes('late')")
+
+    press(phone.locator("[data-log-find]"))
+    phone.locator("[data-search-text]").fill("early 29")
+    press(phone.locator("[data-search-next]"))
+    expect(phone.locator("[data-search-told]")).to_contain_text(re.compile(r"1 of 1\d\d"))
+    press(phone.locator("[data-search-next]"))
+    expect(phone.locator("[data-search-told]")).to_contain_text("2 of")
+    expect(phone.locator(".log-line.found")).to_be_in_viewport()
+    press(phone.locator("[data-search-close]"))
+    with phone.expect_download() as fetched:
+        press(phone.get_by_role("link", name="Download", exact=True))
+    assert fetched.value.suggested_filename.endswith(".log")
+    shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
