@@ -9,7 +9,6 @@ from tests.browser.support import (
     QUIET,
     SOON,
     create,
-    no_sideways_scrolling,
     on_phone,
     open_list,
     press,
