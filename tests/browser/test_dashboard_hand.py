@@ -1,4 +1,4 @@
-"""A session and its log in the hand: what is done on a phone, by taps alone."""
+"""What is done on a phone, by taps alone: a session, its log, signing in and out."""
 
 import re
 from collections.abc import Iterator
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import DEVICES, OpenPage
-from tests.browser.people import Comes
+from tests.browser.conftest import DEVICES, PHONE, OpenPage
+from tests.browser.people import CONTRAST, LONG, SECRET, UNLABELLED, Comes, created_by
 from tests.browser.support import (
     QUIET,
     create,
     ended,
+    live,
     no_sideways_scrolling,
     open_session,
     press,
@@ -145,3 +146,46 @@ def test_the_log_is_followed_searched_and_copied(
         press(anna.get_by_role("link", name="Download", exact=True))
     assert fetched.value.suggested_filename.endswith(".log")
     shared_server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
+
+
+def test_every_page_can_be_read_on_a_phone(
+    comes: Comes, open_page: OpenPage, shared_server: Server
+) -> None:
+    page = comes(LONG, **DEVICES["phone"])
+    session_id = created_by(page, shared_server, "on a phone")
+    stranger = open_page(extra_http_headers={}, **DEVICES["phone"])
+    viewer = comes("vera", viewport=PHONE)
+    for who, path in (
+        (stranger, "/login"),
+        (stranger, "/login?key=wrong"),
+        (page, "/"),
+        (page, "/account"),
+        (page, f"/sessions/{session_id}/"),
+        (viewer, "/"),
+        (viewer, "/new"),
+    ):
+        who.goto(shared_server.url + path)
+        no_sideways_scrolling(who)
+        assert who.evaluate(UNLABELLED) == [], path
+        for scheme in ("light", "dark"):
+            who.emulate_media(color_scheme=scheme)
+            contrast, text = who.evaluate(CONTRAST)
+            assert contrast >= 4.5, (path, scheme, text)
+
+    page.goto(f"{shared_server.url}/")
+    page.locator("[data-menu] summary").tap()
+    for name in ("Account and tokens", "API docs", "Sign out", "New session"):
+        box = page.locator("header").get_by_text(name, exact=True).bounding_box()
+        assert box is not None, name
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= PHONE["width"], name
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    expect(page.locator("[data-menu] summary")).to_be_focused()
+    press(page.locator("[data-menu] summary"))
+    press(page.get_by_role("button", name="Sign out"))
+    page.get_by_label("Name").fill("dora")
+    page.get_by_label("Password").fill(SECRET)
+    press(page.get_by_role("button", name="Sign in"))
+    live(page)
+    expect(page.locator("[data-menu] summary")).to_contain_text("dora")
