@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, on_each_device
+from tests.browser.conftest import OpenPage
 from tests.browser.support import (
     QUIET,
     create,
@@ -13,7 +13,6 @@ from tests.browser.support import (
     live,
     open_list,
     open_session,
-    press,
     status_of,
     until_status,
 )
@@ -102,7 +101,6 @@ def test_a_paused_session_is_one_in_the_list_too(
     expect(row.locator("[data-badge]")).to_have_text("running")
 
 
-@on_each_device
 def test_a_retry_leads_to_the_new_session_and_the_old_page_tells_of_it(
     page: Page, shared_server: Server
 ) -> None:
@@ -111,7 +109,7 @@ def test_a_retry_leads_to_the_new_session_and_the_old_page_tells_of_it(
     for tab in (page, other):
         open_session(tab, shared_server, old)
 
-    press(page.get_by_role("button", name="Retry"))
+    page.get_by_role("button", name="Retry").click()
 
     page.wait_for_url(lambda url: "/sessions/" in url and old not in url)
     live(page)
@@ -123,7 +121,7 @@ def test_a_retry_leads_to_the_new_session_and_the_old_page_tells_of_it(
     expect(page.locator("[data-badge]")).to_have_text("failed")
     expect(other.locator("[data-retries]")).to_have_text(f"Tried again as {new[:8]}")
     expect(other.locator("[data-events]")).to_contain_text(f"Tried again as {new[:8]}")
-    press(other.locator("[data-retries]").get_by_role("link", name=new[:8]))
+    other.get_by_role("link", name=new[:8]).click()
     expect(other.locator("[data-lineage]")).to_contain_text(old[:8])
 
 
@@ -168,21 +166,20 @@ def test_a_session_that_waits_is_changed_and_moves_in_the_queue(
     stop(shared_server, busy[1], first, second)
 
 
-@on_each_device
 def test_a_session_is_pinned_and_unpinned(page: Page, shared_server: Server) -> None:
     session_id = ended(shared_server, "worth keeping", "--exit")
     other = page.context.new_page()
     open_list(other, shared_server)
     open_session(page, shared_server, session_id)
 
-    press(page.get_by_role("button", name="Pin", exact=True))
+    page.get_by_role("button", name="Pin", exact=True).click()
 
     expect(page.locator(".state [data-mark=pinned]")).to_be_visible()
     expect(page.get_by_role("button", name="Unpin")).to_be_focused()
     mark = other.locator(f'tr[data-id="{session_id}"] [data-mark=pinned]')
     expect(mark).to_be_visible()
     expect(mark).to_have_text("pinned")
-    press(page.get_by_role("button", name="Unpin"))
+    page.get_by_role("button", name="Unpin").click()
     expect(page.locator(".state [data-mark=pinned]")).to_be_hidden()
     expect(mark).to_be_hidden()
 

@@ -45,7 +45,7 @@ def in_sight(dialog: Locator) -> None:
     no_sideways_scrolling(dialog.page)
 
 
-def test_what_runs_is_paused_and_stopped_and_its_end_is_explained(
+def test_what_runs_is_paused_stopped_explained_pinned_and_retried(
     phone: Page, shared_site: Installation, shared_server: Server
 ) -> None:
     session_id = create(shared_server, "in the hand " + "W" * 100, *QUIET)
@@ -69,6 +69,13 @@ def test_what_runs_is_paused_and_stopped_and_its_end_is_explained(
     expect(banner.locator("h2")).to_contain_text("stopped on request")
     expect(phone.locator("[data-times-list]")).to_contain_text("paused")
     expect(phone.locator("[data-events]")).to_contain_text("Stop")
+    press(phone.get_by_role("button", name="Pin", exact=True))
+    expect(phone.locator(".state [data-mark=pinned]")).to_be_visible()
+    press(phone.get_by_role("button", name="Retry"))
+    phone.wait_for_url(lambda url: "/sessions/" in url and session_id not in url)
+    expect(phone.locator("[data-lineage]")).to_contain_text(f"Another try of {session_id[:8]}")
+    again = phone.url.rstrip("/").rpartition("/")[2]
+    shared_server.request("POST", f"/api/v1/sessions/{again}/stop", {})
 
 
 def test_a_failure_leads_to_its_line_and_its_files_are_read_and_fetched(
