@@ -293,6 +293,7 @@ def test_the_task_grows_and_is_counted_in_bytes(open_page: OpenPage, shared_serv
     phone.goto(f"{shared_server.url}/new")
     task = phone.get_by_label("Task")
     expect(phone.locator("[data-count]")).to_have_text("0 of 128,000 bytes")
+    expect(phone.locator("[data-hint]")).to_be_hidden()  # of keys that it has not
     height = "(field) => field.clientHeight"
     low = task.evaluate(height)
 
