@@ -208,8 +208,14 @@ def take(
     """Take the pictures of these pages."""
     TARGET.mkdir(exist_ok=True)
     for end, (viewport, theme) in LOOKS.items():
+        phone = viewport == PHONE
         context = browser.new_context(
-            viewport=viewport, color_scheme=theme, timezone_id="Europe/Warsaw", locale="en-GB"
+            viewport=viewport,
+            has_touch=phone,
+            is_mobile=phone,
+            color_scheme=theme,
+            timezone_id="Europe/Warsaw",
+            locale="en-GB",
         )
         page = context.new_page()
         page.goto(server.url + link(site, "--user", "anna"))
