@@ -1,10 +1,12 @@
-"""Notifications of the browser when a session ends: who is told, how often, by whose leave."""
+"""What a tab tells from afar: its title, its icon, and notifications when a session ends."""
+
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.support import failed, open_list, open_session, run, stop
+from tests.browser.support import failed, icon, open_list, open_session, run, stop
 from tests.support import Server
 
 #: Keeps the browser's own notifications in reach of a test: each is shown as ever.
@@ -24,6 +26,29 @@ window.Notification.requestPermission = () => { window.asked += 1; return ask();
 def running(shared_server: Server) -> str:
     """A session that runs as long as the tests."""
     return run(shared_server)
+
+
+def test_title_and_icon_follow_the_state(page: Page, shared_server: Server) -> None:
+    running = run(shared_server)
+    other = page.context.new_page()
+    open_session(other, shared_server, running)
+    open_list(page, shared_server)
+    expect(other).to_have_title("● running · Port the parser of honey · hiveweb")
+    expect(page).to_have_title(re.compile(r"^\(\d+ running\) Sessions · hiveweb$"))
+    assert (icon(other), icon(page)) == ("running.svg", "running.svg")
+    assert page.evaluate("fetch(document.querySelector('link[rel=icon]').href).then((r) => r.ok)")
+
+    page.evaluate(
+        """Object.defineProperty(document, "hidden", {configurable: true, value: true})"""
+    )
+    stop(shared_server, running)
+
+    expect(other).to_have_title("✗ failed · Port the parser of honey · hiveweb")
+    expect(page).to_have_title(re.compile(r"^\((\d+ running, )?1 failed\) Sessions · hiveweb$"))
+    assert (icon(other), icon(page)) == ("failed.svg", "failed.svg")
+    page.evaluate("delete document.hidden; dispatchEvent(new Event('focus'))")
+    expect(page).not_to_have_title(re.compile("failed"))  # it was seen
+    assert icon(page) != "failed.svg"
 
 
 def told(*tabs: Page) -> list[str]:
