@@ -59,7 +59,7 @@ def test_times_are_of_the_readers_zone_and_exact_on_demand(
     expect(age).to_have_attribute("title", re.compile(there))
     expect(age).to_have_text(re.compile("ago|just now"))
 
-    page.keyboard.press("t")
+    page.keyboard.press("e")
 
     expect(age).to_contain_text(there)
     open_list(page, shared_server)
