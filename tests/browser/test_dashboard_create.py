@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import DEVICES, OpenPage, on_each_device
-from tests.browser.support import create, no_sideways_scrolling, on_phone, press
+from tests.browser.conftest import OpenPage, on_each_device
+from tests.browser.support import create, on_phone, press
 from tests.browser.test_dashboard_form import session_of
 from tests.support import PYTHON, ROOT, TOKEN, Installation, Server, eventually
 
@@ -286,24 +286,3 @@ def test_mistakes_in_what_is_folded_away_are_unfolded(page: Page, shared_server:
 
     expect(page.get_by_label("Memory")).to_be_focused()
     expect(page.locator(".field-error")).to_contain_text("must be a size such as")
-
-
-def test_the_task_grows_and_is_counted_in_bytes(open_page: OpenPage, shared_server: Server) -> None:
-    phone = open_page(**DEVICES["phone"], permissions=["clipboard-read", "clipboard-write"])
-    phone.goto(f"{shared_server.url}/new")
-    task = phone.get_by_label("Task")
-    expect(phone.locator("[data-count]")).to_have_text("0 of 128,000 bytes")
-    expect(phone.locator("[data-hint]")).to_be_hidden()  # of keys that it has not
-    height = "(field) => field.clientHeight"
-    low = task.evaluate(height)
-
-    task.fill("🐝 ä\n" * 14)
-    assert task.evaluate(height) > low + 40
-    expect(phone.locator("[data-count]")).to_have_text(f"{14 * 8} of 128,000 bytes")
-    no_sideways_scrolling(phone)
-    press(phone.get_by_text("Shell", exact=True))
-    press(phone.locator("[data-preview] [data-copy]:visible").first)
-    copied = phone.evaluate("navigator.clipboard.readText()")
-    assert copied == phone.locator("[data-command]").text_content()
-    task.fill("ä" * 64_001)
-    expect(phone.locator("[data-count]")).to_contain_text("too long by 2")

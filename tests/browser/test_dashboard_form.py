@@ -4,8 +4,8 @@ import json
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, on_each_device
-from tests.browser.support import press, until_status
+from tests.browser.conftest import DEVICES, OpenPage, on_each_device
+from tests.browser.support import no_sideways_scrolling, press, until_status
 from tests.support import Server
 
 
@@ -108,3 +108,24 @@ def test_the_form_needs_no_scripts(open_page: OpenPage, shared_server: Server) -
     session = session_of(plain, shared_server)
     assert session["task"] == "made by hand"
     until_status(shared_server, str(session["session_id"]), "running", "completed")
+
+
+def test_the_task_grows_and_is_counted_in_bytes(open_page: OpenPage, shared_server: Server) -> None:
+    phone = open_page(**DEVICES["phone"], permissions=["clipboard-read", "clipboard-write"])
+    phone.goto(f"{shared_server.url}/new")
+    task = phone.get_by_label("Task")
+    expect(phone.locator("[data-count]")).to_have_text("0 of 128,000 bytes")
+    expect(phone.locator("[data-hint]")).to_be_hidden()  # of keys that it has not
+    height = "(field) => field.clientHeight"
+    low = task.evaluate(height)
+
+    task.fill("🐝 ä\n" * 14)
+    assert task.evaluate(height) > low + 40
+    expect(phone.locator("[data-count]")).to_have_text(f"{14 * 8} of 128,000 bytes")
+    no_sideways_scrolling(phone)
+    press(phone.get_by_text("Shell", exact=True))
+    press(phone.locator("[data-preview] [data-copy]:visible").first)
+    copied = phone.evaluate("navigator.clipboard.readText()")
+    assert copied == phone.locator("[data-command]").text_content()
+    task.fill("ä" * 64_001)
+    expect(phone.locator("[data-count]")).to_contain_text("too long by 2")
