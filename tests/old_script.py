@@ -7,6 +7,8 @@ from typing import Any
 
 CREATED, UPDATED = "2025-10-05T19:45:00+00:00", "2025-10-05T19:46:30+00:00"
 LOGS = "/var/log/multi-agent"
+#: What the script's registry is called once it was taken over.
+KEPT = "index.json.before-hiveweb"
 
 
 class OldScript:

@@ -6,6 +6,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from sessions_app.conf import Conf
+from tests.integration.doctoring import Case, made_case
+from tests.integration.edges import LIMIT
 from tests.support import ROOT, Installation, Server, installation
 
 
@@ -39,3 +42,25 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 yield Path(made)
                 return
     pytest.fail("no file system here counts what is written to storage")
+
+
+@pytest.fixture(scope="module")
+def hasty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation that waits for nobody for longer than a second."""
+    limits = dict.fromkeys(("HEADER", "BODY", "IDLE", "SEND"), str(LIMIT))
+    settings = {f"HIVE_{name}_TIMEOUT": value for name, value in limits.items()}
+    settings |= {"HIVE_MAX_CONNECTIONS": "30", "HIVE_MAX_CONNECTIONS_PER_ADDRESS": "20"}
+    with installation(tmp_path_factory.mktemp("hasty") / "site", **settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hasty(hasty_site: Installation) -> Server:
+    """The server of ``hasty_site``."""
+    return hasty_site.up()
+
+
+@pytest.fixture
+def case(conf: Conf) -> Case:
+    """A healthy installation in this process, to call the doctor to."""
+    return made_case(conf)

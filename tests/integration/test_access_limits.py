@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.api_client import API, Stream, fetch, raw
 from tests.integration.browsing import Browser, link, signed_in, token
-from tests.integration.test_edge import MIB, memory
+from tests.integration.edges import MIB, memory
 from tests.support import BEARER, Installation, Server, eventually, installation
 
 

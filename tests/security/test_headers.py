@@ -1,7 +1,7 @@
 """Attacks by headers that claim to be somebody, or to come from somewhere.
 
 Forwarded headers, and who is believed: tests/unit/test_proxies.py. Lengths, slow and large
-requests: tests/integration/test_edge.py.
+requests: tests/integration/test_edge.py, test_edge_times.py.
 """
 
 import json

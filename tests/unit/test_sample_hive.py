@@ -1,118 +1,14 @@
-"""The bundled sample hive, each time run as a real process in a directory of its own."""
+"""The bundled sample hive, each time run as a real process: what it prints and leaves."""
 
-import fcntl
 import json
 import os
 import re
-import signal
-import sqlite3
-import subprocess
-import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "sample_hive.py"
-LABEL = "hiveweb sample hive (not the real claude-flow)"
-SUCCESS = "✓ Claude Code completed successfully"
-AT_ONCE = ("--seconds", "0", "--linger", "0")
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
-    """Wait until the condition holds, or fail."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
-
-
-class Hive:
-    """A running sample hive, its output in a file as the recorder would have it."""
-
-    def __init__(self, directory: Path, *words: str | bytes, **environment: str) -> None:
-        self.directory = directory / "work"
-        self.directory.mkdir(exist_ok=True)
-        self.log = directory / "hive.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(SCRIPT), *words],
-                cwd=self.directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    @property
-    def output(self) -> str:
-        return self.log.read_bytes().decode(errors="replace")
-
-    @property
-    def plain_lines(self) -> list[str]:
-        return re.sub(r"\x1b\[[0-9;]*[mK]", "", self.output).split("\n")
-
-    @property
-    def grandchild(self) -> int:
-        found = re.search(r"grandchild (\d+)", self.output)
-        return int(found[1]) if found else 0
-
-    def shows(self, text: str) -> None:
-        until(lambda: text in self.output, text)
-
-    def ends(self) -> int:
-        return self.process.wait(10)
-
-    def query(self, sql: str, name: str = ".hive-mind/hive.db") -> list[tuple[Any, ...]]:
-        db = sqlite3.connect(f"file:{self.directory / name}?mode=ro", uri=True)
-        try:
-            return db.execute(sql).fetchall()
-        finally:
-            db.close()
-
-    def kill(self) -> None:
-        for pid in filter(None, (-self.process.pid, self.grandchild)):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self.process.wait(10)
-
-
-Start = Callable[..., Hive]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start sample hives in tmp_path, and kill what is left of them afterwards."""
-    started: list[Hive] = []
-
-    def start_one(*words: str | bytes, **environment: str) -> Hive:
-        started.append(Hive(tmp_path, *words, **environment))
-        return started[-1]
-
-    yield start_one
-    for hive in started:
-        hive.kill()
-
-
-def alive(pid: int) -> bool:
-    """Return whether the process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def argv_of(hive: Hive) -> dict[str, Any]:
-    """Return what --echo-args printed."""
-    line = next(line for line in hive.output.split("\n") if line.startswith('{"argv"'))
-    found: dict[str, Any] = json.loads(line)
-    return found
+from tests.unit.sample_hives import AT_ONCE, LABEL, SUCCESS, Start, argv_of
 
 
 def test_says_that_it_is_a_sample(start: Start) -> None:
@@ -172,18 +68,6 @@ def test_writes_the_databases_of_the_real_one(start: Start) -> None:
         assert all(json.loads(path.read_text()) for path in paths)
 
 
-def test_hangs_in_the_middle_of_its_work(start: Start) -> None:
-    # when it is to hang
-    hive = start("task", "--hang")
-    hive.shows("in_progress")
-    # then its work stays half done
-    states = "SELECT DISTINCT status FROM tasks ORDER BY 1"
-    expected = [("completed",), ("in_progress",), ("pending",)]
-    until(lambda: hive.query(states) == expected, "work half done")
-    assert hive.query("SELECT status FROM swarms") == [("active",)]
-    assert hive.process.poll() is None
-
-
 @pytest.mark.parametrize(
     "task",
     [
@@ -221,111 +105,10 @@ def test_echoes_its_environment(start: Start) -> None:
     assert argv_of(hive)["cwd"] == str(hive.directory.resolve())
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "outcome"),
-    [
-        (["--linger", "0"], 0, SUCCESS),
-        (["--linger=0"], 0, SUCCESS),
-        (["--claude-fail", "3", "--linger", "0"], 0, "✗ Claude Code exited with code 3"),
-        (["--exit"], 0, ""),
-        (["--fail"], 1, ""),
-        (["--fail", "7"], 7, ""),
-        (["--fail", "--no-db"], 1, ""),
-    ],
-)
-def test_ends_as_asked(start: Start, words: list[str], code: int, outcome: str) -> None:
-    # when it comes to its end
-    hive = start("task", "--seconds", "0", *words)
-    # then the exit code and the outcome line are those asked for
-    assert hive.ends() == code
-    found = [line for line in hive.plain_lines if "Claude Code" in line]
-    assert found == ([outcome] if outcome else [])
-    if "--no-db" not in words:
-        status = "failed" if any("fail" in word for word in words) else "completed"
-        assert hive.query("SELECT status FROM swarms") == [(status,)]
-
-
 def test_refuses_a_value_that_is_no_number(start: Start) -> None:
     hive = start("task", "--lines", "many")
     assert hive.ends() == 1
     assert hive.output == "sample_hive.py: --lines needs a number, not 'many'\n"
-
-
-@pytest.mark.parametrize("words", [[], ["--claude-fail", "2"]], ids=["success", "failure"])
-def test_lingers_until_sigterm(start: Start, words: list[str]) -> None:
-    # given a run that has printed its outcome
-    hive = start("task", "--seconds", "0", *words)
-    hive.shows("Claude Code")
-    assert hive.process.poll() is None
-    # when it gets SIGTERM
-    began = time.monotonic()
-    hive.process.terminate()
-    # then it says so and ends in good order
-    assert hive.ends() == 0
-    assert time.monotonic() - began < 1
-    assert "Received SIGTERM, cleaning up..." in hive.plain_lines
-    assert hive.query("SELECT status FROM swarms") == [("stopped",)]
-
-
-def test_sigterm_ends_it_at_work(start: Start) -> None:
-    # given a run at work
-    hive = start("task", "--seconds", "60")
-    hive.shows("Working")
-    # when it gets SIGTERM, then it ends without an outcome
-    hive.process.terminate()
-    assert hive.ends() == 0
-    assert "Received SIGTERM, cleaning up..." in hive.plain_lines
-    assert "Claude Code" not in hive.output
-
-
-def test_sigterm_ends_it_when_nobody_reads(tmp_path: Path) -> None:
-    # given a run that is stuck because its pipe is full
-    words = ("task", "--fast", "--lines", "100000", "--no-db")
-    process = subprocess.Popen(
-        [sys.executable, SCRIPT, *words], cwd=tmp_path, stdout=subprocess.PIPE
-    )
-    try:
-        assert process.stdout
-        pipe = process.stdout.fileno()
-        size = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
-
-        def waiting() -> int:
-            return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-        until(lambda: waiting() > size // 2, "a pipe that fills")
-        # when it gets SIGTERM, then it ends all the same
-        process.terminate()
-        assert process.wait(5) == 0
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_ignores_sigterm(start: Start) -> None:
-    # given a run that ignores SIGTERM
-    hive = start("task", "--ignore-term", "--seconds", "0.3", "--linger", "0")
-    hive.shows("Working")
-    # when it gets one, then it works on to its end
-    hive.process.terminate()
-    assert hive.ends() == 0
-    assert hive.plain_lines[-2] == SUCCESS
-    assert "Received" not in hive.output
-
-
-@pytest.mark.parametrize("option", ["--grandchild", "--setsid-grandchild"])
-def test_leaves_a_grandchild(start: Start, option: str) -> None:
-    # when a run that leaves a grandchild has ended
-    hive = start("task", option, *AT_ONCE, HIVE_MIND_SESSION_ID="abc")
-    assert hive.ends() == 0
-    # then the grandchild lives, in the group asked for, and can be told by its environment
-    assert alive(hive.grandchild)
-    group = hive.process.pid if option == "--grandchild" else hive.grandchild
-    assert os.getpgid(hive.grandchild) == os.getsid(hive.grandchild) == group
-    environment = Path(f"/proc/{hive.grandchild}/environ").read_bytes()
-    assert b"HIVE_MIND_SESSION_ID=abc" in environment.split(b"\0")
-    # and it ends on SIGTERM
-    os.kill(hive.grandchild, signal.SIGTERM)
-    until(lambda: not alive(hive.grandchild), "the end of the grandchild")
 
 
 def test_prints_every_line_fast(start: Start) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -12,13 +10,11 @@ from sessions_app.conf import Conf
 from sessions_app.lifecycle import EventKind
 from sessions_app.models import Webhook
 from sessions_app.webhooks import managed, queueing, sent, signing
-from sessions_app.webhooks import worker as worker_module
 from tests.receiver import answers, hangs, receiver, verified
 from tests.unit.webhooks import (
     deliveries,
     happens,
     hook,
-    in_a_file,
     old,
     sent_ids,
     session,
@@ -27,20 +23,10 @@ from tests.unit.webhooks import (
     working,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _file(
-    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
-) -> Iterator[None]:
-    with django_db_blocker.unblock(), in_a_file(tmp_path_factory.mktemp("webhooks")):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "TICK", 0.02)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("webhooks_in_a_file", "quick_webhooks"),
+]
 
 
 async def test_an_event_is_told_and_signed(conf: Conf) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,27 +26,16 @@ from tests.unit.webhooks import (
     QUICK,
     happens,
     hook,
-    in_a_file,
     sent_ids,
     states,
     until,
     working,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _file(
-    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
-) -> Iterator[None]:
-    with django_db_blocker.unblock(), in_a_file(tmp_path_factory.mktemp("webhooks")):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "TICK", 0.02)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("webhooks_in_a_file", "quick_webhooks"),
+]
 
 
 async def test_rows_deleted_by_hand_stop_nothing_and_nothing_is_made_twice(conf: Conf) -> None:
