@@ -174,7 +174,9 @@ def table(found: Measured) -> str:
             running = 1000 * percentile(lives.running, part)
             answered = 1000 * percentile(lives.answered, part)
             told = f"{target} ms" if target else ""
-            lines.append(f"| request to running command, {word}, {name} | {running:.1f} ms | {told} |")
+            lines.append(
+                f"| request to running command, {word}, {name} | {running:.1f} ms | {told} |"
+            )
             lines.append(f"| request to answer, {word}, {name} | {answered:.1f} ms | |")
     return "\n".join(lines)
 

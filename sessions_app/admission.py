@@ -12,6 +12,7 @@ from sessions_app.clock import wire_time
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession, UsageHold
+from sessions_app.models.compiled import SOME_TIME, Compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,27 @@ class Hold:
         )
 
 
+_TAKEN = Compiled(
+    lambda: (
+        AgentSession.objects.order_by()
+        .filter(status__in=sorted(ACTIVE))
+        .exclude(claimed_by="")
+        .values_list("id")
+    )
+)
+_HOLDS = Compiled(
+    lambda now: UsageHold.objects.filter(until__gt=now).order_by("profile"), now=SOME_TIME
+)
+
+
 def slots_taken() -> int:
     """Live sessions: claimed and not ended. Counted, never kept in a counter."""
-    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="").count()
+    return _TAKEN.count()
 
 
 def holds(now: datetime | None = None) -> list[Hold]:
     """The holds in force; without what a session said of it that the caller may not see."""
-    rows = list(UsageHold.objects.filter(until__gt=now or timezone.now()).order_by("profile"))
+    rows = _HOLDS.objects(now=now or timezone.now())
     if rows and not AgentSession.objects.shows_all():
         ids = [row.session_id for row in rows]
         shown = set(AgentSession.objects.visible().filter(id__in=ids).values_list("id", flat=True))
@@ -71,7 +85,12 @@ def startable(now: datetime | None = None) -> Q:
     """Which waiting sessions may start as far as they themselves are concerned."""
     moment = now or timezone.now()
     held = [hold.profile for hold in holds(moment)]
-    return (Q(not_before__isnull=True) | Q(not_before__lte=moment)) & ~Q(profile__in=held)
+    return due(moment) & ~Q(profile__in=held)
+
+
+def due(now: datetime) -> Q:
+    """Which sessions are not to wait for a later time."""
+    return Q(not_before__isnull=True) | Q(not_before__lte=now)
 
 
 def brake(conf: Conf) -> str:

@@ -12,6 +12,10 @@ from sessions_app.clock import wire_time
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import EventKind, Priority, Status
 from sessions_app.models import AgentSession
+from sessions_app.models.compiled import SOME_ID, SOME_NUMBER, SOME_TIME, Compiled
+
+#: One look claims so many sessions at most; the next one follows at once.
+MOST_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +53,44 @@ def _queue() -> QuerySet[AgentSession]:
     )
 
 
+_ANYBODY = Compiled(lambda: _queue().values_list("id")[:1])
+#: Those that may start, where no profile is held. Enough to fill many slots in one look.
+_NEXT = Compiled(lambda now: _queue().filter(admission.due(now))[:MOST_AT_ONCE], now=SOME_TIME)
+_AHEAD = Compiled(
+    lambda now, key, behind: (
+        _queue()
+        .filter(admission.due(now))
+        .filter(Q(queue_key__lt=key) | Q(queue_key=key, id__lt=behind))
+        .values_list("id")
+    ),
+    now=SOME_TIME,
+    key=SOME_NUMBER,
+    behind=SOME_ID,
+)
+
+
+def _startable(most: int) -> list[AgentSession]:
+    """Those that may start as far as they themselves are concerned, the next ones first."""
+    now = timezone.now()
+    if admission.holds(now):
+        return list(_queue().filter(admission.startable(now))[:most])
+    return _NEXT.objects(now=now)[:most]
+
+
 def anybody_waits() -> bool:
     """Whether the queue has anybody in it, whatever keeps them."""
-    return _queue().exists()
+    return bool(_ANYBODY.tuples())
 
 
 def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
     """Take waiting sessions for ``owner``, the next ones first, as long as they may start."""
     claimed: list[AgentSession] = []
-    if not _queue().exists():
+    if not anybody_waits():
         return claimed
     free = conf.slots - admission.slots_taken()
     if free <= 0:
         return claimed
-    for session in _queue().filter(admission.startable())[:free]:
+    for session in _startable(free):
         if admission.brake(conf):
             break
         if _claim(session, owner):
@@ -115,7 +143,11 @@ def waiting(session: AgentSession) -> Waiting | None:
     if session.status != Status.STARTING or session.claimed_by:
         return None
     now = timezone.now()
-    held = _held(session, now, {hold.profile: hold for hold in admission.holds(now)})
+    holds = admission.holds(now)
+    if not holds and (session.not_before is None or session.not_before <= now):
+        ahead_of_it = _AHEAD.count(now=now, key=session.queue_key, behind=session.id)
+        return Waiting(ahead_of_it + 1, admission.why_nothing_starts())
+    held = _held(session, now, {hold.profile: hold for hold in holds})
     ahead = _queue().filter(
         Q(queue_key__lt=session.queue_key) | Q(queue_key=session.queue_key, id__lt=session.id)
     )

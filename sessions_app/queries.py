@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from sessions_app import admission, callers, claims, orders
@@ -14,6 +14,7 @@ from sessions_app.errors import Invalid
 from sessions_app.filters import ANY_SWARM, Filters, narrow
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.models.compiled import SOME_COUNT, Compiled
 from sessions_app.projection import session_json
 
 MAX_PAGE = 500
@@ -179,15 +180,25 @@ def holds_json(holds: list[admission.Hold]) -> list[dict[str, Any]]:
     ]
 
 
+_NEWEST = Compiled(lambda: SessionEvent.objects.order_by("-id").values_list("id")[:1])
+_AFTER = Compiled(
+    lambda known: (
+        SessionEvent.objects.filter(id__gt=known)
+        .order_by("id")
+        .values_list("id", "session_id")[: MAX_CHANGES + 1]
+    ),
+    known=SOME_COUNT,
+)
+
+
 def latest_event() -> int:
     """The id of the newest event; 0 when nothing has happened yet."""
-    return SessionEvent.objects.aggregate(newest=Max("id"))["newest"] or 0
+    return next((newest for (newest,) in _NEWEST.tuples()), 0)
 
 
 def events_after(event_id: int) -> list[tuple[int, uuid.UUID]]:
     """(event id, session id) of what happened after an event, oldest first, bounded."""
-    rows = SessionEvent.objects.filter(id__gt=event_id).values_list("id", "session_id")
-    return list(rows[: MAX_CHANGES + 1])
+    return [(event, session) for event, session in _AFTER.tuples(known=event_id)]
 
 
 def changes_after(event_id: int) -> Changes:

@@ -98,10 +98,10 @@ def get(session_id: object) -> AgentSession:
         NotFound: there is none, or the id is malformed, or the caller may not see it.
     """
     parsed = validation.session_id(session_id)
-    try:
-        return AgentSession.objects.visible().get(id=parsed)
-    except AgentSession.DoesNotExist:
-        raise NotFound(f"no session has the id {parsed}") from None
+    session = AgentSession.objects.one(parsed)
+    if session is None or not AgentSession.objects.shows(session):
+        raise NotFound(f"no session has the id {parsed}")
+    return session
 
 
 def start(

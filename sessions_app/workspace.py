@@ -268,7 +268,7 @@ def project(session_id: uuid.UUID) -> AgentSession | None:
     written.pop(session_id, None)
     try:
         with locked(current(), session_id):
-            session = AgentSession.objects.filter(id=session_id).first()
+            session = AgentSession.objects.one(session_id)
             if session is not None:
                 made = write_session_json(session)
                 if not session.finished:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from sessions_app import callers
 from sessions_app.callers import Caller, Role, Via
+from sessions_app.models import compiled
 
 
 class ApiToken(models.Model):
@@ -84,7 +85,7 @@ class AuditEventManager(models.Manager["AuditEvent"]):
         caller = caller or callers.known()
         if caller is None or caller.via is Via.SYSTEM:
             return
-        self.create(
+        event = AuditEvent(
             at=timezone.now(),
             action=action,
             principal=caller.principal[:200],
@@ -95,6 +96,7 @@ class AuditEventManager(models.Manager["AuditEvent"]):
             session_id=session_id,
             data=data,
         )
+        compiled.insert(event)
 
     def record_if_possible(self, action: str, **data: Any) -> None:
         """Record what has been done already; a database that is full or broken keeps silent."""

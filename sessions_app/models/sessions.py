@@ -12,7 +12,7 @@ from sessions_app import callers
 from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
-from sessions_app.models import indexes
+from sessions_app.models import compiled, indexes
 from sessions_app.models.access import AuditEvent
 
 
@@ -49,6 +49,17 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         """
         return callers.current().rules_all or not current().private_sessions
 
+    def shows(self, session: "AgentSession") -> bool:
+        """Whether whoever asks may see a session: it is one of :meth:`visible`.
+
+        Raises:
+            Unauthorized: nobody has said who asks.
+        """
+        caller = callers.current()
+        if caller.via is Via.RUN:
+            return str(session.id) == caller.principal.partition(":")[2]
+        return self.shows_all() or session.owner == caller.principal
+
     def advance(
         self,
         session_id: uuid.UUID,
@@ -82,8 +93,11 @@ class AgentSessionManager(models.Manager["AgentSession"]):
             raise ValueError(f"no transition from {sorted(when)} to {target}")
         moment = at or timezone.now()
         with transaction.atomic():
-            changed = self.filter(id=session_id, status__in=list(when), **(guard or {})).update(
-                **changes, updated=moment
+            changed = compiled.update(
+                self.model,
+                {**changes, "updated": moment},
+                {"id": session_id, **(guard or {})},
+                ("status", when),
             )
             if changed:
                 self.note(session_id, event, at=moment, **(data or {}))
@@ -125,14 +139,20 @@ class AgentSessionManager(models.Manager["AgentSession"]):
             **changes,
         )
 
+    def one(self, session_id: uuid.UUID) -> "AgentSession | None":
+        """The session with this id, whoever asks; None when there is none."""
+        return next(iter(_BY_ID.objects(key=session_id)), None)
+
     def note(
         self, session_id: uuid.UUID, event: EventKind, *, at: datetime | None = None, **data: Any
     ) -> None:
         """Record an event, and in the audit trail who caused it, if it was somebody."""
         caller = callers.known()
         by = {"by": caller.principal} if caller and caller.via is not Via.SYSTEM else {}
-        SessionEvent.objects.create(
-            session_id=session_id, kind=event, at=at or timezone.now(), data={**data, **by}
+        compiled.insert(
+            SessionEvent(
+                session_id=session_id, kind=event, at=at or timezone.now(), data={**data, **by}
+            )
         )
         AuditEvent.objects.record(event, session_id, **data)
 
@@ -259,6 +279,11 @@ class AgentSession(models.Model):
     def priority_word(self) -> str:
         """The priority as callers write it; the nearest one to a number that is none."""
         return Priority(min(max(self.priority, Priority.HIGH), Priority.LOW)).word
+
+
+_BY_ID = compiled.Compiled(
+    lambda key: AgentSession.objects.order_by().filter(id=key), key=compiled.SOME_ID
+)
 
 
 class SessionEvent(models.Model):

@@ -29,7 +29,7 @@ NEVER_RAN = "stopped before it ran"
 
 def load(session_id: UUID) -> AgentSession | None:
     """The row of a session that is to be supervised; None when there is nothing to do any more."""
-    session = AgentSession.objects.filter(id=session_id).first()
+    session = AgentSession.objects.one(session_id)
     return session if session and session.claimed_by and not session.finished else None
 
 

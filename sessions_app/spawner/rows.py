@@ -10,6 +10,7 @@ from sessions_app import claims
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE, Reason, Status
 from sessions_app.models import AgentSession
+from sessions_app.models.compiled import Compiled
 from sessions_app.spawner import usage_limits
 
 _DECIDED = (Reason.STOPPED, Reason.REPORTED)
@@ -40,6 +41,15 @@ class Asked:
     unsettled: bool = False
 
 
+_ASKING = Compiled(
+    lambda: (
+        AgentSession.objects.filter(status__in=sorted(ACTIVE))
+        .filter(Q(verdict__in=_DECIDED) | _WISHES)
+        .values_list("id", "verdict")
+    )
+)
+
+
 def claimed() -> QuerySet[AgentSession]:
     """Sessions that a spawner has taken on and that have not ended."""
     return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
@@ -64,8 +74,7 @@ def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | No
             each ring of the bell is to be done as well.
     """
     asked = Asked()
-    rows = AgentSession.objects.filter(status__in=ACTIVE).filter(Q(verdict__in=_DECIDED) | _WISHES)
-    for session_id, verdict in rows.values_list("id", "verdict"):
+    for session_id, verdict in _ASKING.tuples():
         (asked.decided if verdict else asked.pausing).append(session_id)
     if supervised is not None:
         asked.unsettled = usage_limits.queue_retries()
