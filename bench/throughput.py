@@ -19,8 +19,7 @@ from bench import probes
 from bench.life import CONNECTIONS, Lives, Load, launcher_alone, percentile
 from bench.site import MANAGE, Site, end_processes
 
-#: Where the latency of a calm server is measured: connections, and how long (s) each one rests after a
-#: session.
+#: The calm load: connections, and how long (s) each one rests after a session.
 CALM, REST = 2, 0.15
 #: Rows and events of sessions that have ended, without files.
 FILL = """

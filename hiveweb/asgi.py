@@ -9,6 +9,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiveweb.settings")
 django_application = get_asgi_application()  # before anything that needs the models
 
+from hiveweb import direct  # noqa: E402 - as below
 from hiveweb.guard import Guard  # noqa: E402 - needs the settings
 from hiveweb.reads import Reads  # noqa: E402 - needs the models
 from sessions_app.mcp import http as mcp  # noqa: E402 - imports no SDK until it is asked
@@ -18,6 +19,8 @@ from sessions_app.routing import websocket_urlpatterns  # noqa: E402 - needs the
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Requests: the Model Context Protocol has its own application, all others are Django's."""
     answer = mcp.application if scope["path"] in mcp.PATHS else django_application
+    if direct.takes(scope):
+        answer = direct.application
     await answer(scope, receive, send)
 
 

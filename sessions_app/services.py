@@ -17,7 +17,7 @@ from sessions_app.callers import Role, Via
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, NotFound, Unavailable
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, compiled
 
 logger = logging.getLogger(__name__)
 _UNCLAIMED = {"claimed_by": ""}
@@ -35,6 +35,8 @@ def create(
     retry_of: AgentSession | None = None,
     session_id: uuid.UUID | None = None,
     record: Callable[[uuid.UUID], None] | None = None,
+    start: bool = False,
+    not_before: datetime | None = None,
 ) -> AgentSession:
     """Create a session: its directories, its row, its entry in the registry.
 
@@ -51,6 +53,9 @@ def create(
         session_id: its id; a new one if None.
         record: writes down more, given the id, in the transaction that makes the row; if it
             fails, nothing is left behind.
+        start: it is started, too, in the same transaction. Where no spawner can be had for it, it
+            waits for one: an error would make the caller create it twice.
+        not_before: with ``start``: it waits at least until then.
 
     Raises:
         Forbidden: the caller's role does not allow it.
@@ -74,20 +79,29 @@ def create(
         limits=conf.limits_of(command).with_overrides(limits).as_json(),
         on_usage_limit=validation.on_usage_limit(on_usage_limit) or command.on_usage_limit,
         parent=retry_of.id if retry_of else None,
-        status=Status.CREATED,
+        status=Status.STARTING if start else Status.CREATED,
         created=now,
         updated=now,
+        queued_at=now if start else None,
+        not_before=not_before if start else None,
         working_dir=str(place.working_dir),
         output_dir=str(place.output_dir),
         database=str(place.database),
         log_file=str(place.log_file),
     )
+    if start:
+        session.queue_key = claims.queue_key(now, session.priority)
     with workspace.creating(conf, session), transaction.atomic():
         if record is not None:
             record(session_id)
-        session.save(force_insert=True)
+        compiled.insert(session)
         AgentSession.objects.note(session_id, EventKind.CREATED, at=now)
-    announce()
+        if start:
+            AgentSession.objects.note(session_id, EventKind.STARTING, at=now, args=0)
+    try:
+        announce(work=start)
+    except Unavailable as error:
+        logger.warning("session %s waits for a spawner: %s", session.id, error.detail)
     return session
 
 

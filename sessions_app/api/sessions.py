@@ -1,6 +1,5 @@
 """Sessions: create, find, change, start, stop, wait."""
 
-import logging
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +18,9 @@ from sessions_app import (
 )
 from sessions_app.api import conditional, repeats, requests, schemas
 from sessions_app.api.answers import answer, responses, show
-from sessions_app.errors import Changed, Invalid, Unavailable
+from sessions_app.errors import Changed, Invalid
 from sessions_app.models import AgentSession
 
-logger = logging.getLogger(__name__)
 router = Router(tags=["sessions"])
 _PLAIN_START = requests.Start(args=[], not_before=None)
 
@@ -66,7 +64,7 @@ def _create_once(body: requests.Create, key: str | None) -> tuple[dict[str, Any]
 def _create(
     body: requests.Create, not_before: datetime | None, record: idempotency.Record
 ) -> AgentSession:
-    session = services.create(
+    return services.create(
         body.task,
         priority=body.priority,
         metadata=body.metadata,
@@ -75,15 +73,9 @@ def _create(
         limits=body.limits,
         on_usage_limit=body.on_usage_limit or "",
         record=record,
+        start=body.start,
+        not_before=not_before,
     )
-    if body.start:
-        try:
-            session = services.start(session.id, not_before=not_before)
-        except Unavailable as error:
-            # The start is recorded and will be seen; an error would make the caller create twice.
-            logger.warning("session %s waits for a spawner: %s", session.id, error.detail)
-            session = services.get(session.id)
-    return session
 
 
 @router.get(

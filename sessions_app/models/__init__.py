@@ -1,9 +1,10 @@
 """The truth: rows of sessions, their events, and of who may come in."""
 
 from sessions_app.models.access import ApiToken, AuditEvent, OneTimeLink
+from sessions_app.models.events import SessionEvent
 from sessions_app.models.idempotency import IdempotencyKey
 from sessions_app.models.installation import Installation, UsageHold
-from sessions_app.models.sessions import AgentSession, AgentSessionManager, SessionEvent
+from sessions_app.models.sessions import AgentSession, AgentSessionManager
 from sessions_app.models.webhooks import DeliveryState, Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [

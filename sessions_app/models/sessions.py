@@ -1,4 +1,4 @@
-"""Sessions and their events."""
+"""Sessions: their rows, and how these change."""
 
 import uuid
 from collections.abc import Collection
@@ -14,6 +14,7 @@ from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
 from sessions_app.models import compiled, indexes
 from sessions_app.models.access import AuditEvent
+from sessions_app.models.events import SessionEvent
 
 
 class AgentSessionManager(models.Manager["AgentSession"]):
@@ -284,19 +285,3 @@ class AgentSession(models.Model):
 _BY_ID = compiled.Compiled(
     lambda key: AgentSession.objects.order_by().filter(id=key), key=compiled.SOME_ID
 )
-
-
-class SessionEvent(models.Model):
-    """One thing that happened to a session. Append-only; outlives the session's row."""
-
-    id = models.BigAutoField(primary_key=True)
-    session_id = models.UUIDField(db_index=True)
-    kind = models.CharField(max_length=32)
-    at = models.DateTimeField()
-    data = models.JSONField(default=dict, blank=True)
-
-    class Meta:
-        ordering: ClassVar = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.id} {self.kind}"

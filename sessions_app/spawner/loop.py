@@ -103,10 +103,11 @@ class Spawner:
                     for helper in helpers:
                         if helper.done():
                             helper.result()
+                    earliest = time.monotonic() + BREATH
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(TICK):
                             await self._awake.wait()
-                    await asyncio.sleep(BREATH)
+                    await asyncio.sleep(earliest - time.monotonic())
                 await db.call(registry.write_index, self._conf)
             finally:
                 tasks = [*helpers, *(task for _, task in self._supervised.values())]
@@ -173,8 +174,8 @@ class Spawner:
         for session_id in asked.pausing:
             if session_id in self._supervised:
                 self._supervised[session_id][0].pauser.look.set()
-        for session_id in asked.claimed:
-            self._supervise(session_id, adopt=False)
+        for session in asked.claimed:
+            self._supervise(session.id, adopt=False, row=session)
         for session_id in asked.ours:  # claimed by one who was just leaving, say
             if session_id not in self._supervised:
                 self._supervise(session_id, adopt=True)

@@ -35,7 +35,7 @@ class Asked:
 
     decided: list[UUID] = field(default_factory=list)
     pausing: list[UUID] = field(default_factory=list)
-    claimed: list[UUID] = field(default_factory=list)
+    claimed: list[AgentSession] = field(default_factory=list)
     ours: list[UUID] = field(default_factory=list)
     gone: set[UUID] = field(default_factory=set)
     unsettled: bool = False
@@ -83,6 +83,6 @@ def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | No
             there = AgentSession.objects.filter(id__in=unclaimed)
             asked.gone = unclaimed - set(there.values_list("id", flat=True))
     if claim:
-        asked.claimed = [session.id for session in claims.claim_waiting(owner, conf)]
+        asked.claimed = claims.claim_waiting(owner, conf)
     asked.unsettled |= claims.anybody_waits()
     return asked
