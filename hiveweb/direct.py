@@ -8,7 +8,7 @@ same; tests/integration/test_direct.py compares the answers.
 
 import io
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
@@ -23,7 +23,7 @@ _PREFIX = "/api/v1/sessions"
 
 def takes(scope: Scope) -> bool:
     """Whether a request is one of those."""
-    return scope["method"] == "POST" and scope["path"].startswith(_PREFIX)
+    return scope["method"] == "POST" and str(scope["path"]).startswith(_PREFIX)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +48,7 @@ async def _body(receive: Receive) -> bytes | None:
     """The whole body; None when the caller has gone before it was there."""
     parts: list[bytes] = []
     while True:
-        message: dict[str, Any] = await receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             return None
         parts.append(message.get("body", b""))

@@ -1,5 +1,6 @@
 """Whether a session may start now, and if not, why: slots, brakes on memory and disk, holds."""
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,11 +94,26 @@ def due(now: datetime) -> Q:
     return Q(not_before__isnull=True) | Q(not_before__lte=now)
 
 
+#: What was found of memory and disk is good for so long (s).
+LATELY = 0.05
+_braked: tuple[Conf | None, float, str] = (None, 0.0, "")
+
+
 def brake(conf: Conf) -> str:
     """Why nothing is started on this machine now; empty when nothing is in the way.
 
-    What runs goes on. Memory and disk are looked at afresh each time (about 50 µs).
+    What runs goes on. Memory and disk are looked at again after ``LATELY`` seconds: what has just
+    been started has not taken its memory by then, and a burst of creates asks each time.
     """
+    global _braked  # noqa: PLW0603 - what was found last
+    known, at, found = _braked
+    if known is not conf or not 0 <= time.monotonic() - at < LATELY:
+        found = _look(conf)
+        _braked = (conf, time.monotonic(), found)
+    return found
+
+
+def _look(conf: Conf) -> str:
     if conf.min_free_memory:
         free = machine.available_memory()
         if free < conf.min_free_memory:

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -90,11 +91,12 @@ def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
     free = conf.slots - admission.slots_taken()
     if free <= 0:
         return claimed
-    for session in _startable(free):
-        if admission.brake(conf):
-            break
-        if _claim(session, owner):
-            claimed.append(session)
+    with transaction.atomic():
+        for session in _startable(free):
+            if admission.brake(conf):
+                break
+            if _claim(session, owner):
+                claimed.append(session)
     return claimed
 
 

@@ -6,6 +6,7 @@ One watcher a process looks at the event rows when the doorbell rings, and at le
 
 import asyncio
 import logging
+import time
 import uuid
 
 from channels.layers import get_channel_layer
@@ -17,6 +18,8 @@ from sessions_app.complaints import Complaint
 logger = logging.getLogger(__name__)
 #: Changes made by another process reach listeners within this many seconds.
 TICK = 0.4
+#: Rows are read so often (s) at most: many changes that come together are one reading.
+BREATH = 0.01
 
 #: Everybody who wants to hear of any session's change.
 ALL_SESSIONS = "sessions"
@@ -71,11 +74,13 @@ class Watcher:
                 news.forget()  # there may be more than one page of them
                 continue
             self._awake.clear()
+            earliest = time.monotonic() + BREATH
             try:
                 async with asyncio.timeout(TICK):
                     await self._awake.wait()
             except TimeoutError:
                 pass
+            await asyncio.sleep(earliest - time.monotonic())
 
 
 _watchers: dict[asyncio.AbstractEventLoop, tuple[Watcher, asyncio.Task[None]]] = {}

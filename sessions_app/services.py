@@ -95,9 +95,8 @@ def create(
         if record is not None:
             record(session_id)
         compiled.insert(session)
-        AgentSession.objects.note(session_id, EventKind.CREATED, at=now)
-        if start:
-            AgentSession.objects.note(session_id, EventKind.STARTING, at=now, args=0)
+        happened = {EventKind.CREATED: {}, **({EventKind.STARTING: {"args": 0}} if start else {})}
+        AgentSession.objects.note_all(session_id, happened, at=now)
     try:
         announce(work=start)
     except Unavailable as error:

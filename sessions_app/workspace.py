@@ -160,6 +160,19 @@ def _make_directory(path: Path, mode: int) -> bool:
     return True
 
 
+def untouched(session: AgentSession) -> bool:
+    """Whether a session's directories are as they were made: nothing was added or removed."""
+    try:
+        inside = {entry.name for entry in os.scandir(session.working_dir)}
+        return (
+            inside == {"session.json", "output", ".swarm"}
+            and not any(os.scandir(f"{session.working_dir}/.swarm"))
+            and stat.S_ISDIR(os.lstat(session.output_dir).st_mode)
+        )
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def open_directory(path: str | Path, dir_fd: int | None = None) -> Iterator[int]:
     """A descriptor of a directory that is not a link."""

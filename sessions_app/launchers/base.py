@@ -126,6 +126,10 @@ class Run(Protocol):
     #: Seconds of CLOCK_BOOTTIME, which nobody can set back.
     started: float
 
+    def over(self) -> Exit | None:
+        """How the command ended, if its whole tree is known to have ended; None: not known. Blocks,
+        but for a moment."""
+
     async def command_ended(self) -> Exit | None:
         """Wait for the command's own end; None when nobody could note how it ended."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from sessions_app.launchers.base import Exit, Usage
 
 #: How long SIGKILL may take to empty a tree, in seconds.
 KILL_TIME = 5.0
+#: What has ended is written down within so many moments of so long (s), as a rule.
+MOMENTS, MOMENT = 4, 0.0005
 
 
 class LocalRun:
@@ -33,10 +36,7 @@ class LocalRun:
         self._table = table
         self.pid = _number(launch, "pid")
         self.launched_at = _seconds(launch, time.time())
-        self._here = (
-            launch.get("boot_id") == records.boot_id()
-            and launch.get("pid_ns") == records.pid_namespace()
-        )
+        self._here = (launch.get("boot_id"), launch.get("pid_ns")) == _here()
         self._start = _number(launch, "start_time")
         self.started = self._start / processes.TICKS
         self._seen = self._start
@@ -50,6 +50,17 @@ class LocalRun:
     def _recorder_alive(self) -> bool:
         pid, started = self._recorder
         return self._here and records.start_time(pid) == started
+
+    def over(self) -> Exit | None:
+        """See :class:`sessions_app.launchers.base.Run`."""
+        for _ in range(MOMENTS):
+            ended = self._exit()
+            if ended is not None:
+                return ended if ended.tree_ended else None
+            if self.alive:
+                return None
+            time.sleep(MOMENT)  # the recorder is about to write it down
+        return None
 
     def _exit(self) -> Exit | None:
         with open_directory(self._run_dir) as fd:
@@ -181,6 +192,12 @@ class LocalRun:
     def _send(self, members: dict[int, int], number: int) -> None:
         for pid, started in members.items():
             processes.send(pid, started, number)
+
+
+@functools.cache
+def _here() -> tuple[str, str]:
+    """This boot and this pid namespace: a process of ours sees no other."""
+    return records.boot_id(), records.pid_namespace()
 
 
 def _stands_still(states: set[str]) -> bool:

@@ -1,6 +1,7 @@
 """Who may come in, and who did what: API tokens, one-time links, the audit trail."""
 
 import contextlib
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -82,21 +83,36 @@ class AuditEventManager(models.Manager["AuditEvent"]):
             caller: who does it; whoever asks, if None.
             **data: what else is worth knowing. No secrets.
         """
+        self.record_all([(action, data)], session_id, caller=caller)
+
+    def record_all(
+        self,
+        actions: Iterable[tuple[str, dict[str, Any]]],
+        session_id: UUID | None = None,
+        *,
+        caller: Caller | None = None,
+    ) -> None:
+        """As :meth:`record`, for things that are done at once: the word of each, and its data."""
         caller = caller or callers.known()
         if caller is None or caller.via is Via.SYSTEM:
             return
-        event = AuditEvent(
-            at=timezone.now(),
-            action=action,
-            principal=caller.principal[:200],
-            role=caller.role,
-            via=caller.via,
-            address=caller.address[:64],
-            token=caller.token[:64],
-            session_id=session_id,
-            data=data,
+        now = timezone.now()
+        compiled.insert(
+            *(
+                AuditEvent(
+                    at=now,
+                    action=action,
+                    principal=caller.principal[:200],
+                    role=caller.role,
+                    via=caller.via,
+                    address=caller.address[:64],
+                    token=caller.token[:64],
+                    session_id=session_id,
+                    data=data,
+                )
+                for action, data in actions
+            )
         )
-        compiled.insert(event)
 
     def record_if_possible(self, action: str, **data: Any) -> None:
         """Record what has been done already; a database that is full or broken keeps silent."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Field, Model, QuerySet
 
 M = TypeVar("M", bound=Model)
@@ -73,11 +73,11 @@ class Compiled(Generic[M]):
             return list(cursor.fetchall())
 
     def _converted(self, row: tuple[Any, ...]) -> list[Any]:
-        values = list(row)
+        values, here = list(row), connections[DEFAULT_DB_ALIAS]
         for position, (converters, expression) in self._converters[1].items():
             value = values[position]
             for converter in converters:
-                value = converter(value, expression, connection)
+                value = converter(value, expression, here)
             values[position] = value
         return values
 
@@ -100,8 +100,9 @@ def _adapted(value: object) -> Any:
 def insert(*rows: Model) -> None:
     """Insert new rows of one model. Ids that the database gives are not told."""
     fields = _fields(type(rows[0]))
-    values = [_stored(field, getattr(row, name)) for row in rows for name, field in fields]
-    with connection.cursor() as cursor:
+    here: Any = connections[DEFAULT_DB_ALIAS]  # the proxy takes as long as a field
+    values = [f.get_db_prep_save(getattr(row, name), here) for row in rows for name, f in fields]
+    with here.cursor() as cursor:
         cursor.execute(_insert(type(rows[0]), len(rows)), values)
 
 
@@ -122,19 +123,16 @@ def update(
     Returns:
         How many rows were changed.
     """
-    by_name = dict(_fields(model))
+    by_name = _by_name(model)
     name, wanted = among
     known = {key: value for key, value in where.items() if value is not None}
     nulls = tuple(key for key, value in where.items() if value is None)
     sql = _update(model, tuple(changes), tuple(known), nulls, name, len(wanted))
-    values = [_stored(by_name[key], value) for key, value in (*changes.items(), *known.items())]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, *(_stored(by_name[name], value) for value in wanted)])
+    here: Any = connections[DEFAULT_DB_ALIAS]
+    pairs = [*changes.items(), *known.items(), *((name, value) for value in wanted)]
+    with here.cursor() as cursor:
+        cursor.execute(sql, [by_name[key].get_db_prep_save(value, here) for key, value in pairs])
         return int(cursor.rowcount)
-
-
-def _stored(field: "Field[Any, Any]", value: object) -> Any:
-    return field.get_db_prep_save(value, connection)
 
 
 @functools.cache
@@ -142,6 +140,11 @@ def _fields(model: type[Model]) -> list[tuple[str, "Field[Any, Any]"]]:
     """The fields that we write: all but an id that the database gives."""
     fields = model._meta.concrete_fields
     return [(field.attname, field) for field in fields if not field.db_returning]
+
+
+@functools.cache
+def _by_name(model: type[Model]) -> dict[str, "Field[Any, Any]"]:
+    return dict(_fields(model))
 
 
 @functools.cache

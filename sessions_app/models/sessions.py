@@ -1,7 +1,7 @@
 """Sessions: their rows, and how these change."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -93,7 +93,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         if target is not None and not set(when) <= PREDECESSORS[Status(target)]:
             raise ValueError(f"no transition from {sorted(when)} to {target}")
         moment = at or timezone.now()
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):  # in a larger one it is a part: all or nothing
             changed = compiled.update(
                 self.model,
                 {**changes, "updated": moment},
@@ -148,14 +148,28 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         self, session_id: uuid.UUID, event: EventKind, *, at: datetime | None = None, **data: Any
     ) -> None:
         """Record an event, and in the audit trail who caused it, if it was somebody."""
+        self.note_all(session_id, {event: data}, at=at)
+
+    def note_all(
+        self,
+        session_id: uuid.UUID,
+        events: Mapping[EventKind, dict[str, Any]],
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """As :meth:`note`, for events that come together: their kinds in order, and their data."""
         caller = callers.known()
-        by = {"by": caller.principal} if caller and caller.via is not Via.SYSTEM else {}
+        somebody = caller is not None and caller.via is not Via.SYSTEM
+        by = {"by": caller.principal} if caller is not None and somebody else {}
+        moment = at or timezone.now()
         compiled.insert(
-            SessionEvent(
-                session_id=session_id, kind=event, at=at or timezone.now(), data={**data, **by}
+            *(
+                SessionEvent(session_id=session_id, kind=kind, at=moment, data={**data, **by})
+                for kind, data in events.items()
             )
         )
-        AuditEvent.objects.record(event, session_id, **data)
+        if somebody:
+            AuditEvent.objects.record_all(events.items(), session_id, caller=caller)
 
 
 class AgentSession(models.Model):

@@ -34,8 +34,10 @@ def load(session_id: UUID) -> AgentSession | None:
 
 
 def launched(session: AgentSession, pid: int, at: float) -> bool:
-    """The command runs, since ``at`` (seconds since the epoch)."""
-    changed = AgentSession.objects.advance(
+    """The command runs, since ``at`` (seconds since the epoch). Its session.json is for the caller
+    to write (workspace.project), unless it has ended by then.
+    """
+    return AgentSession.objects.advance(
         session.id,
         EventKind.RUNNING,
         when=[Status.STARTING],
@@ -45,9 +47,6 @@ def launched(session: AgentSession, pid: int, at: float) -> bool:
         started_at=datetime.fromtimestamp(at, UTC),
         pid=pid,
     )
-    if changed:
-        workspace.project(session.id)
-    return changed
 
 
 def not_launched(session: AgentSession, detail: str) -> None:

@@ -85,8 +85,10 @@ class Supervisor:
         # Before anybody sees it run: deleted by hand, the log still is what the run writes to.
         with log_tail.kept_open(session.log_file) as log:
             if session.status == Status.STARTING:
-                await db.call(ledger.launched, session, run.pid, run.launched_at)
+                over = await db.call(_launched, session, run, profile, log)
                 self._changed()
+                if over:
+                    return
             self.log = log
             self.watched = (session, run)
             try:
@@ -204,6 +206,22 @@ class Supervisor:
         left = await run.end_tree(grace, profile.stop_signal)
         if left:
             logger.error("session %s: processes %s survive SIGKILL", self.session_id, left)
+
+
+def _launched(session: AgentSession, run: Run, profile: CommandProfile, log: log_tail.Log) -> bool:
+    """Write down that it runs, and its end too if it is over by now and has left nothing behind.
+
+    Of such a run there is nothing to watch, to read, to measure or to collect: what would have to
+    be set up for that costs several times what the run itself does.
+    """
+    launched = ledger.launched(session, run.pid, run.launched_at)
+    ended = run.over()
+    if ended is None or log_tail.size(log) or not workspace.untouched(session):
+        if launched:
+            workspace.project(session.id)
+        return False
+    ledger.ended(session.id, ended, collect.Collection(), profile.success_codes)
+    return True
 
 
 def _raise_failures(tasks: set[asyncio.Task[object]]) -> None:

@@ -12,7 +12,7 @@ from sessions_app import claims, queries, registry, services, workspace
 from sessions_app.conf import Conf
 from sessions_app.errors import Conflict, Invalid, NotFound, Unavailable
 from sessions_app.lifecycle import EventKind, Reason, Status
-from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.models import AgentSession, SessionEvent, compiled
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +121,7 @@ def test_a_create_that_fails_leaves_nothing(conf: Conf, monkeypatch: pytest.Monk
     def fails(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("the row cannot be inserted")
 
-    monkeypatch.setattr(AgentSession, "save", fails)
+    monkeypatch.setattr(compiled, "insert", fails)
     with pytest.raises(RuntimeError):
         services.create("a task")
 
