@@ -95,7 +95,7 @@ def due(now: datetime) -> Q:
 
 
 #: What was found of memory and disk is good for so long (s).
-LATELY = 0.05
+LATELY = 0.1
 _braked: tuple[Conf | None, float, str] = (None, 0.0, "")
 
 

@@ -1,7 +1,7 @@
 """Limits of a run: time, idleness, log size, memory. Each is off until somebody sets it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
 from sessions_app import units
 from sessions_app.errors import Invalid
@@ -37,7 +37,7 @@ class Limits:
 
     def as_json(self) -> dict[str, float | int | None]:
         """Every limit by its name: seconds or bytes, or None."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in NAMES}
 
     def with_overrides(self, wanted: Mapping[str, object] | None, where: str = "") -> "Limits":
         """These limits with those of ``wanted`` in their place.

@@ -160,6 +160,18 @@ def _make_directory(path: Path, mode: int) -> bool:
     return True
 
 
+def is_prepared(session: AgentSession) -> bool:
+    """Whether nothing is missing of what :func:`prepare` makes, but for the log."""
+    inside = session.working_dir
+    try:
+        return all(
+            stat.S_ISDIR(os.lstat(path).st_mode)
+            for path in (inside, f"{inside}/.swarm", session.output_dir)
+        ) and stat.S_ISLNK(os.lstat(f"{inside}/output").st_mode)
+    except OSError:
+        return False
+
+
 def untouched(session: AgentSession) -> bool:
     """Whether a session's directories are as they were made: nothing was added or removed."""
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Field, Model, QuerySet
 
 M = TypeVar("M", bound=Model)
@@ -16,6 +16,20 @@ M = TypeVar("M", bound=Model)
 SOME_TIME = datetime(1971, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
 SOME_ID = UUID("6b1f3a52-0f5e-4a9a-9d5c-5a4c39e10d77")
 SOME_NUMBER, SOME_COUNT = 7_919_104_729.25, 7_919_104_731
+
+#: Values of these types are stored as they are in fields of those.
+_PLAIN = (str, int, float, bool, None.__class__)
+_AS_THEY_ARE = (
+    models.CharField,
+    models.TextField,
+    models.BooleanField,
+    models.FloatField,
+    models.IntegerField,
+    models.BigIntegerField,
+    models.SmallIntegerField,
+    models.PositiveIntegerField,
+    models.PositiveSmallIntegerField,
+)
 
 
 class Compiled(Generic[M]):
@@ -101,7 +115,7 @@ def insert(*rows: Model) -> None:
     """Insert new rows of one model. Ids that the database gives are not told."""
     fields = _fields(type(rows[0]))
     here: Any = connections[DEFAULT_DB_ALIAS]  # the proxy takes as long as a field
-    values = [f.get_db_prep_save(getattr(row, name), here) for row in rows for name, f in fields]
+    values = [_stored(field, getattr(row, name), here) for row in rows for name, field in fields]
     with here.cursor() as cursor:
         cursor.execute(_insert(type(rows[0]), len(rows)), values)
 
@@ -131,8 +145,15 @@ def update(
     here: Any = connections[DEFAULT_DB_ALIAS]
     pairs = [*changes.items(), *known.items(), *((name, value) for value in wanted)]
     with here.cursor() as cursor:
-        cursor.execute(sql, [by_name[key].get_db_prep_save(value, here) for key, value in pairs])
+        cursor.execute(sql, [_stored(by_name[key], value, here) for key, value in pairs])
         return int(cursor.rowcount)
+
+
+def _stored(field: "Field[Any, Any]", value: object, here: Any) -> Any:
+    """A value as the database takes it; most are so already."""
+    if value.__class__ in _PLAIN and field.__class__ in _AS_THEY_ARE:
+        return value
+    return field.get_db_prep_save(value, here)
 
 
 @functools.cache

@@ -131,7 +131,10 @@ class Supervisor:
         profile = self._conf.profile(session.profile)
         user = run_user(self._conf.run_as)
         try:
-            log_fd = await asyncio.to_thread(_prepare, self._conf, session, user)
+            if workspace.is_prepared(session):  # as it was made: no reason to wait for a thread
+                log_fd = workspace.open_log(session, user)
+            else:
+                log_fd = await asyncio.to_thread(_prepare, self._conf, session, user)
         except OSError as error:
             raise LaunchError(f"cannot start: {error}") from error
         try:
