@@ -37,16 +37,23 @@ def launched(session: AgentSession, pid: int, at: float) -> bool:
     """The command runs, since ``at`` (seconds since the epoch). Its session.json is for the caller
     to write (workspace.project), unless it has ended by then.
     """
-    return AgentSession.objects.advance(
+    facts: dict[str, Any] = {
+        "status": Status.RUNNING,
+        "started_at": datetime.fromtimestamp(at, UTC),
+        "pid": pid,
+    }
+    changed = AgentSession.objects.advance(
         session.id,
         EventKind.RUNNING,
         when=[Status.STARTING],
         guard={"attempt": session.attempt},
         data={"pid": pid},
-        status=Status.RUNNING,
-        started_at=datetime.fromtimestamp(at, UTC),
-        pid=pid,
+        **facts,
     )
+    if changed:
+        for name, value in facts.items():
+            setattr(session, name, value)
+    return changed
 
 
 def not_launched(session: AgentSession, detail: str) -> None:
@@ -82,12 +89,15 @@ def ended(
     collected: Collection,
     success_codes: Container[int] = frozenset({0}),
     measured: Measured | None = None,
+    known: AgentSession | None = None,
 ) -> None:
     """The run is over and its files are collected: end the session by its verdict or its exit.
 
-    A verdict that comes in between counts, since it was there before the end was written.
+    A verdict that comes in between counts, since it was there before the end was written. ``known``
+    is the row as the caller has it, which has to be tried only.
     """
-    while (session := load(session_id)) is not None:
+    session = known or load(session_id)
+    while session is not None:
         status, reason, detail = outcome(session, exited, success_codes)
         if reason == Reason.USAGE_LIMITED:
             usage_limits.hold_profile(session)  # first: nothing may start in between
@@ -119,6 +129,7 @@ def ended(
             **usage_limits.consequences(session, reason),
         ):
             return
+        session = load(session_id)
 
 
 def _pause_over(session: AgentSession) -> dict[str, Any]:

@@ -223,7 +223,9 @@ def _launched(session: AgentSession, run: Run, profile: CommandProfile, log: log
         if launched:
             workspace.project(session.id)
         return False
-    ledger.ended(session.id, ended, collect.Collection(), profile.success_codes)
+    known = session if launched else None
+    codes = profile.success_codes
+    ledger.ended(session.id, ended, collect.Collection(), codes, known=known)
     return True
 
 
