@@ -23,6 +23,7 @@ test-long: install-dev system-dev ## the full-length runs of tests/chaos, one af
 bench: install-dev system-dev ## measure the command line, what many sessions cost, the dashboard
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.supervise
+	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.telemetry
 	$(BIN)/python -m bench.activity
 	$(BIN)/python -m bench.reads

@@ -159,19 +159,20 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-async def launcher_alone(base: Path, seconds: float) -> float:
-    """Runs of ``/bin/true`` a second through the launcher alone, 16 at once, each with its log.
+async def launcher_alone(
+    base: Path, seconds: float, *, pause: float = 0.0, connections: int = 0
+) -> Lives:
+    """Runs of ``/bin/true`` through the launcher alone, as :meth:`Load.run` has them, with logs.
 
     Nothing is kept but the launcher's own records: what a session's life costs at the very least.
     """
-    launcher, done = LocalLauncher(base / "runs"), 0
+    launcher, lives = LocalLauncher(base / "runs"), Lives()
     (base / "runs").mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + seconds
 
     async def one_after_the_other() -> None:
-        nonlocal done
         while time.monotonic() < until:
-            key = uuid.uuid4()
+            key, sent, started = uuid.uuid4(), time.time(), time.monotonic()
             log = os.open(base / f"{key}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             spec = LaunchSpec(key, 1, ["/bin/true"], {"PATH": "/bin"}, str(base), log, None)
             try:
@@ -181,11 +182,14 @@ async def launcher_alone(base: Path, seconds: float) -> float:
             if run is None or (ended := await run.command_ended()) is None or ended.code != 0:
                 raise RuntimeError(f"{key} did not run")
             await run.tree_ended(10)
-            done += 1
+            lives.running.append(run.launched_at - sent)
+            lives.ended.append(time.monotonic() - started)
+            await asyncio.sleep(pause)
 
     begun = time.monotonic()
     try:
-        await asyncio.gather(*(one_after_the_other() for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(one_after_the_other() for _ in range(connections or CONNECTIONS)))
     finally:
         await launcher.close()
-    return done / (time.monotonic() - begun)
+    lives.seconds = time.monotonic() - begun
+    return lives

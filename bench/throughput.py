@@ -61,12 +61,14 @@ class Measured:
     Attributes:
         sessions: how many were in the database before.
         launcher: runs a second through the launcher alone: before and after, the mean of both.
+        alone: the calm load through the launcher alone.
         busy, calm: the load that leaves no rest, and one that leaves most of the time.
         cpu: processor time (ms) for each session of the busy load, by process.
     """
 
     sessions: int
     launcher: float
+    alone: Lives
     busy: Lives
     calm: Lives
     cpu: dict[str, float]
@@ -97,7 +99,8 @@ def measure(seconds: float, sessions: int) -> Measured:
 
 async def _measure(site: Site, seconds: float, sessions: int) -> Measured:
     part = max(0.5, seconds / 6)
-    launcher = await launcher_alone(site.base / "alone-1", part)
+    first = await launcher_alone(site.base / "alone-1", part)
+    alone = await launcher_alone(site.base / "alone-2", part, pause=REST, connections=CALM)
     with site.server() as process:
         load = Load(site.port, site.base / "state" / "hiveweb.sqlite3")
         await load.run(min(1.0, seconds / 2))  # what is made once is made now
@@ -109,8 +112,8 @@ async def _measure(site: Site, seconds: float, sessions: int) -> Measured:
             name: 1000 * (used - before[name]) / count for name, used in _used(process.pid).items()
         }
         cpu["all of the machine, others too"] = 1000 * (_machine() - machine) / count
-    launcher = (launcher + await launcher_alone(site.base / "alone-2", part)) / 2
-    return Measured(sessions, launcher, busy, calm, cpu)
+    second = await launcher_alone(site.base / "alone-3", part)
+    return Measured(sessions, (first.rate + second.rate) / 2, alone, busy, calm, cpu)
 
 
 def _used(server: int) -> dict[str, float]:
@@ -149,9 +152,14 @@ def as_json(found: Measured) -> dict[str, object]:
                     ("running", lives.running),
                     ("ended", lives.ended),
                 )
+                if values
             }
             | {"rate": round(lives.rate, 1)}
-            for name, lives in (("busy", found.busy), ("calm", found.calm))
+            for name, lives in (
+                ("busy", found.busy),
+                ("calm", found.calm),
+                ("calm, launcher alone", found.alone),
+            )
         },
     }
 
@@ -167,17 +175,19 @@ def table(found: Measured) -> str:
     ]
     lines += [f"| CPU a session: {name} | {ms:.1f} ms | |" for name, ms in found.cpu.items()]
     for word, lives, targets in (
+        (f"launcher alone at {found.alone.rate:.0f}/s", found.alone, ("", "")),
         (f"at {found.calm.rate:.0f}/s", found.calm, ("10", "50")),
         ("without a rest", found.busy, ("", "")),
     ):
         for name, part, target in zip(("p50", "p99"), (0.5, 0.99), targets, strict=True):
             running = 1000 * percentile(lives.running, part)
-            answered = 1000 * percentile(lives.answered, part)
             told = f"{target} ms" if target else ""
             lines.append(
                 f"| request to running command, {word}, {name} | {running:.1f} ms | {told} |"
             )
-            lines.append(f"| request to answer, {word}, {name} | {answered:.1f} ms | |")
+            if lives.answered:  # the launcher alone answers nobody
+                answered = 1000 * percentile(lives.answered, part)
+                lines.append(f"| request to answer, {word}, {name} | {answered:.1f} ms | |")
     return "\n".join(lines)
 
 

@@ -50,17 +50,6 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         """
         return callers.current().rules_all or not current().private_sessions
 
-    def shows(self, session: "AgentSession") -> bool:
-        """Whether whoever asks may see a session: it is one of :meth:`visible`.
-
-        Raises:
-            Unauthorized: nobody has said who asks.
-        """
-        caller = callers.current()
-        if caller.via is Via.RUN:
-            return str(session.id) == caller.principal.partition(":")[2]
-        return self.shows_all() or session.owner == caller.principal
-
     def advance(
         self,
         session_id: uuid.UUID,
