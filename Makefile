@@ -1,8 +1,9 @@
 # make run: install, migrate and serve. make test: install what tests need and run all of them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests mostly wait; a file's tests stay together, since they share a server.
-PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
+# Tests mostly wait: one worker more than there are processors. A file's tests stay together, since
+# they share a server; tests/conftest.py says in which order the files are handed out.
+PARALLEL ?= -n $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadfile --no-loadscope-reorder
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help

@@ -72,6 +72,25 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conf:
     return made
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which workers are given the files: long ones first, and a mixture of them.
+
+    The directories take turns, so that those with browsers, which need the processor, run beside
+    those that mostly wait. The files of unit tests are short: they come last, so that no worker
+    is left alone with a long one.
+    """
+    files: dict[str, list[Path]] = {}
+    for path in sorted({item.path for item in items}):
+        files.setdefault(path.parent.name, []).append(path)
+    turn = {
+        path: (name == "unit", (number + 0.5) / len(paths), path)
+        for name, paths in files.items()
+        for number, path in enumerate(paths)
+    }
+    items.sort(key=lambda item: turn[item.path])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--run-long``: the full-length runs (make test-long)."""
     parser.addoption("--run-long", action="store_true", help="full-length chaos and scale runs")

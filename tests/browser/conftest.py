@@ -12,6 +12,7 @@ from playwright.sync_api import (
     BrowserType,
     ConsoleMessage,
     Page,
+    expect,
     sync_playwright,
 )
 
@@ -37,6 +38,11 @@ DEVICES: dict[str, dict[str, Any]] = {
 }
 #: A flow that must work at a desk and in the hand: its pages are opened on each device.
 on_each_device = pytest.mark.parametrize("device", ["desktop", "phone"], indirect=True)
+
+#: How long a page may take to show something, in ms, where a test does not say: it is waited for
+#: only where it does not come, and the machine may have a lot to do.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 
 #: Opens a page in a new browser context; keyword arguments are those of ``new_context``.
 OpenPage = Callable[..., Page]
@@ -84,7 +90,7 @@ def open_page(browser: Browser, device: str) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", note)
         return page

@@ -65,9 +65,9 @@ def test_a_stall_is_told_and_goes_away_by_itself(
     mark = other.locator(f'tr[data-id="{session_id}"] [data-mark=stalled]')
 
     notice = page.locator("[data-banner=stalled]")
-    expect(notice).to_contain_text("neither written nor used the processor", timeout=10_000)
-    expect(notice).to_be_visible(timeout=10_000)
-    expect(mark).to_be_visible(timeout=10_000)
+    expect(notice).to_contain_text("neither written nor used the processor")
+    expect(notice).to_be_visible()
+    expect(mark).to_be_visible()
     expect(mark).to_contain_text("stalled")
     expect(notice).to_contain_text("It has no idle limit, so it is left alone")
 
@@ -91,7 +91,7 @@ def test_what_a_limit_has_taken_from_the_log_is_said_beside_it(
 
     shared_server.request("POST", f"/api/v1/sessions/{session_id}/start", {})
 
-    expect(page.locator("[data-log-note]")).to_be_visible(timeout=15_000)
+    expect(page.locator("[data-log-note]")).to_be_visible()
     expect(page.locator("[data-log-note]")).to_contain_text(
         "from the middle of the log were removed"
     )

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, OpenPage, on_each_device
-from tests.browser.support import SOON, create, follow, no_sideways_scrolling, open_list
+from tests.browser.support import create, follow, no_sideways_scrolling, open_list, soon
 from tests.support import Installation, Server
 
 NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> " + "W" * 300
@@ -117,7 +117,7 @@ def test_only_what_fits_the_filters_appears(page: Page, server: Server) -> None:
     create(server, "WANTED indeed", start=False, priority="high")
     create(server, "y" * 5000 + " wanted far behind", start=False, priority="high")
 
-    expect(page.locator("[data-rows] tr")).to_have_count(2, timeout=10_000)
+    expect(page.locator("[data-rows] tr")).to_have_count(2)
     assert titles(page)[1] == "WANTED indeed"
 
 
@@ -128,7 +128,7 @@ def test_a_session_that_leaves_the_filter_leaves_the_list(page: Page, server: Se
 
     server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
 
-    expect(page.locator("[data-rows] tr")).to_have_count(0, timeout=SOON)
+    expect(page.locator("[data-rows] tr")).to_have_count(0, timeout=soon())
     expect(page.locator("[data-empty-filtered]")).to_be_visible()
 
 
@@ -147,7 +147,7 @@ def test_rows_stay_in_place_under_the_pointer(page: Page, server: Server) -> Non
 
     create(server, "second", start=False)
 
-    expect(page.locator("[data-held]")).to_have_text("Show 1 new", timeout=SOON)
+    expect(page.locator("[data-held]")).to_have_text("Show 1 new", timeout=soon())
     assert titles(page) == ["first"]
     expect(page.locator(".chip.is-created [data-count]")).to_have_text("2")
     page.evaluate("clearInterval(window.moving)")

@@ -8,12 +8,12 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.support import (
     QUIET,
-    SOON,
     create,
     live,
     log_lines,
     open_list,
     open_session,
+    soon,
     until_status,
     write_log,
 )
@@ -34,9 +34,9 @@ def show_soon(tabs: tuple[Page, Page], text: str, changed: float) -> None:
         tab.wait_for_function(
             "text => document.querySelector('.log-lines').textContent.includes(text)",
             arg=text,
-            timeout=SOON,
+            timeout=soon(),
         )
-    assert time.monotonic() - changed < SOON / 1000
+    assert time.monotonic() - changed < soon() / 1000
 
 
 def test_a_state_and_a_log_line_reach_both_tabs_within_a_second(
@@ -56,8 +56,8 @@ def test_a_state_and_a_log_line_reach_both_tabs_within_a_second(
     changed = time.monotonic()
     server.request("POST", f"/api/v1/sessions/{waiting}/stop", {})
     for tab in tabs:
-        expect(tab.locator("[data-badge]")).to_have_text("failed", timeout=SOON)
-    assert time.monotonic() - changed < SOON / 1000 + 0.5  # the request itself included
+        expect(tab.locator("[data-badge]")).to_have_text("failed", timeout=soon())
+    assert time.monotonic() - changed < soon() / 1000 + 0.5  # the request itself included
     for tab in tabs:
         expect(tab.locator("[data-banner=failed]")).to_contain_text("stopped before it ran")
         expect(tab).to_have_title("✗ failed · never run · hiveweb")
@@ -131,16 +131,16 @@ def test_a_session_made_elsewhere_appears_and_goes_by_itself(
     else:
         session_id = site.hive("create", "from elsewhere").stdout.decode().strip()
     row = page.locator(f'tr[data-id="{session_id}"]')
-    expect(row).to_be_visible(timeout=SOON)
+    expect(row).to_be_visible(timeout=soon())
     expect(row).to_contain_text("from elsewhere")
     expect(page.locator(".chip.is-created [data-count]")).to_have_text("1")
 
     server.request("POST", f"/api/v1/sessions/{session_id}/stop", {})
-    expect(row.locator("[data-badge]")).to_have_text("failed", timeout=SOON)
+    expect(row.locator("[data-badge]")).to_have_text("failed", timeout=soon())
     expect(row).to_contain_text("stopped before it ran")
 
     assert site.hive("cleanup", "0").returncode == 0
-    expect(row).to_have_count(0, timeout=SOON)
+    expect(row).to_have_count(0, timeout=soon())
     expect(page.locator(".chip.is-failed [data-count]")).to_have_text("0")
     expect(page.locator("[data-empty]")).to_be_visible()
 
@@ -157,7 +157,7 @@ def test_places_in_the_queue_are_kept_current(page: Page, server: Server) -> Non
 
     server.request("POST", f"/api/v1/sessions/{first}/stop", {})
 
-    expect(rows[1]).to_have_text("place 1 in the queue: all 2 slots are taken", timeout=SOON)
+    expect(rows[1]).to_have_text("place 1 in the queue: all 2 slots are taken", timeout=soon())
 
 
 def test_a_hold_that_begins_and_ends_is_told_to_who_waits_already(

@@ -7,11 +7,11 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import DEVICES, OpenPage, on_each_device
 from tests.browser.support import (
     QUIET,
-    SOON,
     create,
     on_phone,
     open_list,
     press,
+    soon,
     status_of,
     until_status,
 )
@@ -61,7 +61,7 @@ def test_an_address_with_filters_is_kept_live(page: Page, shared_server: Server)
 
     create(shared_server, "no", start=False, metadata={"kind": "filtered", "n": 2})
     create(shared_server, "comes", start=False, metadata=label)
-    expect(page.locator("[data-title]").first).to_have_text("comes", timeout=SOON)
+    expect(page.locator("[data-title]").first).to_have_text("comes", timeout=soon())
     assert titles(page) == ["comes", "fits"]
 
     page.get_by_label("Ended because").select_option("stopped")
@@ -82,7 +82,7 @@ def test_sorted_rows_move_as_they_change(page: Page, shared_server: Server, devi
     expect(page.locator("html")).to_have_attribute("data-connection", "live")
 
     stop(shared_server, ids[0])
-    expect(page.locator("[data-title]").first).to_have_text(f"{device} 0", timeout=SOON)
+    expect(page.locator("[data-title]").first).to_have_text(f"{device} 0", timeout=soon())
     assert titles(page) == [f"{device} 0", f"{device} 2", f"{device} 1"]
 
     if on_phone(page):  # cards have no heads
@@ -94,7 +94,7 @@ def test_sorted_rows_move_as_they_change(page: Page, shared_server: Server, devi
     expect(page.locator("html")).to_have_attribute("data-connection", "live")
     assert titles(page) == [f"{device} 2", f"{device} 1", f"{device} 0"]
     shared_server.request("PATCH", f"/api/v1/sessions/{ids[1]}", {"priority": "high"})
-    expect(page.locator("[data-title]").first).to_have_text(f"{device} 1", timeout=SOON)
+    expect(page.locator("[data-title]").first).to_have_text(f"{device} 1", timeout=soon())
     expect(page.locator("th[aria-sort=ascending]")).to_have_text("Priority")
 
 
@@ -179,8 +179,8 @@ def test_columns_are_chosen_and_figures_come(page: Page, shared_server: Server) 
     until_status(shared_server, session_id, "running")
     open_list(page, shared_server, "?q=measured")
     # asked for while the page is open, not only when it was made
-    expect(page.locator("[data-memory]")).to_contain_text("MB", timeout=15_000)
-    expect(page.locator("[data-line]")).not_to_be_empty(timeout=15_000)
+    expect(page.locator("[data-memory]")).to_contain_text("MB")
+    expect(page.locator("[data-line]")).not_to_be_empty()
 
     page.locator("[data-columns] summary").click()
     page.locator("[data-columns] [value=owner]").uncheck()

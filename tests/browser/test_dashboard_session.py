@@ -6,7 +6,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import PHONE, OpenPage, on_each_device
 from tests.browser.support import (
     QUIET,
-    SOON,
     create,
     ended,
     live,
@@ -14,6 +13,7 @@ from tests.browser.support import (
     no_sideways_scrolling,
     open_session,
     press,
+    soon,
     until_status,
     write_log,
 )
@@ -124,7 +124,7 @@ def test_waiting_and_its_reason_are_shown(page: Page, site: Installation) -> Non
     expect(page.locator("[data-banner=waiting]")).to_be_hidden()
     clock = page.locator("[data-duration]")
     before = clock.text_content() or ""
-    expect(clock).not_to_have_text(before, timeout=3 * SOON)
+    expect(clock).not_to_have_text(before, timeout=3 * soon())
 
 
 def test_paths_can_be_copied(

@@ -19,7 +19,7 @@ from tests.chaos.support import (
 )
 from tests.integration.looking import ended, get, running
 from tests.integration.test_spawner import create
-from tests.support import SCRIPT, Installation, Server, eventually, installation, remove_tree
+from tests.support import SCRIPT, Installation, Server, eventually, installation, remove_tree, slack
 
 Touch = Callable[[Path], object]
 
@@ -188,7 +188,7 @@ def test_a_run_whose_row_is_deleted_goes_on_and_the_server_says_so(
 
     assert server.request("GET", f"/api/v1/sessions/{session}")[0] == 404
     index = site.workspace / ".swarm" / "sessions" / "index.json"
-    eventually(lambda: session not in index.read_text(), "index.json to follow", timeout=4)
+    eventually(lambda: session not in index.read_text(), "it to follow", timeout=4 * slack())
     eventually(lambda: f"session {session} runs, but its row" in server.output, "a word of it")
     assert alive(pid), "work is not thrown away for a row"
     open_gate(gate)
@@ -207,7 +207,7 @@ def test_a_finished_session_whose_row_is_deleted_leaves_the_registry(
     delete_row(site, session)
 
     index = site.workspace / ".swarm" / "sessions" / "index.json"
-    eventually(lambda: session not in index.read_text(), "index.json to follow", timeout=4)
+    eventually(lambda: session not in index.read_text(), "it to follow", timeout=4 * slack())
     assert site.script("status", session).stdout == b"not_found\n"
     assert site.script("get", session).returncode == 4
     assert site.session_dir(session).exists(), "it is nobody's to remove now"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.acting import ACTING
-from tests.support import Installation, Server, eventually
+from tests.support import Installation, Server, eventually, slack
 
 LINES = 30
 KINDS = {
@@ -149,4 +149,4 @@ def test_whatever_the_moment_every_session_ends_as_it_should(
         timeout=2 if len(kinds) <= 1000 else 10,  # above that it is written less often
     )
     assert server.stop() == 0
-    eventually(lambda: not site.processes(), "no process to stay behind", timeout=5)
+    eventually(lambda: not site.processes(), "no process to stay behind", timeout=5 * slack())

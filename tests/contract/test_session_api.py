@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.container import Container, blocks
-from tests.support import ROOT, eventually, installation
+from tests.support import ROOT, eventually, installation, slack
 
 BLOCKS = blocks(ROOT / "docs" / "session-api.md")
 UNKNOWN = str(uuid.uuid4())
@@ -234,7 +234,7 @@ def test_troubleshooting(container: Container) -> None:
         assert ran.code == 0, ran.err
         return "" if ran.out == "null\n" else ran.out
 
-    found = json.loads(eventually(entry, "the entry in index.json", timeout=2))
+    found = json.loads(eventually(entry, "the entry in index.json", timeout=2 * slack()))
     assert found["status"] == "created"
     assert time.monotonic() - begun < 20  # a namespace of its own for each command takes its time
     missing = container.block(BLOCKS["Session not found 1"], UUID=UNKNOWN)

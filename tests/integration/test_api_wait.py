@@ -8,7 +8,7 @@ from http.client import HTTPException
 import pytest
 
 from tests.integration.api_client import API, Reply, create, daphne, fetch, run
-from tests.support import Installation, Server
+from tests.support import Installation, Server, slack
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_change_that_has_happened_is_told_at_once(shared_server: Server) -> No
     begun = time.monotonic()
     reply = fetch(shared_server, "GET", f"{API}/sessions/{session_id}/wait?status=created")
     assert reply.json["status"] == "failed"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 5 * slack()
 
 
 def test_the_end_of_a_run_is_waited_for_through_its_states(shared_server: Server) -> None:
@@ -87,7 +87,7 @@ def test_everybody_who_waits_is_told_and_nobody_hinders_the_others(
     waiters.append(begin(pool, shared_server, session_id))
     begun = time.monotonic()
     assert fetch(shared_server, "GET", "/healthz").status == 200
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 5 * slack()
     fetch(shared_server, "POST", f"{API}/sessions/{session_id}/stop")
     assert {waiter.result().json["status"] for waiter in waiters} == {"failed"}
 
@@ -102,7 +102,7 @@ def test_no_change_is_missed_however_it_meets_the_wait(
         waiter = pool.submit(fetch, shared_server, "GET", f"{url}/wait?status=created&timeout=40")
         fetch(shared_server, "POST", f"{url}/stop")
         assert waiter.result().json["status"] == "failed"
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 1.5 * slack()
 
 
 def test_a_change_is_told_by_a_server_that_has_no_spawner_in_it(
@@ -114,7 +114,7 @@ def test_a_change_is_told_by_a_server_that_has_no_spawner_in_it(
         begun = time.monotonic()
         fetch(server, "POST", f"{API}/sessions/{session_id}/stop")
         assert waiter.result().json["status"] == "failed"
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 1.5 * slack()
 
 
 def test_a_server_that_stops_does_not_wait_for_those_who_wait(

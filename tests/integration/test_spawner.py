@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.looking import ended, get, running
-from tests.support import Installation, Server, eventually, remove_tree
+from tests.support import Installation, Server, eventually, remove_tree, slack
 
 
 def create(server: Server, task: str = "a task", *args: str, **fields: Any) -> str:
@@ -236,7 +236,7 @@ def test_projections_follow_every_change(shared_server: Server, shared_site: Ins
         read = json.loads(stored.read_text())
         return bool(read == {key: session[key] for key in read})
 
-    eventually(agrees, "session.json to follow", timeout=2)
+    eventually(agrees, "session.json to follow", timeout=2 * slack())
     eventually(
         lambda: (
             json.loads(index.read_text())["sessions"].get(session_id, {}).get("status")

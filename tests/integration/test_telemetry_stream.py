@@ -195,9 +195,11 @@ async def test_a_reader_that_stops_costs_nothing_and_then_gets_the_newest(
             lines = sum(activity.lines for activity in written)
 
             reader.acknowledges = False
-            await asyncio.sleep(3)  # the reader does nothing for so long
+            missed = 0
+            while missed <= 1000:  # the reader does nothing for so long
+                await asyncio.sleep(0.1)
+                missed = sum(activity.lines for activity in written) - lines
 
-            missed = sum(activity.lines for activity in written) - lines
             grown = _memory(shared_server) - before
         finally:
             enough.set()
@@ -214,7 +216,6 @@ async def test_a_reader_that_stops_costs_nothing_and_then_gets_the_newest(
     tell(
         f"{missed:,} changes missed, {grown / 1e6:+.1f} MB; then all were newest in {frames} frames"
     )
-    assert missed > 500
     assert grown < 5e6
     assert frames <= 3 * len(ids)
 
