@@ -13,6 +13,7 @@ from tests.browser.support import (
     live,
     no_sideways_scrolling,
     press,
+    soon,
     until_status,
 )
 from tests.support import Installation, Server, eventually, installation
@@ -20,7 +21,7 @@ from tests.support import Installation, Server, eventually, installation
 #: A reading a second, and the way to the page.
 soon() = 3000
 #: Figures of the last day are behind where there is much to look through.
-LATER = 20_000
+LATER = 60_000
 NASTY = "<img src=x onerror=window.hacked=1> " + "W" * 300
 
 

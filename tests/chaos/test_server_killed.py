@@ -130,7 +130,7 @@ def test_whatever_the_moment_every_session_ends_as_it_should(
         eventually(
             partial(_agree, site.session_dir(session_id) / "session.json", session),
             "session.json to agree",
-            timeout=2,
+            timeout=2 * slack(),
         )
     directories = {p.name for p in (site.workspace / ".swarm/sessions").iterdir() if p.is_dir()}
     marked = {p.name for p in (site.state_dir / "creating").iterdir()}
@@ -146,7 +146,7 @@ def test_whatever_the_moment_every_session_ends_as_it_should(
             == expected
         ),
         "index.json to agree",
-        timeout=2 if len(kinds) <= 1000 else 10,  # above that it is written less often
+        timeout=(2 if len(kinds) <= 1000 else 10) * slack(),  # above that it is written less often
     )
     assert server.stop() == 0
     eventually(lambda: not site.processes(), "no process to stay behind", timeout=5 * slack())

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,20 @@ def moment(text: str | None) -> datetime:
 def acting_site(site: Installation) -> Installation:
     """Sessions do what their arguments say."""
     return acting(site)
+
+
+@pytest.fixture(scope="module")
+def _lasting(shared_site: Installation) -> Server:
+    """A server of acting sessions that many tests share."""
+    return acting(shared_site).up()
+
+
+@pytest.fixture
+def server(_lasting: Server) -> Iterator[Server]:
+    """It again: no profile is held, and none will be when the test has ended."""
+    yield _lasting
+    assert _lasting.request("DELETE", "/api/v1/holds/claude-flow")[0] in (200, 404)
+    assert _lasting.request("GET", "/api/v1/queue")[1]["holds"] == []
 
 
 @pytest.mark.parametrize(
@@ -118,8 +133,7 @@ def test_a_usage_limit_ends_a_session_and_holds_its_profile(acting_site: Install
     assert server.request("DELETE", "/api/v1/holds/claude-flow")[0] == 404
 
 
-def test_a_hold_ends_by_itself(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_a_hold_ends_by_itself(server: Server) -> None:
     resets = int(time.time()) + 4
     ended(server, begin(server, "limited", str(resets), "exit", "1"))
 
@@ -133,9 +147,8 @@ def test_a_hold_ends_by_itself(acting_site: Installation) -> None:
 
 @pytest.mark.parametrize("ending", [("exit", "1"), ("claude", "1"), ("result",)])
 def test_a_limit_in_words_counts_when_the_run_then_fails(
-    acting_site: Installation, ending: tuple[str, ...]
+    server: Server, ending: tuple[str, ...]
 ) -> None:
-    server = acting_site.up()
 
     session = ended(server, begin(server, "limited-words", "2pm (Asia/Shanghai)", *ending))
 
@@ -150,9 +163,8 @@ def test_a_limit_in_words_counts_when_the_run_then_fails(
     "acts", [("claude", "0"), ("exit", "0"), ("allowed", "claude", "7"), ("allowed", "exit", "7")]
 )
 def test_a_limit_that_the_run_gets_over_counts_for_nothing(
-    acting_site: Installation, acts: tuple[str, ...]
+    server: Server, acts: tuple[str, ...]
 ) -> None:
-    server = acting_site.up()
     resets = str(int(time.time()) + 3600)
 
     session = ended(server, begin(server, "limited", resets, *acts))
@@ -161,8 +173,7 @@ def test_a_limit_that_the_run_gets_over_counts_for_nothing(
     assert server.request("GET", "/api/v1/queue")[1]["holds"] == []
 
 
-def test_a_limit_without_a_time_holds_for_half_an_hour(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_a_limit_without_a_time_holds_for_half_an_hour(server: Server) -> None:
     ended(server, begin(server, "limited-words", "soon", "exit", "1"))
 
     held = server.request("GET", "/api/v1/queue")[1]["holds"][0]
@@ -221,8 +232,7 @@ def test_a_retry_that_is_limited_again_backs_off(acting_site: Installation) -> N
     assert timedelta(minutes=9) < later <= timedelta(minutes=11, seconds=5)
 
 
-def test_what_ends_otherwise_is_not_tried_again(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_what_ends_otherwise_is_not_tried_again(server: Server) -> None:
 
     session = ended(server, begin(server, "exit", "1", on_usage_limit="retry"))
     stopped = begin(server, "limited", str(int(time.time()) + 99), "sleep", "100",
@@ -238,16 +248,15 @@ def test_what_ends_otherwise_is_not_tried_again(acting_site: Installation) -> No
     assert children(server, stopped) == []
 
 
-def test_the_command_line_shows_and_lifts_holds(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_the_command_line_shows_and_lifts_holds(server: Server, shared_site: Installation) -> None:
     ended(server, begin(server, "limited", str(int(time.time()) + 3600), "exit", "1"))
 
-    shown = json.loads(acting_site.script("queue").stdout)
+    shown = json.loads(shared_site.script("queue").stdout)
 
     assert shown["holds"][0]["profile"] == "claude-flow"
-    assert acting_site.script("unhold", "claude-flow").returncode == 0
-    assert acting_site.script("unhold", "claude-flow").returncode == 4
-    assert json.loads(acting_site.script("queue").stdout)["holds"] == []
+    assert shared_site.script("unhold", "claude-flow").returncode == 0
+    assert shared_site.script("unhold", "claude-flow").returncode == 4
+    assert json.loads(shared_site.script("queue").stdout)["holds"] == []
 
 
 def test_a_hired_spawner_stays_for_a_retry(acting_site: Installation) -> None:

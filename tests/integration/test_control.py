@@ -4,14 +4,28 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.acting import acting, begin, post, said, states
 from tests.integration.looking import ended, get, running
-from tests.support import Installation, Server, eventually
+from tests.support import Installation, Server, eventually, installation
 
 TREE = ("child", '["count", "9999", "0.05"]', "orphan", '["sleep", "100"]', "count", "9999", "0.05")
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The installation of the tests that look at their own sessions only; these do so too."""
+    with installation(tmp_path_factory.mktemp("shared") / "site") as made:
+        yield acting(made)
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """Its server."""
+    return shared_server
 
 
 @pytest.fixture
@@ -25,35 +39,36 @@ def paused(server: Server, session_id: str) -> dict[str, object]:
     return eventually(lambda: (s := get(server, session_id))["paused"] and s, "the pause")
 
 
-def test_a_pause_stops_the_whole_tree_and_its_clock(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_a_pause_stops_the_whole_tree_and_its_clock(
+    shared_site: Installation, server: Server
+) -> None:
     session_id = begin(server, *TREE)
-    eventually(lambda: len(acting_site.processes(session_id)) == 3, "its three processes")
+    eventually(lambda: len(shared_site.processes(session_id)) == 3, "its three processes")
 
     status, answer = post(server, session_id, "pause?wait=10")
 
     assert (status, answer["paused"], answer["status"]) == (202, True, "running")
     # one that waits for the disk at this moment stops once it has been answered
-    eventually(lambda: states(acting_site, session_id) == ["T", "T", "T"], "all to stand still")
-    size = acting_site.log(session_id).stat().st_size
+    eventually(lambda: states(shared_site, session_id) == ["T", "T", "T"], "all to stand still")
+    size = shared_site.log(session_id).stat().st_size
     begun = time.monotonic()
     eventually(lambda: time.monotonic() - begun > 1, "a second to pass")
-    assert acting_site.log(session_id).stat().st_size == size
+    assert shared_site.log(session_id).stat().st_size == size
 
     status, answer = post(server, session_id, "resume?wait=10")
 
     assert (status, answer["paused"]) == (202, False)
     assert 1 <= answer["paused_seconds"] < 20
-    eventually(lambda: acting_site.log(session_id).stat().st_size > size, "output again")
-    assert "T" not in states(acting_site, session_id)
-    stored = json.loads((acting_site.session_dir(session_id) / "session.json").read_text())
+    eventually(lambda: shared_site.log(session_id).stat().st_size > size, "output again")
+    assert "T" not in states(shared_site, session_id)
+    stored = json.loads((shared_site.session_dir(session_id) / "session.json").read_text())
     assert stored["paused"] is False
+    post(server, session_id, "stop?wait=10")
 
 
 def test_pause_and_resume_may_be_repeated_and_are_refused_where_nothing_runs(
-    acting_site: Installation,
+    shared_site: Installation, server: Server
 ) -> None:
-    server = acting_site.up()
     session_id = begin(server, "sleep", "100")
     running(server, session_id)
 
@@ -63,7 +78,7 @@ def test_pause_and_resume_may_be_repeated_and_are_refused_where_nothing_runs(
 
     assert get(server, session_id)["reason"] == "stopped"
     assert get(server, session_id)["paused"] is False
-    assert acting_site.processes(session_id) == {}
+    assert shared_site.processes(session_id) == {}
     for action in ("pause", "resume"):
         status, problem = post(server, session_id, action)
         assert (status, problem["code"]) == (409, "conflict")
@@ -107,8 +122,9 @@ def test_a_pause_asked_for_while_nobody_serves_holds_once_somebody_does(
     assert states(acting_site, session_id) == ["T"]
 
 
-def test_a_retry_is_a_new_session_like_the_old_one(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_a_retry_is_a_new_session_like_the_old_one(
+    shared_site: Installation, server: Server
+) -> None:
     old_id = begin(
         server,
         "exit",
@@ -222,13 +238,12 @@ def test_the_command_line_controls_sessions_with_and_without_a_server(
     assert json.loads(acting_site.script("queue").stdout)["taken"] == 0
 
 
-def test_a_run_that_is_killed_while_paused_ends(acting_site: Installation) -> None:
-    server = acting_site.up()
+def test_a_run_that_is_killed_while_paused_ends(shared_site: Installation, server: Server) -> None:
     session_id = begin(server, "sleep", "100")
     running(server, session_id)
     post(server, session_id, "pause?wait=10")
 
-    for pid in acting_site.processes(session_id):
+    for pid in shared_site.processes(session_id):
         os.kill(pid, signal.SIGKILL)
 
     session = ended(server, session_id)
