@@ -5,6 +5,8 @@ BIN := .venv/bin
 # they share a server; tests/conftest.py says in which order the files are handed out.
 PARALLEL ?= -n $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadfile --no-loadscope-reorder
 MANAGE := $(BIN)/python manage.py
+# Without compiled files every process of the tests would compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long bench lint install install-dev system-dev openapi requirements screenshots clean

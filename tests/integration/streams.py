@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support import BEARER, Installation, Server
+from tests.support import BEARER, PATIENCE, Installation, Server
 
 #: Arguments of a run that goes on saying something, and of one that is silent.
 BUSY = ["--lines", "3000", "--seconds", "600"]
@@ -58,7 +58,7 @@ class Reader:
 
     async def closed(self) -> int | None:
         """The code that the server closes with."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             try:
                 while True:
                     await self.socket.recv()

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.integration.api_client import API, Reply, fetch
 from tests.integration.browsing import signed_in, token
-from tests.support import BEARER, Installation, Server, eventually, slack
+from tests.support import BEARER, PATIENCE, Installation, Server, eventually, slack
 
 Headers = dict[str, str]
 
@@ -37,7 +37,7 @@ def call(server: Server, who: Headers, method: str, path: str, body: object = No
 
 async def end_of(socket: ClientConnection) -> int:
     """The code that a websocket is closed with, whatever it tells before."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(ConnectionClosed):
             async for _ in socket:
                 pass

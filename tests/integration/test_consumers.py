@@ -7,7 +7,7 @@ import pytest
 
 from sessions_app.viewer import WINDOW_BYTES
 from tests.integration.viewers import call, create, stop, view
-from tests.support import Installation, Server, eventually
+from tests.support import Installation, Server, eventually, slack
 
 QUIET = ["--lines", "1", "--hang", "--seconds", "600"]
 
@@ -126,7 +126,7 @@ async def test_places_in_the_queue_are_told_to_those_who_watch(server: Server) -
 
         await call(stop, server, waiting[2])
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5 * slack()):
             while (await viewer.frame("waiting"))["waiting"].get(waiting[2], "") is not None:
                 pass
 
@@ -231,7 +231,7 @@ async def test_a_viewer_that_acknowledges_nothing_gets_a_window_and_no_more(
     async with view(shared_server, f"/ws/sessions/{session_id}?offset=0") as viewer:
         viewer.acknowledges = False
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(2 * slack()):
                 await viewer.log_of(WINDOW_BYTES * 2)
         assert WINDOW_BYTES / 2 < len(viewer.log) <= WINDOW_BYTES
 

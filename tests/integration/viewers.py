@@ -9,7 +9,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support import BEARER, Server
+from tests.support import BEARER, PATIENCE, Server
 
 
 def create(server: Server, task: str = "a task", **fields: Any) -> str:
@@ -49,14 +49,14 @@ class Viewer:
 
     async def frame(self, kind: str) -> dict[str, Any]:
         """The next frame of a kind; others are passed over."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (parsed := await self._next())["type"] != kind:
                 pass
         return parsed
 
     async def log_of(self, size: int) -> bytes:
         """The log, once at least ``size`` bytes of it are here."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(self.log) < size:
                 await self._next()
         return self.log
@@ -67,7 +67,7 @@ class Viewer:
 
     async def closed(self) -> int | None:
         """The code that the server closes with."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     await self.socket.recv()
