@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support import Installation, Server, eventually
+from tests.support import Installation, Server, eventually, slack
 
 
 def gated_command(begin: str = "", say: str = "echo waiting") -> str:
@@ -108,7 +108,7 @@ def soon_agree(site: Installation, server: Server, *session_ids: str) -> None:
     eventually(
         lambda: all(agree(site, server, session_id) for session_id in session_ids),
         "session.json and index.json to agree with the database",
-        timeout=AGREEMENT,
+        timeout=AGREEMENT * slack(),
     )
 
 

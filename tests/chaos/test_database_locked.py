@@ -78,7 +78,7 @@ def test_a_server_that_serves(gated: Installation, gate: Path, tell: Callable[[s
     # and as soon as the lock is gone, all that was asked for is done, or was refused in words
     begun = time.monotonic()
     assert ended(server, ends)["exit_code"] == 3
-    assert time.monotonic() - begun < AGREEMENT
+    assert time.monotonic() - begun < AGREEMENT * slack()
     for thread in calls:
         thread.join()
     assert {status for status, _ in answers} <= {201, 202, 503}, answers

@@ -83,7 +83,7 @@ async def test_twenty_pages_follow_a_log_through_restarts(
             def caught_up(goal: int = goal) -> bool:
                 return all(len(page.log) >= goal for page in pages)
 
-            await asyncio.to_thread(eventually, caught_up, "all pages to catch up")
+            await asyncio.to_thread(eventually, caught_up, "all pages to catch up", 300.0)
 
             # when the server is told to stop, and the next one started
             begun = time.monotonic()
