@@ -165,7 +165,7 @@ class Installation:
     def _run(
         self, command: list[str], kwargs: dict[str, Any]
     ) -> "subprocess.CompletedProcess[bytes]":
-        options: dict[str, Any] = {"env": self.env, "capture_output": True, "timeout": 60}
+        options: dict[str, Any] = {"env": self.env, "capture_output": True, "timeout": 100}
         return subprocess.run(command, **{**options, **kwargs}, check=False)
 
     def migrate(self) -> None:

@@ -218,7 +218,7 @@ def test_a_burst_of_changes_leaves_the_page_responsive(
     expect(page.locator(".chip.is-created [data-count]")).to_have_text("1500")
     expect(page.locator("[data-title]").first).to_have_text("burst 1499")
     expect(page.locator("[data-rows] tr")).to_have_count(50)
-    assert page.evaluate("window.longest") < 1000
+    assert page.evaluate("window.longest") < 1000 * slack()
 
 
 def test_the_keyboard_suffices(page: Page, shared_server: Server, many: object) -> None:
