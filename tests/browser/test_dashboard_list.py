@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, OpenPage, on_each_device
 from tests.browser.support import create, follow, no_sideways_scrolling, open_list, soon
-from tests.support import Installation, Server
+from tests.support import Installation, Server, slack
 
 NASTY = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> " + "W" * 300
 #: The first row as one that ran, with the longest words that are usual.

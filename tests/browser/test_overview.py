@@ -18,8 +18,6 @@ from tests.browser.support import (
 )
 from tests.support import Installation, Server, eventually, installation
 
-#: A reading a second, and the way to the page.
-soon() = 3000
 #: Figures of the last day are behind where there is much to look through.
 LATER = 60_000
 NASTY = "<img src=x onerror=window.hacked=1> " + "W" * 300
@@ -55,7 +53,7 @@ def test_from_nothing_to_a_first_failure(page: Page, shared_server: Server) -> N
     failed = ended(shared_server, NASTY, "--fail", "3")
 
     item = page.locator(f'[data-key="failed-{failed}"]')
-    expect(item).to_contain_text("exit code 3", timeout=soon())
+    expect(item).to_contain_text("exit code 3", timeout=3 * soon())
     expect(item).to_contain_text("Retry it")
     expect(page.locator(".tile.is-failed .tile-count")).to_have_text("1")
     expect(page.locator(".hours-chart.is-failed figcaption")).to_contain_text(
@@ -81,7 +79,7 @@ def test_what_runs_waits_and_stalls_is_shown_as_it_happens(
     until_status(shared_server, runs, "running")
     waits = create(shared_server, "the one that waits")
 
-    expect(page.locator(".queue-next")).to_contain_text("the one that waits", timeout=soon())
+    expect(page.locator(".queue-next")).to_contain_text("the one that waits", timeout=3 * soon())
     expect(page.locator(".queue-reasons")).to_contain_text("all 1 slots are taken")
     expect(page.locator('[data-key="Slots"]')).to_contain_text("1 of 1 taken")
     assert (count_of(page, "running"), count_of(page, "starting")) == (1, 1)
