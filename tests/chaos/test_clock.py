@@ -130,7 +130,7 @@ from daphne.server import Server
 from sessions_app.server import steady_reactor
 reactor = steady_reactor()
 reactor.callLater(0.1, lambda: print("set it back", flush=True))
-reactor.callLater(1.5, lambda: (print(time.time(), flush=True), reactor.stop()))
+reactor.callLater(3, lambda: (print(time.time(), flush=True), reactor.stop()))
 reactor.run()
 """
 
