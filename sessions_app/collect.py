@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from sessions_app import trees
 from sessions_app.conf import Conf
+from sessions_app.files import open_directory
 from sessions_app.models import AgentSession
-from sessions_app.workspace import open_directory
 
 #: Ours, and what must not be collected into itself.
 _OWN = frozenset({"session.json", "output"})

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from sessions_app import trees, workspace
+from sessions_app import trees
 from sessions_app.errors import FileMissing, Forbidden
+from sessions_app.files import open_directory
 
 #: A listing has at most this many files.
 MAX_FILES = 10_000
@@ -67,7 +68,7 @@ def listing(root: str, limit: int = MAX_FILES) -> Listing:
     truncated = False
     others = 0
     try:
-        with workspace.open_directory(root) as root_fd:
+        with open_directory(root) as root_fd:
             for examined, found in enumerate(_walk(root_fd)):
                 if found is None or len(files) == limit or examined == MAX_EXAMINED:
                     truncated = True
@@ -120,7 +121,7 @@ def _directory(root_fd: int, parts: tuple[str, ...]) -> Iterator[int]:
     fd = os.dup(root_fd)
     try:
         for part in parts:
-            with workspace.open_directory(part, dir_fd=fd) as inner:
+            with open_directory(part, dir_fd=fd) as inner:
                 os.dup2(inner, fd, inheritable=False)
         yield fd
     finally:
@@ -144,7 +145,7 @@ def open_file(root: str, path: str) -> io.FileIO:
         raise FileMissing(f"the session has no output file {path!r}")
     try:
         with (
-            workspace.open_directory(root) as root_fd,
+            open_directory(root) as root_fd,
             _directory(root_fd, parts[:-1]) as directory,
         ):
             fd = os.open(parts[-1], _FILE, dir_fd=directory)

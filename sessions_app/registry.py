@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from sessions_app import file_lock, importing
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
+from sessions_app.files import Stamp, open_directory, write_atomically
 from sessions_app.models import AgentSession, Installation
-from sessions_app.workspace import Stamp, open_directory, write_atomically
 
 logger = logging.getLogger(__name__)
 _FIELDS = ("id", "task", "status", "created", "updated", "working_dir")

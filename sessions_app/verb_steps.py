@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessions_app import workspace
+from sessions_app import files, workspace
 from sessions_app.models import AgentSession
 
 #: What a terminal could take for a control sequence, or draw out of order.
@@ -60,7 +60,7 @@ VerbTable = dict[str, Callable[[list[str]], Verb]]
 def follow(session: AgentSession, *, with_exit_code: bool) -> Follow:
     """The step that goes on by following a session."""
     file = str(Path(session.working_dir) / "session.json")
-    if workspace.stamp(file) is None:  # removed by hand
+    if files.stamp(file) is None:  # removed by hand
         workspace.project(session.id)
     return Follow(file, session.log_file, with_exit_code)
 

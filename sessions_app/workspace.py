@@ -12,13 +12,13 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from sessions_app import file_lock, removal
+from sessions_app import file_lock, files, removal
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Unavailable
 from sessions_app.identity import RunUser, run_user
@@ -26,9 +26,6 @@ from sessions_app.models import AgentSession
 from sessions_app.projection import session_json
 
 logger = logging.getLogger(__name__)
-_NOFOLLOW_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Inode, size and time of change of a file.
-Stamp: TypeAlias = tuple[int, int, int]
 #: A create that was interrupted this long ago (seconds) is not under way any more.
 STALE_CREATE = 60
 
@@ -137,7 +134,7 @@ def prepare_directory(conf: Conf, session: AgentSession) -> None:
     """Make what is missing of a session's own directory, the link to its output included."""
     user, working_dir = run_user(conf.run_as), Path(session.working_dir)
     made = _make_directory(working_dir, 0o700 if user.switch else 0o750)
-    with open_directory(working_dir) as fd:
+    with files.open_directory(working_dir) as fd:
         if made and user.switch:
             os.fchown(fd, 0, user.gid)
             os.fchmod(fd, 0o1770)
@@ -185,16 +182,6 @@ def untouched(session: AgentSession) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def open_directory(path: str | Path, dir_fd: int | None = None) -> Iterator[int]:
-    """A descriptor of a directory that is not a link."""
-    fd = os.open(path, _NOFOLLOW_DIR, dir_fd=dir_fd)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def open_log(session: AgentSession, user: RunUser) -> int:
     """The log file's descriptor for appending, made if missing. The caller closes it."""
     path = Path(session.log_file)
@@ -219,19 +206,7 @@ def note_in_log(session: AgentSession, text: str) -> None:
             os.close(fd)
 
 
-def stamp(path: str | Path) -> Stamp | None:
-    """What tells a file from what it was: inode, size, time of change; None when it is missing."""
-    try:
-        return _stamp(os.lstat(path))
-    except OSError:
-        return None
-
-
-def _stamp(info: os.stat_result) -> Stamp:
-    return info.st_ino, info.st_size, info.st_mtime_ns
-
-
-def write_session_json(session: AgentSession) -> Stamp:
+def write_session_json(session: AgentSession) -> files.Stamp:
     """Replace ``session.json`` atomically.
 
     Raises:
@@ -240,30 +215,8 @@ def write_session_json(session: AgentSession) -> Stamp:
     text = json.dumps(session_json(session), ensure_ascii=False, indent=2) + "\n"
     user = run_user(current().run_as)
     gid = user.gid if user.switch else None
-    with open_directory(session.working_dir) as fd:
-        return write_atomically(fd, "session.json", text.encode(), gid)
-
-
-def write_atomically(
-    dir_fd: int, name: str, content: bytes | Iterable[bytes], gid: int | None = None
-) -> Stamp:
-    """Put a file in place whole or not at all; readers see the old one or the new one."""
-    draft = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(draft, flags, 0o644 if gid is None else 0o640, dir_fd=dir_fd)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            if gid is not None:
-                os.fchown(file.fileno(), -1, gid)
-            file.writelines([content] if isinstance(content, bytes) else content)
-            file.flush()
-            written = os.fstat(file.fileno())
-        os.replace(draft, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(draft, dir_fd=dir_fd)
-        raise
-    return _stamp(written)
+    with files.open_directory(session.working_dir) as fd:
+        return files.write_atomically(fd, "session.json", text.encode(), gid)
 
 
 def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
@@ -275,7 +228,7 @@ def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
 #: was tried last stands last.
 unwritten: dict[uuid.UUID, None] = {}
 #: Where this process wrote the session.json of sessions that have not ended, and what it wrote.
-written: dict[uuid.UUID, tuple[str, Stamp]] = {}
+written: dict[uuid.UUID, tuple[str, files.Stamp]] = {}
 
 
 def project(session_id: uuid.UUID) -> AgentSession | None:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from sessions_app import db, log_places, log_search, log_tail, problems, services
-from sessions_app.api import log_schemas, requests
+from sessions_app.api import log_requests, log_schemas
 from sessions_app.api.answers import responses
 from sessions_app.conf import current
 from sessions_app.errors import FileMissing, Invalid
@@ -24,7 +24,7 @@ router = Router(tags=["logs"])
     response=responses(200, log_schemas.Place, 404, 422),
 )
 async def locate_log(
-    request: HttpRequest, session_id: str, place: Query[requests.LocateLog]
+    request: HttpRequest, session_id: str, place: Query[log_requests.LocateLog]
 ) -> HttpResponse:
     """Where a line begins, by its number, its time of arrival or one of its bytes."""
     given = [value for value in (place.line, place.time, place.offset) if value is not None]
@@ -64,7 +64,7 @@ def _moment(text: str) -> float:
     response=responses(200, log_schemas.Search, 404, 422),
 )
 async def search_log(
-    request: HttpRequest, session_id: str, wish: Query[requests.SearchLog]
+    request: HttpRequest, session_id: str, wish: Query[log_requests.SearchLog]
 ) -> HttpResponse:
     """Where a text stands in the log. What is masked is not found."""
     if any(character in wish.text for character in "\n\r\0"):

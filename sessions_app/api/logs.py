@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from ninja import Query, Router
 
 from sessions_app import db, log_follow, log_tail, services
-from sessions_app.api import requests, sse
+from sessions_app.api import log_requests, sse
 from sessions_app.api.answers import responses
 from sessions_app.api.streaming import PIECE, Pumped, send_file, send_part
 from sessions_app.conf import current
@@ -68,7 +68,7 @@ def _text(description: str, *, headers: bool) -> dict[str, Any]:
     },
 )
 async def read_log(
-    request: HttpRequest, session_id: str, part: Query[requests.ReadLog]
+    request: HttpRequest, session_id: str, part: Query[log_requests.ReadLog]
 ) -> HttpResponseBase:
     """The log as it is now: all of it, a range, `offset` and `limit`, or the `tail`."""
     if part.tail is not None and (part.offset is not None or part.limit is not None):
@@ -177,7 +177,7 @@ def _part(line: bytes) -> int:
     },
 )
 async def stream_log(
-    request: HttpRequest, session_id: str, begin: Query[requests.StreamLog]
+    request: HttpRequest, session_id: str, begin: Query[log_requests.StreamLog]
 ) -> HttpResponseBase:
     """Server-sent events with the log as it is written; ends with the session."""
     session = await db.read(services.get, session_id)
@@ -186,7 +186,7 @@ async def stream_log(
     return sse.response(_events(session, offset))
 
 
-def _first_offset(log_file: str, begin: requests.StreamLog, last_id: int | None) -> int:
+def _first_offset(log_file: str, begin: log_requests.StreamLog, last_id: int | None) -> int:
     if last_id is not None:
         offset = last_id
     elif begin.offset is None and begin.tail is not None:

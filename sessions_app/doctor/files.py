@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from sessions_app import removal, stored, workspace
+from sessions_app import files, removal, stored, workspace
 from sessions_app.cleanup import leftovers, trash
 from sessions_app.conf import Conf
 from sessions_app.doctor import logs
@@ -109,7 +109,7 @@ def _output(conf: Conf, session: AgentSession) -> Iterator[Finding]:
     if session.outputs_removed:
         return
     try:
-        with workspace.open_directory(session.output_dir):
+        with files.open_directory(session.output_dir):
             return
     except FileNotFoundError:
         if session.id in trash.entries(removal.outputs_place(conf)):
@@ -133,7 +133,7 @@ def _directory(conf: Conf, session: AgentSession) -> Finding | None:
     """Whether its directory is there."""
     where = f"session {session.id}"
     try:
-        with workspace.open_directory(session.working_dir):
+        with files.open_directory(session.working_dir):
             return None
     except FileNotFoundError:
         if session.id in trash.entries(removal.sessions_place(conf)):
@@ -173,7 +173,7 @@ def _difference_now(session_id: uuid.UUID) -> str:
 def difference(session: AgentSession) -> str:
     """In what a session's session.json differs from its row, in words; empty when it agrees."""
     try:
-        with workspace.open_directory(session.working_dir) as fd:
+        with files.open_directory(session.working_dir) as fd:
             content = stored.read_file(fd, "session.json", stored.MAX_SESSION_JSON)
     except FileNotFoundError:
         return "is missing"

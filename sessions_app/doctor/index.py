@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sessions_app import registry, services, stored, workspace
+from sessions_app import files, registry, services, stored
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
 from sessions_app.models import SessionEvent
@@ -42,7 +42,7 @@ def difference(conf: Conf) -> str:
     """
     wanted: dict[str, Any] = json.loads(json.dumps(registry.registry()))["sessions"]
     try:
-        with workspace.open_directory(conf.sessions_dir) as fd:
+        with files.open_directory(conf.sessions_dir) as fd:
             content = stored.read_file(fd, conf.index_file.name, MAX_BYTES)
         written = conf.index_file.stat().st_mtime
     except FileNotFoundError:

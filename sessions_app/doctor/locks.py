@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sessions_app import doorbell, workspace
+from sessions_app import doorbell, files
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
 from sessions_app.launchers import processes
@@ -131,8 +131,8 @@ def _directory(session: AgentSession, place: tuple[str, ...]) -> Iterator[int | 
     with contextlib.ExitStack() as stack:
         fd = None
         with contextlib.suppress(OSError):
-            top = stack.enter_context(workspace.open_directory(session.working_dir))
-            fd = stack.enter_context(workspace.open_directory(place[0], top))
+            top = stack.enter_context(files.open_directory(session.working_dir))
+            fd = stack.enter_context(files.open_directory(place[0], top))
         yield fd
 
 

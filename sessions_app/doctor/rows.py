@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from sessions_app import removal, services, stored, workspace
+from sessions_app import files, removal, services, stored, workspace
 from sessions_app.cleanup import trash
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding
@@ -92,7 +92,7 @@ def _has_row(session_id: uuid.UUID) -> bool:
 
 def _read(conf: Conf, session_id: uuid.UUID) -> tuple[Stored, Moments] | None:
     try:
-        with workspace.open_directory(conf.sessions_dir) as fd:
+        with files.open_directory(conf.sessions_dir) as fd:
             return read_record(fd, str(session_id))
     except (FileNotFoundError, NotADirectoryError):
         return None

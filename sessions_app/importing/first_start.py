@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 
-from sessions_app import file_lock, workspace
+from sessions_app import file_lock, files
 from sessions_app.conf import Conf
 from sessions_app.importing import kept
 from sessions_app.importing.taking import Taken, take_over
@@ -37,7 +37,7 @@ def first_start(conf: Conf) -> str:
             kept.mark(conf, kept.IMPORTED)
             return ""
         if used and not begun:
-            with workspace.open_directory(conf.sessions_dir) as fd:
+            with files.open_directory(conf.sessions_dir) as fd:
                 kept.keep_registry(fd, index.name)
             kept.mark(conf, kept.KEPT_ONLY)
             return (

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 
-from sessions_app import stored, workspace
+from sessions_app import files, stored
 from sessions_app.conf import Conf
 
 #: What we replace of the old script's is kept under its name and this.
@@ -86,5 +86,5 @@ def mark(conf: Conf, how: str) -> None:
         OSError: the state directory cannot be written.
     """
     content = json.dumps({**marks(conf), str(conf.sessions_dir): how}).encode()
-    with workspace.open_directory(conf.state_dir) as fd:
-        workspace.write_atomically(fd, MARKER, content)
+    with files.open_directory(conf.state_dir) as fd:
+        files.write_atomically(fd, MARKER, content)

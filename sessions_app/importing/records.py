@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from sessions_app import stored, workspace
+from sessions_app import files, stored, workspace
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, EventKind, Reason, Status
 from sessions_app.models import AgentSession
@@ -36,7 +36,7 @@ def read_record(fd: int, name: str) -> tuple[Stored, Moments] | None:
         OSError: something else is in its place: a link, a file.
     """
     try:
-        with workspace.open_directory(name, fd) as inner:
+        with files.open_directory(name, fd) as inner:
             times = [os.fstat(inner).st_mtime]
             try:
                 content = stored.read_file(inner, "session.json", stored.MAX_SESSION_JSON)

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.db import DataError, IntegrityError
 from django.utils import timezone
 
-from sessions_app import stored, workspace
+from sessions_app import files, stored, workspace
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid
 from sessions_app.importing import kept
@@ -59,7 +59,7 @@ def take_over(
 
 
 def _take_over(conf: Conf, source: "_Source", *, dry_run: bool) -> Generator[Taken, None, None]:
-    with workspace.open_directory(source.directory) as fd:
+    with files.open_directory(source.directory) as fd:
         if not (dry_run or source.foreign or source.dealt_with):
             kept.keep_registry(fd, conf.index_file.name)
         index, names = source.index(fd), sorted(source.names(fd))
@@ -162,7 +162,7 @@ def _prepare(conf: Conf, source: _Source, fd: int, session: AgentSession, found:
     try:
         workspace.prepare(conf, session)
         if not source.foreign and found.notes:
-            with workspace.open_directory(str(session.id), fd) as inner:
+            with files.open_directory(str(session.id), fd) as inner:
                 kept.keep(inner, "session.json")
     except FileNotFoundError:
         pass  # there was no record

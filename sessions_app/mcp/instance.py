@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from sessions_app import workspace
+from sessions_app import files
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
 from sessions_app.errors import Unavailable
@@ -41,22 +41,22 @@ def announce(conf: Conf, host: str, port: int) -> None:
     }
     try:
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with workspace.open_directory(place) as fd:
-            workspace.write_atomically(fd, ENDPOINT, (json.dumps(told, indent=2) + "\n").encode())
+        with files.open_directory(place) as fd:
+            files.write_atomically(fd, ENDPOINT, (json.dumps(told, indent=2) + "\n").encode())
     except OSError as error:
         raise Unavailable(f"cannot write {place / ENDPOINT}: {error.strerror or error}") from error
 
 
 def withdraw(conf: Conf) -> None:
     """Take it back: nobody listens there any more. Another process's note stays."""
-    with contextlib.suppress(OSError, ValueError), workspace.open_directory(directory(conf)) as fd:
+    with contextlib.suppress(OSError, ValueError), files.open_directory(directory(conf)) as fd:
         if _read(fd).get("pid") == os.getpid():
             os.unlink(ENDPOINT, dir_fd=fd)
 
 
 def forget(conf: Conf) -> None:
     """Remove what a killed server left, for a start without the endpoint."""
-    with contextlib.suppress(OSError), workspace.open_directory(directory(conf)) as fd:
+    with contextlib.suppress(OSError), files.open_directory(directory(conf)) as fd:
         os.unlink(ENDPOINT, dir_fd=fd)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import db, queries, registry, workspace
+from sessions_app import db, files, queries, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
@@ -33,7 +33,7 @@ class _Index:
 
     newest: int = -1
     count: int = -1
-    stamp: workspace.Stamp | None = None
+    stamp: files.Stamp | None = None
 
 
 class Projector:
@@ -72,7 +72,7 @@ class Projector:
         await self._look_at_some()
         if time.monotonic() < self._rests_until:
             return
-        seen = replace(self._index, stamp=workspace.stamp(self._conf.index_file))
+        seen = replace(self._index, stamp=files.stamp(self._conf.index_file))
         if self._news.any():
             seen = await self._look(seen)
         if seen == self._index:
@@ -143,6 +143,6 @@ def _touched(sessions: list[UUID]) -> list[UUID]:
     found = []
     for session_id in sessions:
         path, stamp = workspace.written.get(session_id, (None, None))
-        if path is None or workspace.stamp(path) != stamp:
+        if path is None or files.stamp(path) != stamp:
             found.append(session_id)
     return found

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from sessions_app import log_tail, trees, workspace
+from sessions_app import files, log_tail, trees
 from sessions_app.models import AgentSession
 from sessions_app.telemetry.samples import UNKNOWN
 
@@ -78,9 +78,9 @@ class Disk:
             return UNKNOWN
         total = 0
         with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
-            fd = opened.enter_context(workspace.open_directory(self._working_dir))
+            fd = opened.enter_context(files.open_directory(self._working_dir))
             for part in inside.parts[:-1]:
-                fd = opened.enter_context(workspace.open_directory(part, fd))
+                fd = opened.enter_context(files.open_directory(part, fd))
             for suffix in _SUFFIXES:
                 with contextlib.suppress(FileNotFoundError):
                     info = os.stat(inside.name + suffix, dir_fd=fd, follow_symlinks=False)

@@ -21,9 +21,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sessions_app import trees, workspace
+from sessions_app import files, trees
+from sessions_app.files import Stamp
 from sessions_app.telemetry import untrusted
-from sessions_app.workspace import Stamp
 
 #: Database and write-ahead log together; more is not copied.
 MAX_BYTES = 64 * 2**20
@@ -92,9 +92,9 @@ class _Mixed(Exception):
 def _directory(working_dir: str, place: Place) -> Iterator[int]:
     """The directory a database is in, reached without following a link below the session's."""
     with contextlib.ExitStack() as stack:
-        fd = stack.enter_context(workspace.open_directory(working_dir))
+        fd = stack.enter_context(files.open_directory(working_dir))
         for name in place[:-1]:
-            fd = stack.enter_context(workspace.open_directory(name, fd))
+            fd = stack.enter_context(files.open_directory(name, fd))
         yield fd
 
 

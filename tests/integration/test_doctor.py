@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from sessions_app import registry, services, workspace
+from sessions_app import files, registry, services, workspace
 from sessions_app.launchers import records
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
@@ -57,7 +57,7 @@ def test_a_run_that_is_over_is_restored_for_the_spawner_to_settle(case: Case) ->
     case.delete_row(case.fresh)
     run_dir = case.conf.runs_dir / case.fresh
     run_dir.mkdir()
-    with workspace.open_directory(run_dir) as fd:
+    with files.open_directory(run_dir) as fd:
         records.write_launch(fd, 1, {"abandoned": True})
         records.write_launch(fd, 2, {"pid": 1, "boot_id": "another"})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sessions_app import workspace
+from sessions_app import files
 from sessions_app.conf import Conf
 from sessions_app.telemetry import snapshot, swarm, untrusted
 from tests import hive_databases
@@ -250,7 +250,7 @@ def test_what_is_no_file_is_not_opened(conf: Conf, tmp_path: Path, kind: str) ->
         os.mkfifo(file)
     elif kind == "socket":
         with (
-            workspace.open_directory(file.parent) as fd,
+            files.open_directory(file.parent) as fd,
             socket.socket(socket.AF_UNIX) as listener,
         ):
             listener.bind(f"/proc/self/fd/{fd}/{file.name}")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessions_app import stored
+from sessions_app.files import open_directory
 from sessions_app.lifecycle import Priority, Reason, Status
-from sessions_app.workspace import open_directory
 from tests.old_script import CREATED, OldScript
 
 MOMENT = datetime(2025, 10, 5, 19, 45, tzinfo=UTC)
