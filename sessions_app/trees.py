@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Entries between two breaths: a few milliseconds of work.
 BREATH = 200
+#: Names that proc_pid_mountinfo(5) spells as they are.
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -201,12 +203,15 @@ def _mount(fd: int) -> bytes:
 
 def mounted_in(parent: int, name: str) -> str:
     """The first place at or below ``name`` where something is mounted, or an empty string."""
-    top = os.readlink(f"/proc/self/fd/{parent}").rstrip("/") + f"/{name}"  # noqa: PTH115 - as above
     with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123 - bytes, as names are
-        for line in file:
-            place = os.fsdecode(_unescaped(line.split(b" ", 5)[4]))
-            if f"{place}/".startswith(f"{top}/"):
-                return place
+        mounts = file.read()
+    if _PLAIN.fullmatch(name) and name.encode() not in mounts:  # as good as always
+        return ""
+    top = os.readlink(f"/proc/self/fd/{parent}").rstrip("/") + f"/{name}"  # noqa: PTH115 - as above
+    for line in mounts.splitlines():
+        place = os.fsdecode(_unescaped(line.split(b" ", 5)[4]))
+        if f"{place}/".startswith(f"{top}/"):
+            return place
     return ""
 
 

@@ -15,7 +15,7 @@ from sessions_app.cleanup.told import Removal, Run, Work, with_room, words
 from sessions_app.cleanup.trash import Aside
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, EventKind
-from sessions_app.models import AgentSession, SessionEvent
+from sessions_app.models import AgentSession, SessionEvent, compiled
 
 logger = logging.getLogger(__name__)
 #: Rows that are read at once.
@@ -97,10 +97,10 @@ def _remove(run: Run, session: AgentSession) -> Work:
 
     def commit() -> bool:
         with workspace.locked(run.conf, session.id), aside, transaction.atomic():
-            row = AgentSession.objects.filter(id=session.id, status__in=FINISHED, **guard(session))
-            taken, _ = row.delete()
+            expected = {"id": session.id, **guard(session)}
+            taken = compiled.delete(AgentSession, expected, ("status", tuple(FINISHED)))
             if taken:
-                SessionEvent.objects.filter(session_id=session.id).delete()
+                compiled.delete(SessionEvent, {"session_id": session.id})
                 AgentSession.objects.note(session.id, EventKind.REMOVED, owner=session.owner)
                 aside.take()
             return bool(taken)

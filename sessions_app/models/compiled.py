@@ -149,6 +149,29 @@ def update(
         return int(cursor.rowcount)
 
 
+def delete(
+    model: type[Model], where: Mapping[str, Any], among: tuple[str, Collection[Any]] | None = None
+) -> int:
+    """Delete the rows that are as expected; rows that refer to them are not looked for.
+
+    Args:
+        model: whose rows.
+        where: what fields must have as their values; none of them None.
+        among: as for :func:`update`.
+
+    Returns:
+        How many rows there were.
+    """
+    by_name = _by_name(model)
+    name, wanted = among or ("", ())
+    sql = _delete(model, tuple(where), name, len(wanted))
+    here: Any = connections[DEFAULT_DB_ALIAS]
+    pairs = [*where.items(), *((name, value) for value in wanted)]
+    with here.cursor() as cursor:
+        cursor.execute(sql, [_stored(by_name[key], value, here) for key, value in pairs])
+        return int(cursor.rowcount)
+
+
 def _stored(field: "Field[Any, Any]", value: object, here: Any) -> Any:
     """A value as the database takes it; most are so already."""
     if value.__class__ in _PLAIN and field.__class__ in _AS_THEY_ARE:
@@ -175,6 +198,16 @@ def _insert(model: type[Model], rows: int) -> str:
     marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * rows)
     table = connection.ops.quote_name(model._meta.db_table)
     return f"INSERT INTO {table} ({names}) VALUES {marks}"  # noqa: S608 - names of our models
+
+
+@functools.cache
+def _delete(model: type[Model], known: tuple[str, ...], among: str, count: int) -> str:
+    columns = {name: connection.ops.quote_name(str(field.column)) for name, field in _fields(model)}
+    wanted = [f"{columns[name]} = %s" for name in known]
+    if among:
+        wanted.append(f"{columns[among]} IN ({', '.join(['%s'] * count)})")
+    table = connection.ops.quote_name(model._meta.db_table)
+    return f"DELETE FROM {table} WHERE {' AND '.join(wanted)}"  # noqa: S608 - names of our models
 
 
 @functools.cache

@@ -101,3 +101,16 @@ def test_one_session_is_found_by_its_id() -> None:
 
     assert AgentSession.objects.one(row.id) == row
     assert AgentSession.objects.one(uuid.uuid4()) is None
+
+
+def test_only_the_row_that_is_as_expected_is_deleted() -> None:
+    row, other = _session(), _session()
+    compiled.insert(row, other)
+    mine = {"id": row.id}
+
+    assert compiled.delete(AgentSession, mine, ("status", [Status.RUNNING])) == 0
+    assert compiled.delete(AgentSession, {**mine, "pinned": True}) == 0
+    assert AgentSession.objects.count() == 2
+    found = ("status", [Status.RUNNING, Status.CREATED])
+    assert compiled.delete(AgentSession, {**mine, "pinned": False}, found) == 1
+    assert list(AgentSession.objects.all()) == [other]
