@@ -109,8 +109,10 @@ def get(session_id: object) -> AgentSession:
 
     Raises:
         NotFound: there is none, or the id is malformed, or the caller may not see it.
+        Unauthorized: nobody has said who asks.
     """
     parsed = validation.session_id(session_id)
+    callers.current()
     session = AgentSession.objects.one(parsed)
     if session is None or not AgentSession.objects.shows(session):
         raise NotFound(f"no session has the id {parsed}")

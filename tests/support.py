@@ -169,7 +169,9 @@ class Installation:
         return subprocess.run(command, **{**options, **kwargs}, check=False)
 
     def migrate(self) -> None:
-        """Make the database, as ``manage.py migrate`` does, of which it is a copy."""
+        """Make the database if there is none, as ``manage.py migrate`` does: a copy of its work."""
+        if self.database.exists():
+            return
         self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.database.write_bytes(_migrated())
 

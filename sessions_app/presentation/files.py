@@ -21,6 +21,7 @@ class Folder:
     """A directory as it is shown, with what lies anywhere below it."""
 
     name: str
+    path: str
     open: bool
     folders: dict[str, "Folder"] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Folder:
 
 def tree(files: Sequence[OutputFile], base: str) -> Folder:
     """The files (sorted by path) below one nameless directory; links begin with ``base``."""
-    root = Folder("", open=True)
+    root = Folder("", "", open=True)
     opened = len(files) <= OPEN_UNTIL
     for file in files:
         raw = os.fsencode(file.path)
@@ -48,7 +49,8 @@ def tree(files: Sequence[OutputFile], base: str) -> Folder:
         folder = root
         _count(folder, file)
         for part in parts[:-1]:
-            folder = folder.folders.setdefault(part, Folder(part, opened))
+            path = f"{folder.path}{part}/"
+            folder = folder.folders.setdefault(part, Folder(part, path, opened))
             _count(folder, file)
         folder.files.append(
             {

@@ -58,12 +58,22 @@ export class Tree {
     const focused = this.place.contains(document.activeElement) ? document.activeElement : null;
     const key = focused?.dataset.file ?? focused?.parentNode.dataset.folder;
     const top = this.place.scrollTop;
-    this.opened = files.length <= OPEN_UNTIL;
+    const opened = files.length <= OPEN_UNTIL;
+    this.keepFolds(this.opened ?? opened);
+    this.opened = opened;
     this.place.replaceChildren(this.list(grow(files, this.marks)));
     this.choose(this.current);
     refreshTimes(this.place);
     this.place.scrollTop = top;
     if (key) this.find(key)?.focus({ preventScroll: true });
+  }
+
+  /** What the reader has opened or closed, also in the page as it came, and just now. */
+  keepFolds(opened) {
+    for (const { dataset, open } of this.place.querySelectorAll("details[data-folder]")) {
+      const before = this.folded.get(dataset.folder) ?? opened;
+      if (open !== before) this.folded.set(dataset.folder, open);
+    }
   }
 
   /** What is new or has changed since the page was opened. */

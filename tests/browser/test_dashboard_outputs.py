@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, OpenPage
 from tests.browser.support import (
@@ -156,6 +156,35 @@ def test_the_tree_and_the_preview_are_used_by_keyboard(
     page.keyboard.press("Escape")
     expect(deep).to_be_focused()
     expect(page.locator("[data-preview]")).to_be_hidden()
+
+
+def test_what_is_folded_before_the_files_are_known_stays_so(
+    page: Page, shared_server: Server, full: str
+) -> None:
+    held: list[Route] = []
+    files = re.compile(r"/outputs$")
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(files, hold)
+    with page.expect_request(files):
+        open_session(page, shared_server, full)
+    folder = page.locator("summary", has_text="inner/")
+    folder.focus()
+    page.keyboard.press("Enter")
+    deep = page.get_by_role("link", name="50%?#.txt")
+    expect(deep).to_be_hidden()
+    page.evaluate("document.querySelector('[data-outputs] .tree').dataset.old = ''")
+
+    for route in held:
+        route.continue_()
+
+    expect(page.locator("[data-outputs] .tree[data-old]")).to_have_count(0)
+    expect(folder).to_be_focused()
+    expect(deep).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(deep).to_be_visible()
 
 
 def test_what_changes_while_it_runs_is_marked(

@@ -143,9 +143,11 @@ def test_without_scripts_it_is_cleaned_up_and_times_are_readable(
 
 
 def test_evidence_is_told_once_and_a_click_on_it_can_be_linked(
-    page: Page, shared_server: Server, breaking: str
+    page: Page, shared_site: Installation, shared_server: Server, breaking: str
 ) -> None:
     session_id = breaking
+    lines = shared_site.log(session_id).read_text().splitlines()
+    first, last = (lines.index(line) + 1 for line in (ERRORS[0], ERRORS[-1]))
     open_session(page, shared_server, session_id)
     expect(page.locator("[data-errors-title]")).to_contain_text("8 lines")
 
@@ -162,11 +164,11 @@ def test_evidence_is_told_once_and_a_click_on_it_can_be_linked(
         live(page)
     top = page.locator("[data-log]").bounding_box()
     page.locator("[data-failure-list] a").last.click()
-    expect(page.locator("[data-log-place-text]")).to_contain_text("Line 308 of")
-    assert page.url.endswith(f"/sessions/{session_id}/#L308")
+    expect(page.locator("[data-log-place-text]")).to_contain_text(f"Line {last} of")
+    assert page.url.endswith(f"/sessions/{session_id}/#L{last}")
     page.locator("[data-errors] summary").click()
     page.locator("[data-errors-list] a").first.click()
-    expect(page.locator("[data-log-place-text]")).to_contain_text("Line 301 of")
+    expect(page.locator("[data-log-place-text]")).to_contain_text(f"Line {first} of")
     # what is told of a place has its room: the log stays where it is
     page.evaluate("scrollTo(0, 0)")
     assert page.locator("[data-log]").bounding_box() == top

@@ -105,7 +105,7 @@ def test_an_action_that_fails_leaves_neither_a_change_nor_news(
 
     session = services.create("t")
     with callers.acting(person("anna", Role.ADMINISTRATOR)), monkeypatch.context() as patch:
-        patch.setattr(AuditEvent.objects, "create", full)
+        patch.setattr(AuditEvent.objects, "record_all", full)
         with pytest.raises(RuntimeError):
             services.stop(session.id)
     assert AgentSession.objects.get(id=session.id).status == "created"
