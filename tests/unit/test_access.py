@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.utils import timezone
 
 from hiveweb.env import Env
@@ -106,7 +107,7 @@ def test_an_action_that_fails_leaves_neither_a_change_nor_news(
     session = services.create("t")
     with callers.acting(person("anna", Role.ADMINISTRATOR)), monkeypatch.context() as patch:
         patch.setattr(AuditEvent.objects, "record_all", full)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError), transaction.atomic():  # as if it were the outermost
             services.stop(session.id)
     assert AgentSession.objects.get(id=session.id).status == "created"
 
