@@ -23,15 +23,8 @@ test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
 test-long: install-dev system-dev ## the full-length runs of tests/chaos, one after the other
 	$(BIN)/python -m pytest --run-long tests/chaos $(PYTEST)
 
-bench: install-dev system-dev ## measure the command line, what many sessions cost, the dashboard
-	$(BIN)/python -m bench.cli
-	$(BIN)/python -m bench.supervise
-	$(BIN)/python -m bench.throughput
-	$(BIN)/python -m bench.telemetry
-	$(BIN)/python -m bench.activity
-	$(BIN)/python -m bench.reads
-	$(BIN)/python -m bench.stream
-	$(BIN)/python -m bench.dashboard
+bench: install-dev system-dev ## every goal of docs/performance.md in one table: half an hour
+	$(BIN)/python -m bench
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Django's checks
 	$(BIN)/ruff check .

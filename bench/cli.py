@@ -12,10 +12,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.goals import Goal
 from bench.site import ROOT, Site, end_processes
 
 DROP_IN = str(ROOT / "scripts" / "hive-session-manager.sh")
@@ -36,6 +37,16 @@ class Row:
     def ratio(self) -> float:
         """The medians against each other."""
         return statistics.median(self.times) / statistics.median(self.yard)
+
+
+def goals(*, quick: bool) -> Iterator[Goal]:
+    """How long the drop-in's callers wait."""
+    most = {"create": 15, "status": 15, "get": 15, "start --detach": 20}
+    for row in measure(20, 2) if quick else measure(1000, 30):
+        if row.name in most:
+            took, yard = (1000 * statistics.median(times) for times in (row.times, row.yard))
+            what = f"drop-in, {row.name}, median"
+            yield Goal(3, what, took, "ms", most=most[row.name], yard=yard, yardstick="`jq -n 1`")
 
 
 def measure(sessions: int, runs: int) -> list[Row]:

@@ -20,10 +20,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bench import hello, http_load, probes
+from bench.goals import Goal
 from bench.site import TOKEN, Site, end_processes, free_port
 
 API = "/api/v1/sessions"
@@ -41,8 +43,65 @@ SELECT {values} FROM numbers, (SELECT * FROM sessions_app_agentsession LIMIT 1) 
 """
 
 
-def main(sessions: int, seconds: float, rounds: int, server: str = "daphne") -> None:
-    """Measure and print a table.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of asking for one thing, and what the raw server made of the same.
+
+    Attributes:
+        rate, raw_rate: requests a second.
+        p50, p99, raw_p99: milliseconds of a request.
+        cpu, raw_cpu: processor time of the server for a request (µs).
+        target: of the raw rate, to be reached.
+    """
+
+    name: str
+    rate: float
+    raw_rate: float
+    p50: float
+    p99: float
+    raw_p99: float
+    cpu: float
+    raw_cpu: float
+    target: float
+
+    def __str__(self) -> str:
+        reached = "met" if self.rate / self.raw_rate >= self.target else "NOT met"
+        in_time = "met" if self.p99 < TARGET_P99 else "NOT met"
+        return (
+            f"{self.name:<44}{self.rate:>9,.0f}{self.raw_rate:>9,.0f}"
+            f"{self.rate / self.raw_rate:>7.2f}{reached:>9}"
+            f"{self.p50:>8.2f}{self.p99:>8.2f}{in_time:>9}{self.raw_p99:>9.2f}"
+            f"{self.cpu:>8.0f}{self.raw_cpu:>8.0f}{self.raw_cpu / self.cpu:>7.2f}"
+        )
+
+
+def goals(*, quick: bool) -> Iterator[Goal]:
+    """How fast a session and its status are told on daphne."""
+    sizes = (1000, 0.2, 1) if quick else (100_000, 0.5, 10)
+    for row in measure(*sizes):
+        yield Goal(
+            1,
+            row.name,
+            row.rate,
+            "/s",
+            yard=row.raw_rate,
+            of_yard=True,
+            least=row.target,
+            yardstick="daphne's raw hello",
+        )
+        yield Goal(
+            1,
+            f"{row.name}, p99 at 16 connections",
+            row.p99,
+            "ms",
+            most=TARGET_P99,
+            yard=row.raw_p99,
+            yardstick="daphne's raw hello",
+        )
+
+
+def measure(sessions: int, seconds: float, rounds: int, server: str = "daphne") -> Iterator[Row]:
+    """Measure; the rows as they come.
 
     Args:
         sessions: how many are many.
@@ -56,45 +115,39 @@ def main(sessions: int, seconds: float, rounds: int, server: str = "daphne") -> 
         site.fill(8, 8)
         try:
             with _raw(server) as yard:
-                print(
-                    f"{server}, 16 connections; targets: {TARGETS[server]} of the raw rate, ",
-                    end="",
-                )
-                _print_head()
                 with _ours(site, server) as ours:
-                    _few(site, ours, yard, seconds, rounds)
+                    yield from _few(site, ours, yard, seconds, rounds)
                 _multiply(site, sessions)
                 with _ours(site, server) as ours:
-                    _many(site, ours, yard, seconds, rounds)
+                    yield from _many(site, ours, yard, seconds, rounds)
         finally:
             end_processes(directory)
 
 
-def _few(site: Site, ours: "_Asked", yard: "_Asked", seconds: float, rounds: int) -> None:
+def _few(site: Site, ours: "_Asked", yard: "_Asked", seconds: float, rounds: int) -> Iterator[Row]:
     ids = _ids(site, 16)
-    _pair("16 sessions", ids, ours, yard, seconds, rounds)
+    yield from _pair("16 sessions", ids, ours, yard, seconds, rounds)
     for key in ids:
         log = site.base / "log" / f"hive-{key}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
         os.truncate(log, LOG_SIZE)
-    _pair("each with a log of 1 GB", ids, ours, yard, seconds, rounds)
+    yield from _pair("each with a log of 1 GB", ids, ours, yard, seconds, rounds)
 
 
-def _many(site: Site, ours: "_Asked", yard: "_Asked", seconds: float, rounds: int) -> None:
+def _many(site: Site, ours: "_Asked", yard: "_Asked", seconds: float, rounds: int) -> Iterator[Row]:
     everybody = _ids(site, 1_000_000)
     many = f"{len(everybody):,} sessions"
-    _pair(f"{many}, the same 16", everybody[:16], ours, yard, seconds, rounds)
-    _pair(f"{many}, ever another one", everybody, ours, yard, seconds, rounds)
+    yield from _pair(f"{many}, the same 16", everybody[:16], ours, yard, seconds, rounds)
+    yield from _pair(f"{many}, ever another one", everybody, ours, yard, seconds, rounds)
 
 
 def _pair(
     whose: str, ids: list[str], ours: "_Asked", yard: "_Asked", seconds: float, rounds: int
-) -> None:
+) -> Iterator[Row]:
     for what, path in (("get", ""), ("status", "/status")):
-        _show(
-            f"{what}, {whose}", ours, yard, [f"{API}/{key}{path}" for key in ids], seconds, rounds
-        )
+        paths = [f"{API}/{key}{path}" for key in ids]
+        yield _row(f"{what}, {whose}", ours, yard, paths, seconds, rounds)
 
 
 class _Asked:
@@ -180,10 +233,10 @@ def _multiply(site: Site, sessions: int) -> None:
         database.commit()
 
 
-def _show(
+def _row(
     name: str, ours: _Asked, yard: _Asked, paths: list[str], seconds: float, rounds: int
-) -> None:
-    """Measure a row, by turns with the yardstick, and print it."""
+) -> Row:
+    """Measure a row, by turns with the yardstick."""
     ours.ask(paths, min(0.2, seconds))
     raw, found = [], []
     for _ in range(rounds):
@@ -193,14 +246,7 @@ def _show(
     cpu, raw_cpu = (_good([cpu for _, cpu in all_]) * 1e6 for all_ in (found, raw))
     p50, p99 = (_good([load.percentile(share) for load, _ in found]) for share in (0.5, 0.99))
     raw_p99 = _good([load.percentile(0.99) for load, _ in raw])
-    reached = "met" if rate / raw_rate >= ours.target else "NOT met"
-    in_time = "met" if p99 < TARGET_P99 else "NOT met"
-    print(
-        f"{name:<44}{rate:>9,.0f}{raw_rate:>9,.0f}{rate / raw_rate:>7.2f}{reached:>9}"
-        f"{p50:>8.2f}{p99:>8.2f}{in_time:>9}{raw_p99:>9.2f}"
-        f"{cpu:>8.0f}{raw_cpu:>8.0f}{raw_cpu / cpu:>7.2f}",
-        flush=True,
-    )
+    return Row(name, rate, raw_rate, p50, p99, raw_p99, cpu, raw_cpu, ours.target)
 
 
 def _good(values: list[float], *, most: bool = False) -> float:
@@ -208,12 +254,18 @@ def _good(values: list[float], *, most: bool = False) -> float:
     return sorted(values, reverse=most)[len(values) // 10]
 
 
-def _print_head() -> None:
-    print(f"p99 under {TARGET_P99:.0f} ms")
+def main(sessions: int, seconds: float, rounds: int, server: str = "daphne") -> None:
+    """Measure and print a table; the arguments are those of :func:`measure`."""
+    print(
+        f"{server}, 16 connections; targets: {TARGETS[server]} of the raw rate, "
+        f"p99 under {TARGET_P99:.0f} ms"
+    )
     print(
         f"{'':<44}{'a second':>9}{'raw':>9}{'ratio':>7}{'':>9}{'p50 ms':>8}{'p99 ms':>8}{'':>9}"
         f"{'raw p99':>9}{'CPU µs':>8}{'raw':>8}{'ratio':>7}"
     )
+    for row in measure(sessions, seconds, rounds, server):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import local
 
 from bench import probes
+from bench.goals import Goal
 from bench.site import TOKEN, Site, end_processes
 
 SLEEP = ["sleep", "100000"]
 CALLERS = 4
+#: Sessions that are made to see how long that takes.
+CALLS = 100
 #: What is still on its way may end first (s), before idle time is measured.
 SETTLE = 10.0
 
@@ -52,17 +56,21 @@ class Caller:
         self._threads = local()
 
     def post(self, path: str, body: object = None) -> dict[str, object]:
+        """As :meth:`ask`."""
+        return self.ask("POST", path, body)
+
+    def ask(self, method: str, path: str, body: object = None) -> dict[str, object]:
         """The answer's body; the measurement ends if it is a refusal."""
         if not hasattr(self._threads, "connection"):
             self._threads.connection = http.client.HTTPConnection("127.0.0.1", self._port)
         connection: http.client.HTTPConnection = self._threads.connection
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
         data = None if body is None else json.dumps(body)
-        connection.request("POST", path, data, headers)
+        connection.request(method, path, data, headers)
         answer = connection.getresponse()
         text = answer.read()
         if answer.status >= 300:
-            sys.exit(f"POST {path}: {answer.status} {text!r}")
+            sys.exit(f"{method} {path}: {answer.status} {text!r}")
         return dict(json.loads(text))
 
 
@@ -91,25 +99,55 @@ def _plain(sessions: int) -> Plain:
     return Plain(sessions / started, time.perf_counter() - begun, pss)
 
 
-def _empty(site: Site, idle: float) -> tuple[float, float, float]:
-    """A server without sessions: seconds until it answers, its memory, its idle share."""
+def _empty(site: Site, idle: float) -> tuple[float, float, float, dict[str, float]]:
+    """A server without sessions: seconds until it answers, memory, idle share, latencies."""
     begun = time.perf_counter()
     with site.server() as process:
         took = time.perf_counter() - begun
-        time.sleep(SETTLE)
-        return took, probes.memory(process.pid).rss, probes.busy(process.pid, idle)
+        time.sleep(min(SETTLE, idle))
+        share, used = probes.busy(process.pid, idle), probes.memory(process.pid).rss
+        return took, used, share, _latencies(Caller(site.port))
 
 
-def measure(sessions: int, idle: float) -> list[Figure]:
+def _latencies(caller: Caller) -> dict[str, float]:
+    """Medians (ms) of creating a session and asking for its status, one after the other."""
+    creates, asks = [], []
+    for number in range(CALLS):
+        begun = time.perf_counter()
+        made = caller.ask("POST", "/api/v1/sessions", {"task": f"one more {number}"})
+        creates.append(1000 * (time.perf_counter() - begun))
+        for _ in range(5):
+            begun = time.perf_counter()
+            caller.ask("GET", f"/api/v1/sessions/{made['session_id']}/status")
+            asks.append(1000 * (time.perf_counter() - begun))
+    return {"create": statistics.median(creates), "status": statistics.median(asks)}
+
+
+def goals(*, quick: bool) -> Iterator[Goal]:
+    """What many sleeping sessions cost, with sampling off."""
+    sessions, idle = (5, 1.0) if quick else (1000, 30.0)
+    for figure in measure(sessions, idle, HIVE_SAMPLE_EVERY="off"):
+        what, yard = f"{figure.name}; {sessions:,} sleep", (figure.yard, figure.yardstick)
+        if figure.name == "server, idle":
+            yield Goal(7, what, figure.value, figure.unit, 1, yard=yard[0], yardstick=yard[1])
+        elif figure.unit == "ms":  # "the same": what a median differs by is not seen
+            most = 1.25
+            yield Goal(
+                7, what, figure.value, "ms", most, yard=yard[0], of_yard=True, yardstick=yard[1]
+            )
+
+
+def measure(sessions: int, idle: float, **settings: str) -> list[Figure]:
     """The table's rows.
 
     Args:
         sessions: how many sleep at once.
         idle: for how long (s) to watch what the server uses while nothing happens.
+        **settings: of the server.
     """
     with tempfile.TemporaryDirectory(prefix="hive-bench-") as directory:
         command = json.dumps(SLEEP)
-        more = {"HIVE_MIN_FREE_MEMORY": "0", "HIVE_MIN_FREE_DISK": "0"}
+        more = {"HIVE_MIN_FREE_MEMORY": "0", "HIVE_MIN_FREE_DISK": "0", **settings}
         site = Site(Path(directory), HIVE_COMMAND=command, HIVE_SLOTS=str(sessions), **more)
         try:
             return _measure(site, sessions, idle)
@@ -119,7 +157,7 @@ def measure(sessions: int, idle: float) -> list[Figure]:
 
 def _measure(site: Site, sessions: int, idle: float) -> list[Figure]:
     plain = _plain(sessions)
-    empty_start, empty_rss, empty_share = _empty(site, idle)
+    empty_start, empty_rss, empty_share, empty_times = _empty(site, idle)
     caller, runs = Caller(site.port), site.base / "state" / "runs"
     figures = []
     with site.server() as process, ThreadPoolExecutor(CALLERS) as pool:
@@ -132,9 +170,11 @@ def _measure(site: Site, sessions: int, idle: float) -> list[Figure]:
         figures.append(
             Figure("created and started", rate, "1/s", "`sleep`, directly", plain.starts)
         )
-        time.sleep(SETTLE)
+        time.sleep(min(SETTLE, idle))
         share, used = probes.busy(process.pid, idle), probes.memory(process.pid).rss
         figures.append(Figure("server, idle", share, "% of a core", "no sessions", empty_share))
+        for name, took in _latencies(caller).items():
+            figures.append(Figure(name, took, "ms", "no sessions", empty_times[name]))
         figures.append(Figure("server, memory", used / 1e6, "MB", "no sessions", empty_rss / 1e6))
         pids = probes.launches(runs)
         recorders = [probes.memory(recorder) for _, recorder in pids]

@@ -12,10 +12,12 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import probes
+from bench.goals import Goal
 from bench.life import CONNECTIONS, Lives, Load, launcher_alone, percentile
 from bench.site import MANAGE, Site, end_processes
 
@@ -77,6 +79,24 @@ class Measured:
     def ratio(self) -> float:
         """Ours against the launcher's."""
         return self.busy.rate / self.launcher
+
+
+def goals(*, quick: bool) -> Iterator[Goal]:
+    """How many short sessions live from request to end."""
+    for sessions in (0, 1000 if quick else 100_000):
+        found = measure(1.0 if quick else 60.0, sessions)
+        what = f"create, start, finish; {sessions:,} before"
+        alone, whose = found.launcher, "the launcher alone"
+        yield Goal(2, what, found.busy.rate, "/s", least=150)
+        yield Goal(
+            2, what, found.busy.rate, "/s", least=0.3, yard=alone, of_yard=True, yardstick=whose
+        )
+        for name, part, most in (("p50", 0.5, 10), ("p99", 0.99, 50)):
+            took, yard = (
+                1000 * percentile(lives.running, part) for lives in (found.calm, found.alone)
+            )
+            what = f"request to running command, {name}; {sessions:,} before"
+            yield Goal(2, what, took, "ms", most=most, yard=yard, yardstick=whose)
 
 
 def measure(seconds: float, sessions: int) -> Measured:

@@ -2,173 +2,37 @@
 
 A server of its own has running sessions whose logs this program writes, each line with the moment
 it was written; the pages are websockets in a process of their own, which acknowledge as pages do
-and check that every byte comes once. The states are changes of sessions over the API's own
-services, in another process. Figures: delay from written to received (ms), the server's processor
-in % of one core, and beside it what copying as much through a socket takes (the yardstick).
+and check that every byte comes once. The states are changes of sessions over the API, from the
+moment they are asked for. Figures: delay until received (ms), the server's processor in % of one
+core, and beside it what copying as much through a socket takes (the yardstick).
 """
 
 import argparse
 import asyncio
 import json
-import multiprocessing
 import socket
 import tempfile
 import threading
 import time
-import zlib
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
+from bench.goals import Goal
 from bench.probes import cpu_seconds, memory
-from bench.site import MANAGE, TOKEN, Site, end_processes
+from bench.site import MANAGE, Site, end_processes
 from bench.supervise import SLEEP, Caller
+from bench.watchers import HEADERS, Pages
 
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 LINE = 80
-#: The characters that a line begins with.
-STAMP = 21
 #: Lines are written in bursts this far apart (s).
 BURST = 0.01
-#: Changes the metadata of sessions so many times a second, as services do; prints when it is done.
-CHANGE = """
-import sys, time
-from sessions_app import callers, control
-from sessions_app.models import AgentSession
-callers.become(callers.SYSTEM)
-rate, seconds = float(sys.argv[1]), float(sys.argv[2])
-ids = list(AgentSession.objects.filter(status="created").values_list("id", flat=True))
-begun, count = time.monotonic(), 0
-while time.monotonic() - begun < seconds:
-    control.update(ids[count % len(ids)], metadata={"at": time.monotonic()})
-    count += 1
-    time.sleep(max(0.0, begun + count / rate - time.monotonic()))
-print(count, count / (time.monotonic() - begun))
-"""
-
-
-@dataclass
-class Seen:
-    """What the pages saw: delays (ms), bytes, and what went wrong."""
-
-    delays: list[float] = field(default_factory=list)
-    bytes: int = 0
-    wrong: int = 0
-    behind: int = 0
-
-    def p(self, share: float) -> float:
-        """A percentile of the delays."""
-        found = sorted(self.delays)
-        return found[min(len(found) - 1, int(len(found) * share))] if found else 0.0
-
-
-class Pages:
-    """Open pages, in a process of their own.
-
-    Args:
-        port: the server's.
-        paths: of each page its websocket.
-        sizes: the log files, whose size each page is to reach; empty for lists.
-    """
-
-    def __init__(self, port: int, paths: list[str], sizes: list[str]) -> None:
-        here, there = multiprocessing.Pipe()
-        self._told = here
-        work = (port, paths, sizes, there)
-        self._process = multiprocessing.get_context("spawn").Process(target=_pages, args=work)
-        self._process.start()
-        assert here.recv() == "open"
-
-    def seen(self) -> Seen:
-        """Close them once they have everything; what they saw."""
-        self._told.send("end")
-        found: Seen = self._told.recv()
-        self._process.join()
-        return found
-
-
-def _pages(port: int, paths: list[str], sizes: list[str], told: Connection) -> None:
-    asyncio.run(_watch(port, paths, sizes, told))
-
-
-async def _watch(port: int, paths: list[str], sizes: list[str], told: Connection) -> None:
-    seen = Seen()
-    places, sums = [0] * len(paths), [0] * len(paths)
-    async with AsyncExitStack() as stack:
-        tasks = []
-        for number, path in enumerate(paths):
-            made = connect(
-                f"ws://127.0.0.1:{port}{path}", additional_headers=HEADERS, compression=None
-            )
-            page = await stack.enter_async_context(made)
-            work = _log_page(page, number, places, sums, seen) if sizes else _list_page(page, seen)
-            tasks.append(asyncio.create_task(work))
-        await asyncio.sleep(1)
-        seen.delays.clear()
-        told.send("open")
-        await asyncio.to_thread(told.recv)
-        whole = await asyncio.to_thread(lambda: [Path(path).stat().st_size for path in sizes])
-        for _ in range(100 if sizes else 30):
-            seen.behind = sum(places[n] < size for n, size in enumerate(whole))
-            if sizes and not seen.behind:
-                break
-            await asyncio.sleep(0.1)
-        if sizes:
-            seen.wrong += await asyncio.to_thread(_differ, sizes, places, sums)
-        for task in tasks:
-            if task.done():
-                task.result()
-            task.cancel()
-    told.send(seen)
-
-
-def _differ(files: list[str], places: list[int], sums: list[int]) -> int:
-    """How many pages were sent other bytes than those in the file."""
-    wrong, known = 0, {}
-    for path, place, found in zip(files, places, sums, strict=True):
-        if (path, place) not in known:
-            with Path(path).open("rb") as file:
-                known[path, place] = zlib.crc32(file.read(place))
-        wrong += known[path, place] != found
-    return wrong
-
-
-async def _log_page(
-    page: ClientConnection, number: int, places: list[int], sums: list[int], seen: Seen
-) -> None:
-    async for frame in page:
-        if isinstance(frame, str):
-            continue
-        now = time.monotonic()
-        offset = int.from_bytes(frame[:8], "big")
-        if offset != places[number]:
-            seen.wrong += 1
-        places[number] = offset + len(frame) - 8
-        seen.bytes += len(frame) - 8
-        await page.send(json.dumps({"ack": places[number]}))
-        sums[number] = zlib.crc32(memoryview(frame)[8:], sums[number])
-        first = frame.find(b"@", 8)
-        if 0 <= first <= len(frame) - STAMP:
-            seen.delays.append((now - float(frame[first + 1 : first + STAMP])) * 1000)
-
-
-async def _list_page(page: ClientConnection, seen: Seen) -> None:
-    async for frame in page:
-        now = time.monotonic()
-        told: dict[str, Any] = json.loads(frame)
-        if "cursor" in told:
-            await page.send(json.dumps({"ack": told["cursor"]}))
-            seen.behind = told["cursor"]
-        seen.wrong += told["type"] == "reset"
-        seen.bytes += len(frame)
-        for session in told.get("sessions", ()):
-            if at := (session.get("metadata") or {}).get("at"):
-                seen.delays.append((now - at) * 1000)
+#: Callers that change sessions, and the sessions.
+CALLERS, CHANGED = 4, 50
 
 
 class Writer:
@@ -213,21 +77,75 @@ def _copied(size: int, frames: int) -> float:
     return took
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What many pages saw: delays (ms), the server's share of a core (%), and what went wrong.
+
+    ``copied`` is the share of a core that sending as much through a socket takes; ``wrong`` counts
+    gaps, repetitions and lists that had to begin anew; ``behind`` the pages that lacked something
+    at the end.
+    """
+
+    name: str
+    p50: float
+    p99: float
+    used: float
+    copied: float
+    rate: float
+    wrong: int
+    behind: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name:<46}{self.p50:>8.1f}{self.p99:>8.1f}{self.used:>8.1f}{self.copied:>8.1f}"
+            f"{self.rate / 1e6:>7.1f}   {self.wrong} wrong, {self.behind} behind"
+        )
+
+
+def goals(*, quick: bool) -> Iterator[Goal]:
+    """How fast logs and states come to browsers."""
+    for found in measure(0.5, 0.05) if quick else measure(10.0, 1.0):
+        if isinstance(found, float):
+            yield Goal(4, "memory for a page that stops reading", found, "MB", most=4)
+            continue
+        group, most = (5, 250) if "changes" in found.name else (4, 100)
+        yield Goal(group, f"{found.name}, p99", found.p99, "ms", most=most)
+        wrong = found.wrong + found.behind
+        yield Goal(group, f"{found.name}, lost or twice", wrong, "pages", most=0)
+        if group == 4:
+            what, yard = f"{found.name}, processor", (found.copied, "sending as much")
+            yield Goal(4, what, found.used, "% of a core", 40, yard=yard[0], yardstick=yard[1])
+
+
 def main(seconds: float, scale: float) -> None:
-    """Measure and print a table."""
+    """Measure and print a table; the arguments are those of :func:`measure`."""
+    print(f"{'':<46}{'p50 ms':>8}{'p99 ms':>8}{'% core':>8}{'copy %':>8}{'MB/s':>7}")
+    for found in measure(seconds, scale):
+        if isinstance(found, float):
+            print(f"a page that stops reading costs {found:+.1f} MB")
+        else:
+            print(found, flush=True)
+
+
+def measure(seconds: float, scale: float) -> Iterator[Row | float]:
+    """The rows, and between them the memory (MB) that a page costs which stops reading.
+
+    Args:
+        seconds: of each row.
+        scale: of all rates and numbers.
+    """
     with tempfile.TemporaryDirectory(prefix="hive-bench-") as directory:
         command = json.dumps(SLEEP)
         site = Site(Path(directory), HIVE_COMMAND=command, HIVE_SLOTS="400", HIVE_RATE_LIMIT="off")
         try:
             site.run(*MANAGE, "migrate", "-v0")
             with site.server() as process:
-                few, many = max(1, int(50 * scale)), max(2, int(200 * scale))
+                pid, few, many = process.pid, max(1, int(50 * scale)), max(2, int(200 * scale))
                 paths = _sessions(site, many)
-                print(f"{'':<46}{'p50 ms':>8}{'p99 ms':>8}{'% core':>8}{'copy %':>8}{'MB/s':>7}")
-                _logs(site, process.pid, paths[:1], few, 20_000 * scale, seconds)
-                _logs(site, process.pid, paths, many, 100, seconds)
-                _stopped(site, process.pid, paths[0], seconds)
-                _states(site, process.pid, max(2, int(100 * scale)), 200 * scale, seconds)
+                yield _logs(site, pid, paths[:1], few, 20_000 * scale, seconds)
+                yield _logs(site, pid, paths, many, 100, seconds)
+                yield _stopped(site, pid, paths[0], seconds)
+                yield _states(site, pid, max(2, int(100 * scale)), 200 * scale, seconds)
         finally:
             end_processes(directory)
 
@@ -257,7 +175,7 @@ def _measured(pid: int, work: Callable[[], Any]) -> tuple[float, float]:
 
 def _logs(
     site: Site, pid: int, sessions: list[tuple[str, str]], viewers: int, rate: float, seconds: float
-) -> None:
+) -> Row:
     of = [sessions[n % len(sessions)] for n in range(viewers)]
     pages = Pages(
         site.port, [f"/ws/sessions/{session}?offset=0" for session, _ in of], [p for _, p in of]
@@ -267,15 +185,12 @@ def _logs(
     seen = pages.seen()
     copied = 100 * _copied(seen.bytes, len(seen.delays)) / took
     name = f"{len(sessions)} at {rate:,.0f} lines/s to {viewers} pages"
-    print(
-        f"{name:<46}{seen.p(0.5):>8.1f}{seen.p(0.99):>8.1f}{used:>8.1f}{copied:>8.1f}"
-        f"{seen.bytes / took / 1e6:>7.1f}   {seen.wrong} gaps or repetitions, {seen.behind} behind",
-        flush=True,
-    )
+    delays = seen.p(0.5), seen.p(0.99)
+    return Row(name, *delays, used, copied, seen.bytes / took, seen.wrong, seen.behind)
 
 
-def _stopped(site: Site, pid: int, session: tuple[str, str], seconds: float) -> None:
-    """A page that stops reading, beside one that goes on."""
+def _stopped(site: Site, pid: int, session: tuple[str, str], seconds: float) -> float:
+    """What a page that stops reading costs (MB)."""
 
     async def idle(stop: threading.Event, ready: threading.Event) -> None:
         path = f"ws://127.0.0.1:{site.port}/ws/sessions/{session[0]}?offset=0"
@@ -293,19 +208,33 @@ def _stopped(site: Site, pid: int, session: tuple[str, str], seconds: float) -> 
     grown = memory(pid).private - before
     stop.set()
     thread.join()
-    print(f"a page that stops reading costs {grown / 1e6:+.1f} MB")
+    return grown / 1e6
 
 
-def _states(site: Site, pid: int, lists: int, rate: float, seconds: float) -> None:
+def _states(site: Site, pid: int, lists: int, rate: float, seconds: float) -> Row:
     caller = Caller(site.port)
-    for number in range(50):
-        caller.post("/api/v1/sessions", {"task": f"changes {number}"})
+    made = [caller.post("/api/v1/sessions", {"task": f"changes {n}"}) for n in range(CHANGED)]
+    ids = [str(one["session_id"]) for one in made]
     pages = Pages(site.port, ["/ws/sessions?since=0"] * lists, [])
-    code = f"import sys; sys.argv[1:] = ['{rate}', '{seconds}']\n{CHANGE}"
-    used, _ = _measured(pid, lambda: site.run(*MANAGE, "shell", "-v0", "-c", code))
+    begun = time.monotonic()
+
+    def change(first: int) -> None:
+        count = first
+        while (now := time.monotonic()) - begun < seconds:
+            path = f"/api/v1/sessions/{ids[count % len(ids)]}"
+            caller.ask("PATCH", path, {"metadata": {"at": now}})
+            count += CALLERS
+            time.sleep(max(0.0, begun + count / rate - time.monotonic()))
+
+    def change_all() -> None:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            list(pool.map(change, range(CALLERS)))
+
+    used, took = _measured(pid, change_all)
     seen = pages.seen()
     name = f"{rate:,.0f} changes/s to {lists} lists"
-    print(f"{name:<46}{seen.p(0.5):>8.1f}{seen.p(0.99):>8.1f}{used:>8.1f}   {seen.wrong} resets")
+    delays = seen.p(0.5), seen.p(0.99)
+    return Row(name, *delays, used, 0.0, seen.bytes / took, seen.wrong, seen.behind)
 
 
 if __name__ == "__main__":
