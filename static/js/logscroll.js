@@ -74,3 +74,26 @@ export class LogScroll {
     else this.jump(Math.floor(share * Math.max(0, this.total - this.seen)));
   }
 }
+
+// A browser glides on to where it was told to scroll for no longer than this (ms).
+const GLIDE = 1000;
+
+/** Whether what scrolls now may have been asked for before the end was. */
+export class Glide {
+  constructor(box) {
+    this.touched = this.from = 0;
+    for (const kind of ["wheel", "pointerdown", "touchmove", "keydown"]) {
+      const note = () => (this.touched = performance.now());
+      box.addEventListener(kind, note, { capture: true, passive: true });
+    }
+  }
+
+  /** The end is asked for now. */
+  begin() {
+    this.from = performance.now();
+  }
+
+  get on() {
+    return this.touched <= this.from && performance.now() - this.from < GLIDE;
+  }
+}

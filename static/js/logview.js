@@ -5,7 +5,7 @@ import { showHits } from "./loghits.js";
 import { setUpKeys } from "./logkeys.js";
 import { LiveLog } from "./loglive.js";
 import { PieceReader } from "./logpieces.js";
-import { LogScroll } from "./logscroll.js";
+import { Glide, LogScroll } from "./logscroll.js";
 import { LogSearch } from "./logsearch.js";
 import { LogTimes } from "./logtimes.js";
 import { LogTools } from "./logtools.js";
@@ -50,6 +50,7 @@ export class LogView {
     });
     this.search = new LogSearch(this.at("log-search"), this);
     this.tools = new LogTools(this.at, this);
+    this.glide = new Glide(this.box);
     setUpKeys(this.box, this);
     this.box.hidden = false;
     this.more.addEventListener("click", () => this.follow(true));
@@ -206,9 +207,11 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this.box;
     const atEnd = this.live.attached && scrollHeight - scrollTop - clientHeight < NEAR;
     // Only the reader scrolls up; output that is added or let go moves the end, not the reader.
-    if (this.following && !atEnd && scrollTop < this.lastTop - 1) this.follow(false);
+    const up = this.following && !atEnd && scrollTop < this.lastTop - 1;
+    if (up && this.glide.on) this.toEnd();
+    else if (up) this.follow(false);
     else if (!this.following && atEnd && scrollTop > this.lastTop) this.follow(true);
-    this.lastTop = scrollTop;
+    this.lastTop = this.box.scrollTop;
     this.looking ??= requestAnimationFrame(() => {
       this.looking = null;
       this.look();
@@ -217,6 +220,7 @@ export class LogView {
 
   /** Keep the end in view, or stay where the reader is. */
   follow(on) {
+    if (on) this.glide.begin();
     if (this.following && !on) this.unseenFrom = this.live.screen.end;
     this.following = on;
     this.wish = null;

@@ -52,11 +52,13 @@ def activity(server: Server, session_id: str) -> dict[str, Any]:
 def test_a_plain_run_tells_its_last_line_while_it_works(looking: Server) -> None:
     session_id = start(looking, "--seconds", "60", "--max-workers", "1")
 
-    known = eventually(
-        lambda: (a := activity(looking, session_id))["last_line"] and a, "the first look"
-    )
+    def at_work() -> dict[str, Any] | None:
+        found = activity(looking, session_id)
+        said = found["last_line"] or ""
+        return found if "Working" in said or "in_progress" in said else None
 
-    assert "Working" in known["last_line"] or "in_progress" in known["last_line"]
+    known = eventually(at_work, "its line of work to be told")
+
     assert known["lines"] >= 6
     assert known["last_output"]
     assert (known["turns"], known["error_lines"], known["complete"]) == (None, 0, True)

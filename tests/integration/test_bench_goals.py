@@ -12,7 +12,10 @@ from tests.support import PYTHON, ROOT
     ("name", "rows"),
     [
         ("cli", ["3 | drop-in, create, median", "3 | drop-in, status, median"]),
-        ("viewers", ["4 | memory for a page that stops", "5 | 10 changes/s to 5 lists, lost or twice"]),
+        (
+            "viewers",
+            ["4 | memory for a page that stops", "5 | 10 changes/s to 5 lists, lost or twice"],
+        ),
         ("size", ["6 | text that no task has, p99", "6 | clean up a tenth"]),
         ("supervise", ["7 | server, idle; 5 sleep", "7 | status; 5 sleep"]),
     ],

@@ -211,6 +211,9 @@ def test_what_a_swarm_and_its_output_say_is_text(town: Town, page: Page) -> None
 def _rename(hive: Path) -> bool:
     """Whether everything that is said in a hive.db is an attack now."""
     with contextlib.closing(sqlite3.connect(hive, timeout=5, isolation_level=None)) as db:
+        tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'consensus_decisions'")
+        if tables.fetchone() == (0,):  # it is being made
+            return False
         changed = db.execute("UPDATE agents SET name = ?, role = ?, type = ?", (TEXT,) * 3)
         db.execute("UPDATE swarms SET name = ?, objective = ?, queen_type = ?", (TEXT,) * 3)
         db.execute("UPDATE tasks SET description = ?, status = ?", (TEXT, TEXT))
