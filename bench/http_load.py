@@ -9,6 +9,8 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+from bench import probes
+
 
 @dataclass(slots=True)
 class Load:
@@ -29,8 +31,7 @@ class Load:
 
     def percentile(self, share: float) -> float:
         """The time (ms) that this share (0 to 1) of the requests took at most."""
-        ordered = sorted(self.times)
-        return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        return 1000 * probes.percentile(self.times, share)
 
 
 class _Connection:

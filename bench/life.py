@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import os
 import sqlite3
 import time
@@ -53,11 +52,6 @@ class Lives:
     def rate(self) -> float:
         """Sessions a second that ended in the rows."""
         return len(self.ended) / self.seconds
-
-
-def percentile(values: list[float], part: float) -> float:
-    """The value that ``part`` of them do not exceed."""
-    return sorted(values)[min(len(values) - 1, math.ceil(part * len(values)) - 1)]
 
 
 class Load:

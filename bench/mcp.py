@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.site import TOKEN, Site, end_processes
+from bench.site import BEARER, TOKEN, Site, end_processes
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 ROUNDS = 10
 

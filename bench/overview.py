@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.site import MANAGE, TOKEN, Site, end_processes
+from bench.probes import percentile
+from bench.site import BEARER, MANAGE, Site, end_processes
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 #: Measured figures and texts as long as they are in real rows.
 FILL = """
 import random, sys, uuid
@@ -95,7 +95,7 @@ def _measure(site: Site, sessions: int, seconds: float) -> None:
 
 def _print(name: str, times: list[float]) -> None:
     times.sort()
-    p99 = times[min(len(times) - 1, len(times) * 99 // 100)]
+    p99 = percentile(times, 0.99)
     print(f"{name:<44}{len(times):>9,}{statistics.median(times):>8.1f}{p99:>8.1f}{times[-1]:>8.1f}")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -92,6 +93,12 @@ def until(reached: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             sys.exit(f"waited {PATIENCE:.0f} s for {what}")
         time.sleep(0.01)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that this share (0 to 1) of them do not exceed; 0 where there are none."""
+    found = sorted(values)
+    return found[max(0, math.ceil(share * len(found)) - 1)] if found else 0.0
 
 
 def busy(pid: int, seconds: float, settle: float = 0.0) -> float:

@@ -47,6 +47,7 @@ AgentSession.objects.bulk_create(rows, batch_size=500)
 
 #: What measurements show at the door.
 TOKEN = "the-token-of-the-measurements"  # noqa: S105 - of an installation that lasts a minute
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Site:

@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 from bench.goals import Goal
 from bench.overview import FILL
-from bench.probes import busy, memory
-from bench.site import MANAGE, TOKEN, Site, end_processes
+from bench.probes import busy, memory, percentile
+from bench.site import BEARER, MANAGE, Site, end_processes
 
 #: Gives the sessions that ended first the files of real ones; prints what is older than the others.
 FILES = """
@@ -59,7 +59,7 @@ print(time.process_time() - begun)
 INDEX = "index.json, while one changes 10 times a second"
 #: It is written within so many seconds twice, or the time until then counts.
 LONGEST = 600.0
-BEARER = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+HEADERS = {**BEARER, "Content-Type": "application/json"}
 READS = (
     ("a yardstick: GET /healthz", "/healthz"),
     ("first page of the list", "/api/v1/sessions?limit=100"),
@@ -91,7 +91,7 @@ class Asker:
         """Milliseconds, and the answer; the measurement ends when that is a refusal."""
         sent = None if body is None else json.dumps(body)
         begun = time.perf_counter()
-        self.web.request(method, path, sent, BEARER)
+        self.web.request(method, path, sent, HEADERS)
         answer = self.web.getresponse()
         text = answer.read()
         if answer.status >= 300:
@@ -110,11 +110,6 @@ class Asker:
         """Wait until a server that has just begun does nothing else."""
         while self.ask("/healthz")[0] + self.ask("/healthz")[0] > 40:
             time.sleep(0.5)
-
-
-def p99(times: list[float]) -> float:
-    """The 99th percentile of sorted times."""
-    return times[min(len(times) - 1, len(times) * 99 // 100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +218,7 @@ def _compare(site: Site, asked: dict[str, list[float]], count: int) -> Iterator[
     for name, path in READS:
         few, now = asked[name], _times(site, path, count)
         middles = statistics.median(now), statistics.median(few)
-        yield Row(name, middles[0], "ms", p99(now), middles[1], p99(few))
+        yield Row(name, middles[0], "ms", percentile(now, 0.99), middles[1], percentile(few, 0.99))
 
 
 def _index(site: Site, pid: int, count: int) -> Iterator[Row]:
@@ -272,7 +267,8 @@ def _clean_up(site: Site, hours: float) -> Iterator[Row]:
     yield Row("clean up a tenth", seconds, "s")
     yield Row("of so many sessions", len(json.loads(answer)["removed"]), "")
     middles = statistics.median(took), statistics.median(before)
-    yield Row("create meanwhile, and before", middles[0], "ms", p99(took), middles[1], p99(before))
+    most = percentile(took, 0.99), percentile(before, 0.99)
+    yield Row("create meanwhile, and before", middles[0], "ms", most[0], middles[1], most[1])
     yield Row("create meanwhile, the longest", took[-1], "ms", few=before[-1])
 
 

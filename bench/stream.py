@@ -21,7 +21,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench import probes
-from bench.site import TOKEN, Site, end_processes
+from bench.site import BEARER, Site, end_processes
 from sessions_app.telemetry.samples import Head
 
 #: Sessions that one viewer can name.
@@ -71,8 +71,7 @@ class Viewers:
 
     async def add(self, **wanted: Any) -> None:
         """One more."""
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        made = connect(self._url, additional_headers=headers, compression=None)
+        made = connect(self._url, additional_headers=BEARER, compression=None)
         socket = await self._stack.enter_async_context(made)
         await socket.send(json.dumps({"subscribe": {"rate": 1, **wanted}}))
         self._tasks.append(asyncio.create_task(self._read(socket)))

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from bench import probes
 from bench.goals import Goal
-from bench.life import CONNECTIONS, Lives, Load, launcher_alone, percentile
+from bench.life import CONNECTIONS, Lives, Load, launcher_alone
+from bench.probes import percentile
 from bench.site import MANAGE, Site, end_processes
 
 #: The calm load: connections, and how long (s) each one rests after a session.

@@ -13,9 +13,9 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.site import TOKEN
+from bench.probes import percentile
+from bench.site import BEARER
 
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 #: A line of a log begins with ``@`` and the moment (time.monotonic) at which it was written.
 STAMP = 21
 
@@ -31,8 +31,7 @@ class Seen:
 
     def p(self, share: float) -> float:
         """A percentile of the delays."""
-        found = sorted(self.delays)
-        return found[min(len(found) - 1, int(len(found) * share))] if found else 0.0
+        return percentile(self.delays, share)
 
 
 class Pages:
@@ -71,7 +70,7 @@ async def _watch(port: int, paths: list[str], sizes: list[str], told: Connection
         tasks = []
         for number, path in enumerate(paths):
             made = connect(
-                f"ws://127.0.0.1:{port}{path}", additional_headers=HEADERS, compression=None
+                f"ws://127.0.0.1:{port}{path}", additional_headers=BEARER, compression=None
             )
             page = await stack.enter_async_context(made)
             if sizes:

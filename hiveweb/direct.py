@@ -3,7 +3,7 @@
 Each of its layers costs a hop to another thread and back, all of them together more than the whole
 life of a short session (docs/performance.md). What it does for pages is not the API's: signing in
 with a cookie is the guard's, and so are the headers. The routes, and all that is refused, are the
-same; tests/integration/test_direct.py compares the answers.
+same; tests/unit/test_direct.py compares the answers.
 """
 
 import io

@@ -1,12 +1,9 @@
 """The measurements run to their end: small ones, of which no time is looked at."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.integration.benches import run_bench
+
 DASHBOARD = "--sessions 200 --log-bytes 4000000 --seconds 0.2 --rate 10 --opens 1 --lists 1"
 
 
@@ -32,17 +29,8 @@ DASHBOARD = "--sessions 200 --log-bytes 4000000 --seconds 0.2 --rate 10 --opens 
     ids=["dashboard", "overview"],
 )
 def test_a_small_measurement_prints_its_figures(command: str, rows: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *f"bench.{command}".split()],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    printed = done.stdout.splitlines()
+    module, *words = command.split()
+    printed = run_bench(f"bench.{module}", *words).splitlines()
     assert printed[0].startswith("200 sessions")
     for row in rows:
         line = next(line for line in printed if line.startswith(row))

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from bench.goals import Goal
+from tests.integration.benches import run_bench
 from tests.support import PYTHON, ROOT
 
 
@@ -21,20 +22,12 @@ from tests.support import PYTHON, ROOT
     ],
 )
 def test_a_tiny_run_prints_its_rows(name: str, rows: list[str]) -> None:
-    done = subprocess.run(
-        [PYTHON, "-m", "bench", "--quick", name],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    printed = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    text = run_bench("bench", "--quick", name)
+    printed = [line for line in text.splitlines() if line.startswith("| ")]
     for row in rows:
-        assert any(line.startswith(f"| {row}") for line in printed), done.stdout
+        assert any(line.startswith(f"| {row}") for line in printed), text
     lost = [line for line in printed if "lost or twice" in line]
-    assert all(line.endswith(" yes |") for line in lost), done.stdout
+    assert all(line.endswith(" yes |") for line in lost), text
 
 
 def test_a_measurement_that_there_is_not_is_refused() -> None:

@@ -1,21 +1,11 @@
 """The measurement of reads works; what it measures is for ``make bench`` to say."""
 
-import subprocess
-
-from tests.support import PYTHON, ROOT
+from tests.integration.benches import run_bench
 
 
 def test_the_measurement_of_reads_works() -> None:
-    done = subprocess.run(
-        [PYTHON, "-m", "bench.reads", "--quick"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    head, _, *rows = done.stdout.splitlines()
+    text = run_bench("bench.reads", "--quick")
+    head, _, *rows = text.splitlines()
     assert head.startswith("daphne, 16 connections; targets: 0.6 of the raw rate")
     names = [row.partition("  ")[0] for row in rows]
     assert names == [
