@@ -61,7 +61,7 @@ def test_a_failure_leads_to_the_line_that_looks_like_its_error(
 def test_without_a_line_like_an_error_the_end_of_the_log_is_shown(
     open_page: OpenPage, shared_server: Server
 ) -> None:
-    session_id = ended(shared_server, "fails", "--fail", "127", "--lines", "3")
+    session_id = ended(shared_server, "fails", "--fail", "127", "--lines", "3", "--seconds", "3")
     phone = open_page(viewport=PHONE, java_script_enabled=False)
     phone.goto(f"{shared_server.url}/sessions/{session_id}/")
 
