@@ -177,17 +177,12 @@ def start(
 
 
 def go_on(session_id: object, not_before: datetime | None = None) -> AgentSession:
-    """Finish a start that may have been interrupted; a session that has ended stays as it is.
-
-    Args:
-        session_id: which one.
-        not_before: it waits at least until then.
-
-    Raises:
-        NotFound: there is no such session.
-    """
+    """Finish a :func:`start` that may have been interrupted; what has ended stays as it is."""
     session = get(session_id)
-    return session if session.finished else start(session.id, not_before=not_before)
+    try:
+        return session if session.finished else start(session.id, not_before=not_before)
+    except Conflict:  # it has ended since we looked
+        return get(session.id)
 
 
 def stop(session_id: object) -> AgentSession:

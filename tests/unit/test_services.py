@@ -2,6 +2,8 @@
 
 import json
 import os
+import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,20 @@ def test_what_has_ended_cannot_be_started_again(conf: Conf) -> None:
     services.stop(session.id)
     with pytest.raises(Conflict, match="retry"):
         services.start(session.id)
+
+
+def test_a_start_that_is_finished_twice_may_find_its_session_ended(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = services.create("a task", start=True)
+    start = services.start
+
+    def ends_before(session_id: uuid.UUID, *, not_before: datetime | None) -> AgentSession:
+        services.stop(session_id)
+        return start(session_id, not_before=not_before)
+
+    monkeypatch.setattr(services, "start", ends_before)
+    assert services.go_on(session.id).status == Status.FAILED
 
 
 def test_stopping_what_never_ran_ends_it_at_once(conf: Conf) -> None:
