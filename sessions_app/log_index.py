@@ -209,6 +209,11 @@ class Writer:
         return self._offset < self._seen
 
     @property
+    def size(self) -> int:
+        """Bytes that the log had at the last look."""
+        return self._seen
+
+    @property
     def _at_last(self) -> Entry:
         return self._last or Entry(0, 0, self._began)
 

@@ -1,4 +1,8 @@
-"""Keeping the sparse index of every run's log, once a second, in a thread of its own."""
+"""Keeping the sparse index of every run's log, once a second, in a thread of its own.
+
+A log that has been quiet for long is looked at less often: its next line comes alone, most often,
+and then its file says when.
+"""
 
 import asyncio
 import contextlib
@@ -6,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID
+from dataclasses import dataclass
 
 from sessions_app import log_index
 from sessions_app.complaints import Complaint
@@ -16,6 +20,30 @@ from sessions_app.spawner.supervise import Supervisor
 logger = logging.getLogger(__name__)
 #: Seconds between looks at least, and the part of one processor that all of them may take.
 EVERY, SHARE = 1.0, 0.05
+#: A quiet log is looked at again after one part in so many of its silence, and after so long (s).
+PATIENCE, LONGEST = 16.0, 5.0
+
+
+@dataclass(slots=True)
+class _Indexed:
+    """A run's log; ``grew`` and ``due`` are monotonic."""
+
+    attempt: int
+    writer: log_index.Writer
+    grew: float
+    size: int = -1
+    due: float = 0.0
+
+    def look(self) -> None:
+        """Take in what it has grown by, if it is its turn."""
+        now = time.monotonic()
+        if now < self.due:
+            return
+        self.writer.look(time.time())
+        if self.writer.size != self.size:
+            self.size, self.grew = self.writer.size, now
+        quiet = (now - self.grew) / PATIENCE
+        self.due = now + min(quiet, LONGEST) if quiet > EVERY else 0.0
 
 
 class Indexer:
@@ -29,7 +57,7 @@ class Indexer:
     def __init__(self, conf: Conf, supervisors: Callable[[], list[Supervisor]]) -> None:
         self._conf = conf
         self._supervisors = supervisors
-        self._writers: dict[UUID, tuple[int, log_index.Writer]] = {}
+        self._logs: dict[Supervisor, _Indexed] = {}
         self._trouble = Complaint(logger, "logs cannot be indexed")
         self._leaving = False
 
@@ -46,29 +74,28 @@ class Indexer:
                 self._leaving = True
 
     def _take_up(self) -> None:
-        """Bring the writers up to the runs there are."""
+        """Bring the logs up to the runs there are."""
         found = {}
         for supervisor in self._supervisors():
             if supervisor.watched is None:
                 continue
             session, run = supervisor.watched
-            known = self._writers.get(session.id)
-            if known is None or known[0] != session.attempt:
-                began = run.launched_at
+            known = self._logs.get(supervisor)
+            if known is None or known.attempt != session.attempt:
                 run_dir = self._conf.runs_dir / str(session.id)
-                writer = log_index.Writer(run_dir, session.log_file, began)
-                known = (session.attempt, writer)
-            found[session.id] = known
-        self._writers = found
+                writer = log_index.Writer(run_dir, session.log_file, run.launched_at)
+                known = _Indexed(session.attempt, writer, time.monotonic())
+            found[supervisor] = known
+        self._logs = found
 
     def _look(self) -> float:
         """Look at every log; returns the seconds of processor time it took."""
         begun, failed = time.thread_time(), False
-        for _, writer in self._writers.values():
+        for log in self._logs.values():
             if self._leaving:
                 break
             try:
-                writer.look(time.time())
+                log.look()
             except OSError as error:  # a full disk: everything else matters more
                 self._trouble.say(error)
                 failed = True

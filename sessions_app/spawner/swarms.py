@@ -1,7 +1,8 @@
 """Which swarm a run is: from its log or its hive.db, written down once, so that it can be found.
 
 hive.db is looked at where nothing is measured, too (HIVE_SAMPLE_EVERY=off), and no log is followed:
-a run without an id costs a look at three names every few seconds.
+a run without an id costs a look at three names every few seconds, and the longer it has none, the
+less often.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 #: Runs without an id are looked at this often (s), for so long at most; who is left comes first the
 #: next time.
 PERIOD, BUDGET = 5.0, 1.0
+#: One that has had none for long is looked at again after one part in so many of that time, and
+#: after so long (s).
+PATIENCE, LONGEST = 4.0, 60.0
 #: A hive.db that changes and tells no id is read less and less often, down to this (s).
 SELDOM = 300.0
 #: The last look, at a run that has ended, may take so long (s).
@@ -34,12 +38,17 @@ _threads = ThreadPoolExecutor(2, thread_name_prefix="hive-swarms")
 
 @dataclass(slots=True)
 class _Seen:
-    """What an earlier look at a run's hive.db found; ``due`` and ``looked`` are monotonic."""
+    """What an earlier look at a run's hive.db found; times are monotonic."""
 
+    since: float
     stamps: Stamps | None = None
     due: float = 0.0
     pause: float = 0.0
     looked: float = 0.0
+
+    def again(self, now: float) -> bool:
+        """Whether it is time to look at the names again."""
+        return now >= self.looked + min((now - self.since) / PATIENCE, LONGEST)
 
 
 class SwarmFinder:
@@ -76,19 +85,19 @@ class SwarmFinder:
     async def _look(self) -> None:
         watched = {session.id: session for session in self._running()}
         self._known &= watched.keys()
+        now, said = time.monotonic(), self._said()
         unknown = watched.keys() - self._known
-        if not unknown:
-            self._seen.clear()
+        self._seen = {key: self._seen.get(key) or _Seen(now) for key in unknown}
+        waiting = {key for key in unknown if key in said or self._seen[key].again(now)}
+        if not waiting:
             return
         without = await db.read(_without_id)
-        self._known |= unknown - without
-        unknown &= without
-        said = self._said()
-        for session_id in unknown & said.keys():
+        self._known |= waiting - without
+        waiting &= without
+        for session_id in waiting & said.keys():
             await db.call(swarm.note_swarm_id, session_id, said[session_id])
-        unknown -= said.keys()
-        self._seen = {key: self._seen.get(key, _Seen()) for key in unknown}
-        sessions = [watched[key] for key in sorted(unknown, key=lambda key: self._seen[key].looked)]
+        waiting -= said.keys()
+        sessions = [watched[key] for key in sorted(waiting, key=lambda key: self._seen[key].looked)]
         loop = asyncio.get_running_loop()
         for session_id, found in await loop.run_in_executor(_threads, self._search, sessions):
             await db.call(swarm.note_swarm_id, session_id, found)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PERIOD, SHORTEST_PERIOD, LONGEST_PERIOD = 5.0, 0.25, 60.0
 #: Looking takes at most one part in so many of one processor, however many runs there are; more
 #: where something is about to be due.
-COST, COST_WHEN_DUE = 300.0, 20.0
+COST, COST_WHEN_DUE = 600.0, 20.0
 #: Less use of the processor than this part of the time, and this many seconds, is none: a
 #: program that only waits still has timers.
 IDLE_SHARE, IDLE_SECONDS = 0.005, 0.1
