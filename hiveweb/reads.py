@@ -7,9 +7,10 @@ query, an id that is unknown or hidden, a session that waits in the queue.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hiveweb.request import Request
+from sessions_app import projection
 from sessions_app.api import conditional, sessions
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
@@ -26,8 +27,7 @@ _JSON = (b"Content-Type", b"application/json")
 _CACHE = (b"Cache-Control", conditional.CACHE.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """A row, and what is answered of the whole of it: body and tag."""
 
     row: AgentSession
@@ -47,7 +47,7 @@ class Reads:
     """Answers what it can of the requests that the guard has let in."""
 
     def __init__(self) -> None:
-        self._session = RowReader(_session)
+        self._session = RowReader(_session, *projection.FIELDS)
         self._status = RowReader(_status, "id", "owner", "status")
 
     def answer(self, request: Request) -> Answer | None:

@@ -8,7 +8,9 @@ def wire_time(moment: datetime | None) -> str | None:
     """``2026-11-22T20:59:46+00:00``, or None for None."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).replace(microsecond=0).isoformat()
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="seconds")
 
 
 def boot_clock() -> float:

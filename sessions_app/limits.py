@@ -32,12 +32,19 @@ class Limits:
     def stored(cls, value: object) -> "Limits":
         """Limits as a row has them (:meth:`as_json`); what was edited into nonsense is no limit."""
         found = value if isinstance(value, dict) else {}
+        if not found:
+            return _NONE
         known = {name: found.get(name) for name in NAMES}
         return cls(**{n: v for n, v in known.items() if _is_amount(v)})
 
     def as_json(self) -> dict[str, float | int | None]:
         """Every limit by its name: seconds or bytes, or None."""
-        return {name: getattr(self, name) for name in NAMES}
+        return {
+            "run_time": self.run_time,
+            "idle_time": self.idle_time,
+            "log_size": self.log_size,
+            "memory": self.memory,
+        }
 
     def with_overrides(self, wanted: Mapping[str, object] | None, where: str = "") -> "Limits":
         """These limits with those of ``wanted`` in their place.
@@ -57,6 +64,7 @@ def _is_amount(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
+_NONE = Limits()
 NAMES = tuple(field.name for field in fields(Limits))
 
 

@@ -10,6 +10,7 @@ CONTENT_TYPE = "application/problem+json"
 INTERNAL = "This is our mistake; the server's log says more."
 #: Seconds after which a request that found us busy may be tried again.
 RETRY_AFTER = 2
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def document(
@@ -50,4 +51,4 @@ def headers(status: int, retry_after: float = RETRY_AFTER) -> dict[str, str]:
 
 def encode(value: object) -> bytes:
     """JSON as we send it; text that UTF-8 cannot carry (bytes of a file name) is replaced."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")

@@ -6,6 +6,16 @@ from sessions_app.clock import wire_time
 from sessions_app.limits import Limits
 from sessions_app.models import AgentSession
 
+#: The fields of a row that :func:`session_json` looks at, and what tells whether it waits.
+FIELDS = (
+    *("id", "task", "priority", "created", "updated", "status"),
+    *("working_dir", "output_dir", "database", "log_file", "metadata", "owner", "profile", "args"),
+    *("reason", "detail", "exit_code", "exit_signal", "queued_at", "started_at", "ended_at"),
+    *("collected_files", "collected_bytes", "parent", "paused_at", "paused_seconds"),
+    *("stalled_since", "limits", "on_usage_limit", "usage_detail", "usage_reset_at", "pinned"),
+    *("log_cut_from", "log_cut_to", "log_removed", "outputs_removed", "swarm_id", "claimed_by"),
+)
+
 
 def session_json(session: AgentSession) -> dict[str, Any]:
     """The eleven fields of docs/session-api.md, in its order, and what we know beyond them.

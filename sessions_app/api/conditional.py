@@ -57,8 +57,10 @@ def encode(value: object) -> tuple[bytes, str]:
 def encode_session(session: dict[str, Any]) -> tuple[bytes, str]:
     """A whole session as JSON, and its tag."""
     body = problems.encode(session)
-    row = problems.encode({**session, "waiting": None}) if session["waiting"] else body
-    return body, f'"{_hash(row)}.{_hash(body)}"'
+    of_body = of_row = _hash(body)
+    if session["waiting"]:
+        of_row = _hash(problems.encode({**session, "waiting": None}))
+    return body, f'"{of_row}.{of_body}"'
 
 
 def _hash(body: bytes) -> str:

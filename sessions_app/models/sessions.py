@@ -282,9 +282,10 @@ class AgentSession(models.Model):
     @property
     def priority_word(self) -> str:
         """The priority as callers write it; the nearest one to a number that is none."""
-        return Priority(min(max(self.priority, Priority.HIGH), Priority.LOW)).word
+        return _WORDS[min(max(self.priority, Priority.HIGH), Priority.LOW)]
 
 
+_WORDS = [priority.word for priority in Priority]
 _BY_ID = compiled.Compiled(
     lambda key: AgentSession.objects.order_by().filter(id=key), key=compiled.SOME_ID
 )

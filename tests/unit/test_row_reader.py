@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from sessions_app import row_reader, services
+from sessions_app import projection, queries, row_reader, services
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
 from sessions_app.row_reader import RowReader
@@ -51,6 +52,12 @@ def test_a_row_is_what_django_makes_of_it(session: AgentSession, file: Path) -> 
     for field in AgentSession._meta.concrete_fields:
         mine, other = (getattr(row, field.attname) for row in (found, by_django))
         assert (type(mine), mine) == (type(other), other), field
+    whole = reader(file, *projection.FIELDS).get(str(session.id))
+    assert whole is not None
+    # Without a query: that would fail on the loop's thread, and take its time.
+    with CaptureQueriesContext(connection) as asked:
+        assert queries.full_json(whole) == queries.full_json(by_django)
+    assert not asked.captured_queries
     part = reader(file, "id", "owner", "status").get(str(session.id))
     assert part is not None
     assert part.get_deferred_fields() >= {"task", "metadata"}
@@ -62,6 +69,7 @@ def test_it_is_made_again_when_it_has_changed(
     session: AgentSession, file: Path, write: sqlite3.Connection
 ) -> None:
     rows = reader(file)
+    assert rows.get(str(session.id)) is not rows.get(str(session.id))
     first = rows.get(str(session.id))
     assert rows.get(str(session.id)) is first
     write.execute("UPDATE sessions_app_agentsession SET task = 'another'")
@@ -77,7 +85,7 @@ def test_it_is_made_again_when_it_has_changed(
     assert third.task == "not yet"
 
 
-def test_few_and_small_rows_are_remembered(
+def test_few_and_small_rows_that_are_read_again_are_remembered(
     session: AgentSession,
     file: Path,
     write: sqlite3.Connection,
@@ -85,11 +93,15 @@ def test_few_and_small_rows_are_remembered(
 ) -> None:
     monkeypatch.setattr(row_reader, "MOST_KNOWN", 1)
     rows = reader(file)
+    rows.get(str(session.id))
     first = rows.get(str(session.id))
+    assert rows.get(str(session.id)) is first
     other = uuid.uuid4()
     write.execute("CREATE TEMP TABLE copy AS SELECT * FROM sessions_app_agentsession")
     write.execute("UPDATE copy SET id = ?", [other.hex])
     write.execute("INSERT INTO sessions_app_agentsession SELECT * FROM copy")
+    rows.get(str(other))
+    assert rows.get(str(session.id)) is first
     assert rows.get(str(other)) is rows.get(str(other))
     assert rows.get(str(session.id)) is not first
     write.execute(
