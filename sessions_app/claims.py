@@ -113,16 +113,19 @@ def claim_next(owner: str, slots: int) -> AgentSession | None:
 
 def _claim(session: AgentSession, owner: str) -> bool:
     """One guarded UPDATE, so no two spawners get one session; it counts a new attempt."""
+    now = timezone.now()
     claimed = AgentSession.objects.advance(
         session.id,
         EventKind.CLAIMED,
         when=[Status.STARTING],
         guard={"claimed_by": "", "attempt": session.attempt},
+        at=now,
         data={"attempt": session.attempt + 1},
         claimed_by=owner,
         attempt=session.attempt + 1,
     )
     if claimed:
+        session.updated = now
         session.claimed_by = owner
         session.attempt += 1
     return claimed

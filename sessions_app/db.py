@@ -31,6 +31,9 @@ class Lane(Enum):
 
     WRITE = "write"
     READ = "read"
+    #: Writes, in a millisecond or two, one after the other: many threads would wait for SQLite's
+    #: one writer and for the interpreter's lock, and take longer all together.
+    BRIEF = "brief"
     #: Takes long, and may: it leaves the other threads to those who wait for an answer.
     LONG = "long"
 
@@ -38,6 +41,7 @@ class Lane(Enum):
 _POOLS = {
     Lane.WRITE: ThreadPoolExecutor(THREADS, thread_name_prefix="hive-db"),
     Lane.READ: ThreadPoolExecutor(READERS, thread_name_prefix="hive-db-read"),
+    Lane.BRIEF: ThreadPoolExecutor(1, thread_name_prefix="hive-db-brief"),
     Lane.LONG: ThreadPoolExecutor(1, thread_name_prefix="hive-db-long"),
 }
 _under_way: dict[Future[Any], Lane] = {}
@@ -55,6 +59,11 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
         OperationalError: its turn did not come in time.
     """
     return await _submit(Lane.WRITE, lambda: _run(function, *args, **kwargs))
+
+
+async def brief(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`call`, for what takes a millisecond or two: steps in the life of a session."""
+    return await _submit(Lane.BRIEF, lambda: _run(function, *args, **kwargs))
 
 
 async def slices(

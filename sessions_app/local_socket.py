@@ -217,6 +217,8 @@ async def _steps(words: list[str]) -> AsyncGenerator[Step, None]:
     lane = db.Lane.READ if words and words[0] in verbs.READING else db.Lane.WRITE
     if words[:1] == ["cleanup"]:
         lane = db.Lane.LONG
+    elif words and words[0] in ("create", "start"):
+        lane = db.Lane.BRIEF
     slices = db.slices(verbs.run(words), pause=(Pause,), lane=lane)
     async with contextlib.aclosing(slices) as batches:
         async for batch in batches:

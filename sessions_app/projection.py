@@ -1,5 +1,7 @@
 """A session as JSON: the wire shape of get, session.json, the API and the websocket."""
 
+import json
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from sessions_app.clock import wire_time
@@ -73,3 +75,28 @@ def _log_cut(session: AgentSession) -> dict[str, int] | None:
     if not session.log_cut_to:
         return None
     return {"from": session.log_cut_from, "to": session.log_cut_to}
+
+
+def session_text(session: AgentSession) -> str:
+    """What session.json says: :func:`session_json`, indented by two."""
+    return indented(session_json(session)) + "\n"
+
+
+def indented(value: object, margin: str = "") -> str:
+    """As ``json.dumps(value, ensure_ascii=False, indent=2)``, which takes four times as long: it
+    has no encoder in C that indents. Names in objects are text.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return str(_quoted(value))
+    if value.__class__ is int:
+        return str(value)
+    if isinstance(value, dict) and value:
+        inner = f"{margin}  "
+        lines = [f"{inner}{_quoted(name)}: {indented(of, inner)}" for name, of in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
+    if isinstance(value, list) and value:
+        inner = f"{margin}  "
+        return "[\n" + ",\n".join([inner + indented(of, inner) for of in value]) + f"\n{margin}]"
+    return json.dumps(value)

@@ -84,10 +84,10 @@ def create(
         updated=now,
         queued_at=now if start else None,
         not_before=not_before if start else None,
-        working_dir=str(place.working_dir),
-        output_dir=str(place.output_dir),
-        database=str(place.database),
-        log_file=str(place.log_file),
+        working_dir=place.working_dir,
+        output_dir=place.output_dir,
+        database=place.database,
+        log_file=place.log_file,
     )
     if start:
         session.queue_key = claims.queue_key(now, session.priority)

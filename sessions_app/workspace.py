@@ -6,48 +6,48 @@ by descriptor, never following a link.
 """
 
 import contextlib
-import json
 import logging
 import os
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sessions_app import file_lock, files, removal
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Unavailable
 from sessions_app.identity import RunUser, run_user
 from sessions_app.models import AgentSession
-from sessions_app.projection import session_json
+from sessions_app.projection import session_text
 
 logger = logging.getLogger(__name__)
 #: A create that was interrupted this long ago (seconds) is not under way any more.
 STALE_CREATE = 60
+#: A marker that was needed and is not needed now, in the state directory.
+_SPARE = "creating.spare"
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
     """Where one session's things lie; stored in its row when it is created."""
 
-    working_dir: Path
-    output_dir: Path
-    database: Path
-    log_file: Path
+    working_dir: str
+    output_dir: str
+    database: str
+    log_file: str
 
 
 def paths(conf: Conf, session_id: uuid.UUID) -> Paths:
     """The paths of a new session, as in docs/session-api.md."""
-    working_dir = conf.sessions_dir / str(session_id)
+    working_dir = f"{conf.sessions_dir}/{session_id}"
     return Paths(
         working_dir=working_dir,
-        output_dir=conf.outputs_dir / str(session_id),
-        database=working_dir / ".swarm" / "memory.db",
-        log_file=conf.log_dir / f"hive-{session_id}.log",
+        output_dir=f"{conf.outputs_dir}/{session_id}",
+        database=f"{working_dir}/.swarm/memory.db",
+        log_file=f"{conf.log_dir}/hive-{session_id}.log",
     )
 
 
@@ -88,14 +88,14 @@ def creating(conf: Conf, session: AgentSession) -> Iterator[None]:
     Raises:
         Unavailable: the directories cannot be made (disk full, not writable, ...).
     """
-    marker = conf.state_dir / "creating" / str(session.id)
+    marker = f"{conf.state_dir}/creating/{session.id}"
     try:
-        _ensure(marker.parent, lambda: marker.touch(mode=0o600))
+        _mark(conf, marker)
         prepare(conf, session)
         write_session_json(session)
     except OSError as error:
         removal.discard(conf, session.id)
-        marker.unlink(missing_ok=True)
+        _unmark(conf, marker)
         raise Unavailable(f"cannot prepare the session's directories: {error}") from error
     try:
         yield
@@ -103,16 +103,33 @@ def creating(conf: Conf, session: AgentSession) -> Iterator[None]:
         removal.discard(conf, session.id)
         raise
     finally:
-        with contextlib.suppress(OSError):
-            marker.unlink(missing_ok=True)
+        _unmark(conf, marker)
 
 
-def _ensure(directory: Path, action: Any) -> None:
-    """Do something in a directory that all but always exists already."""
+def _mark(conf: Conf, marker: str) -> None:
+    """Put a marker in place: the last one that was needed, if nobody uses it.
+
+    ext4 passes inodes of removed files over for minutes, one by one, each time it needs a free one.
+    """
+    spare = f"{conf.state_dir}/{_SPARE}"
+    try:
+        os.utime(spare)
+        os.rename(spare, marker)  # noqa: PTH104 - done all the time, as what follows
+    except FileNotFoundError:
+        _ensure(marker, lambda: Path(marker).touch(mode=0o600))
+
+
+def _unmark(conf: Conf, marker: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rename(marker, f"{conf.state_dir}/{_SPARE}")  # noqa: PTH104
+
+
+def _ensure(path: str, action: Callable[[], None]) -> None:
+    """Make something at a path, of which all but the last part all but always exists already."""
     try:
         action()
     except FileNotFoundError:
-        directory.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         action()
 
 
@@ -125,16 +142,16 @@ def prepare(conf: Conf, session: AgentSession) -> None:
 
 def prepare_output(conf: Conf, session: AgentSession) -> None:
     """Make a session's output directory, if it is missing."""
-    user, output_dir = run_user(conf.run_as), Path(session.output_dir)
-    if _make_directory(output_dir, 0o755) and user.switch:
-        os.chown(output_dir, user.uid, user.gid, follow_symlinks=False)
+    user = run_user(conf.run_as)
+    if _make_directory(session.output_dir, 0o755) and user.switch:
+        os.chown(session.output_dir, user.uid, user.gid, follow_symlinks=False)
 
 
 def prepare_directory(conf: Conf, session: AgentSession) -> None:
     """Make what is missing of a session's own directory, the link to its output included."""
-    user, working_dir = run_user(conf.run_as), Path(session.working_dir)
-    made = _make_directory(working_dir, 0o700 if user.switch else 0o750)
-    with files.open_directory(working_dir) as fd:
+    user = run_user(conf.run_as)
+    made = _make_directory(session.working_dir, 0o700 if user.switch else 0o750)
+    with files.open_directory(session.working_dir) as fd:
         if made and user.switch:
             os.fchown(fd, 0, user.gid)
             os.fchmod(fd, 0o1770)
@@ -146,12 +163,12 @@ def prepare_directory(conf: Conf, session: AgentSession) -> None:
             os.symlink(session.output_dir, "output", dir_fd=fd)
 
 
-def _make_directory(path: Path, mode: int) -> bool:
+def _make_directory(path: str, mode: int) -> bool:
     """Make a directory and, if need be, its parents; False when it was there."""
     try:
-        _ensure(path.parent, lambda: path.mkdir(mode=mode))
+        _ensure(path, lambda: os.mkdir(path, mode))  # noqa: PTH102 - as above
     except FileExistsError:
-        if not stat.S_ISDIR(path.lstat().st_mode):
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise
         return False
     return True
@@ -184,12 +201,12 @@ def untouched(session: AgentSession) -> bool:
 
 def open_log(session: AgentSession, user: RunUser) -> int:
     """The log file's descriptor for appending, made if missing. The caller closes it."""
-    path = Path(session.log_file)
+    path = session.log_file
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(path, flags, 0o640)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, flags, 0o640)
     if user.switch:
         os.fchown(fd, -1, user.gid)
@@ -212,11 +229,10 @@ def write_session_json(session: AgentSession) -> files.Stamp:
     Raises:
         OSError: the directory is gone, not writable or full.
     """
-    text = json.dumps(session_json(session), ensure_ascii=False, indent=2) + "\n"
     user = run_user(current().run_as)
     gid = user.gid if user.switch else None
     with files.open_directory(session.working_dir) as fd:
-        return files.write_atomically(fd, "session.json", text.encode(), gid)
+        return files.write_atomically(fd, "session.json", session_text(session).encode(), gid)
 
 
 def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
@@ -231,22 +247,26 @@ unwritten: dict[uuid.UUID, None] = {}
 written: dict[uuid.UUID, tuple[str, files.Stamp]] = {}
 
 
-def project(session_id: uuid.UUID) -> AgentSession | None:
+def project(session_id: uuid.UUID, known: AgentSession | None = None) -> AgentSession | None:
     """Bring ``session.json`` up to the row, whoever changed it and in which order.
 
     The row is read under a lock of the session's, so that of two writers the later one always
-    writes the later state. A file that cannot be written leaves the row as it is (the row
+    writes the later state; ``known`` is the whole row as it was, which will do if nobody has
+    changed it since. A file that cannot be written leaves the row as it is (the row
     counts) and the session in :data:`unwritten`, for the spawner to try again.
 
     Returns the row as it was written; None when there is none, or it could not be read.
     """
     session = None
-    known = session_id in unwritten
+    complained = session_id in unwritten
     unwritten.pop(session_id, None)
     written.pop(session_id, None)
     try:
         with locked(current(), session_id):
-            session = AgentSession.objects.one(session_id)
+            if known is not None and AgentSession.objects.still(known):
+                session = known
+            else:
+                session = AgentSession.objects.one(session_id)
             if session is not None:
                 made = write_session_json(session)
                 if not session.finished:
@@ -255,7 +275,7 @@ def project(session_id: uuid.UUID) -> AgentSession | None:
         pass  # its directory was removed by hand; there is nowhere to write to
     except OSError as error:
         unwritten[session_id] = None
-        if not known:
+        if not complained:
             logger.warning("session %s: session.json not written: %s", session_id, error)
     return session
 

@@ -45,7 +45,7 @@ async def create_session(
     request: HttpRequest, body: requests.Create, key: repeats.Key
 ) -> HttpResponse:
     """Create a session, and with `start` start it at once."""
-    made, repeated = await db.call(_create_once, body, key)
+    made, repeated = await db.brief(_create_once, body, key)
     return repeats.respond(201, made, repeated=repeated, location=request.path)
 
 
@@ -200,7 +200,7 @@ async def start_session(
     request: HttpRequest, session_id: str, key: repeats.Key, body: requests.Start | None = None
 ) -> HttpResponse:
     """Ask for a session to be run. Already starting or running: success, nothing runs twice."""
-    started, repeated = await db.call(_start_once, session_id, body or _PLAIN_START, key)
+    started, repeated = await db.brief(_start_once, session_id, body or _PLAIN_START, key)
     return repeats.respond(202, started, repeated=repeated)
 
 

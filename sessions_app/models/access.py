@@ -96,23 +96,17 @@ class AuditEventManager(models.Manager["AuditEvent"]):
         caller = caller or callers.known()
         if caller is None or caller.via is Via.SYSTEM:
             return
-        now = timezone.now()
-        compiled.insert(
-            *(
-                AuditEvent(
-                    at=now,
-                    action=action,
-                    principal=caller.principal[:200],
-                    role=caller.role,
-                    via=caller.via,
-                    address=caller.address[:64],
-                    token=caller.token[:64],
-                    session_id=session_id,
-                    data=data,
-                )
-                for action, data in actions
-            )
-        )
+        common = {
+            "at": timezone.now(),
+            "principal": caller.principal[:200],
+            "role": caller.role,
+            "via": caller.via,
+            "address": caller.address[:64],
+            "token": caller.token[:64],
+            "session_id": session_id,
+        }
+        rows = ({**common, "action": action, "data": data} for action, data in actions)
+        compiled.insert_values(AuditEvent, *rows)
 
     def record_if_possible(self, action: str, **data: Any) -> None:
         """Record what has been done already; a database that is full or broken keeps silent."""

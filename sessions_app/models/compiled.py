@@ -3,12 +3,15 @@ database does (docs/performance.md). What is asked is still said in the ORM's wo
 """
 
 import functools
+import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.models import Field, Model, QuerySet
 
 M = TypeVar("M", bound=Model)
@@ -18,17 +21,19 @@ SOME_ID = UUID("6b1f3a52-0f5e-4a9a-9d5c-5a4c39e10d77")
 SOME_NUMBER, SOME_COUNT = 7_919_104_729.25, 7_919_104_731
 
 #: Values of these types are stored as they are in fields of those.
-_PLAIN = (str, int, float, bool, None.__class__)
-_AS_THEY_ARE = (
-    models.CharField,
-    models.TextField,
-    models.BooleanField,
-    models.FloatField,
-    models.IntegerField,
-    models.BigIntegerField,
-    models.SmallIntegerField,
-    models.PositiveIntegerField,
-    models.PositiveSmallIntegerField,
+_PLAIN = frozenset({str, int, float, bool})
+_AS_THEY_ARE = frozenset(
+    {
+        models.CharField,
+        models.TextField,
+        models.BooleanField,
+        models.FloatField,
+        models.IntegerField,
+        models.BigIntegerField,
+        models.SmallIntegerField,
+        models.PositiveIntegerField,
+        models.PositiveSmallIntegerField,
+    }
 )
 
 
@@ -82,9 +87,7 @@ class Compiled(Generic[M]):
     def _run(self, sql: str, values: dict[str, object]) -> list[Any]:
         known = {name: _adapted(value) for name, value in values.items()}
         parameters = [known[p] if isinstance(p, _Named) else p for p in self._statement[1]]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall())
+        return list(_execute(sql, parameters).fetchall())
 
     def _converted(self, row: tuple[Any, ...]) -> list[Any]:
         values, here = list(row), connections[DEFAULT_DB_ALIAS]
@@ -105,6 +108,8 @@ class _Named(str):
 def _adapted(value: object) -> Any:
     """A value as the database takes it."""
     if isinstance(value, datetime):
+        if value.tzinfo is UTC and connection.vendor == "sqlite":
+            return str(value.replace(tzinfo=None))
         return connection.ops.adapt_datetimefield_value(value)
     if isinstance(value, UUID) and not connection.features.has_native_uuid_field:
         return value.hex
@@ -113,11 +118,15 @@ def _adapted(value: object) -> Any:
 
 def insert(*rows: Model) -> None:
     """Insert new rows of one model. Ids that the database gives are not told."""
-    fields = _fields(type(rows[0]))
+    insert_values(type(rows[0]), *(row.__dict__ for row in rows))
+
+
+def insert_values(model: type[Model], *rows: Mapping[str, Any]) -> None:
+    """As :func:`insert`, of rows that are no more than the values of all their fields by name."""
+    fields = _fields(model)
     here: Any = connections[DEFAULT_DB_ALIAS]  # the proxy takes as long as a field
-    values = [_stored(field, getattr(row, name), here) for row in rows for name, field in fields]
-    with here.cursor() as cursor:
-        cursor.execute(_insert(type(rows[0]), len(rows)), values)
+    values = [_stored(field, row[name], here) for row in rows for name, field in fields]
+    _execute(_insert(model, len(rows)), values)
 
 
 def update(
@@ -144,9 +153,7 @@ def update(
     sql = _update(model, tuple(changes), tuple(known), nulls, name, len(wanted))
     here: Any = connections[DEFAULT_DB_ALIAS]
     pairs = [*changes.items(), *known.items(), *((name, value) for value in wanted)]
-    with here.cursor() as cursor:
-        cursor.execute(sql, [_stored(by_name[key], value, here) for key, value in pairs])
-        return int(cursor.rowcount)
+    return int(_execute(sql, [_stored(by_name[k], value, here) for k, value in pairs]).rowcount)
 
 
 def delete(
@@ -167,15 +174,44 @@ def delete(
     sql = _delete(model, tuple(where), name, len(wanted))
     here: Any = connections[DEFAULT_DB_ALIAS]
     pairs = [*where.items(), *((name, value) for value in wanted)]
-    with here.cursor() as cursor:
-        cursor.execute(sql, [_stored(by_name[key], value, here) for key, value in pairs])
-        return int(cursor.rowcount)
+    return int(_execute(sql, [_stored(by_name[k], value, here) for k, value in pairs]).rowcount)
 
 
-def _stored(field: "Field[Any, Any]", value: object, here: Any) -> Any:
-    """A value as the database takes it; most are so already."""
-    if value.__class__ in _PLAIN and field.__class__ in _AS_THEY_ARE:
+def _execute(sql: str, parameters: list[Any]) -> Any:
+    """A cursor that has executed a statement. SQLite's own, past two layers of Django's that take
+    longer than most of our statements: what they do is done here.
+    """
+    here: Any = connections[DEFAULT_DB_ALIAS]
+    if here.vendor != "sqlite" or here.execute_wrappers or here.queries_logged:
+        cursor = here.cursor()
+        cursor.execute(sql, parameters)
+        return cursor
+    here.ensure_connection()
+    here.validate_no_broken_transaction()
+    with here.wrap_database_errors:
+        return here.connection.execute(_with_marks(sql), parameters)
+
+
+@functools.cache
+def _with_marks(sql: str) -> str:
+    """A statement with its parameters marked as SQLite has it."""
+    return SQLiteCursorWrapper.convert_query(None, sql)  # type: ignore[arg-type]  # needs no self
+
+
+def _stored(field: Any, value: Any, here: Any) -> Any:
+    """A value as the database takes it; most are so already, others are quickly made in SQLite."""
+    kind, of = value.__class__, field.__class__
+    if value is None or (kind in _PLAIN and of in _AS_THEY_ARE):
         return value
+    if isinstance(value, StrEnum) and of in _AS_THEY_ARE:
+        return value.value
+    if here.vendor == "sqlite":
+        if kind is datetime and of is models.DateTimeField and value.tzinfo is UTC:
+            return str(value.replace(tzinfo=None))
+        if kind is UUID and of is models.UUIDField:
+            return value.hex
+        if of is models.JSONField and kind in (dict, list) and field.encoder is None:
+            return json.dumps(value)
     return field.get_db_prep_save(value, here)
 
 

@@ -59,6 +59,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         guard: dict[str, Any] | None = None,
         data: dict[str, Any] | None = None,
         at: datetime | None = None,
+        through: Mapping[EventKind, dict[str, Any]] | None = None,
         **changes: Any,
     ) -> bool:
         """Change one session if it still is as expected, and record the event, or do neither.
@@ -70,6 +71,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
             guard: further fields that must still have these values.
             data: what the event row records.
             at: the time of the event; now if None.
+            through: states that it passes through unseen, as events with their data.
             **changes: the new values; ``updated`` is set as well.
 
         Returns:
@@ -78,9 +80,11 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         Raises:
             ValueError: the lifecycle knows no such transition (a mistake in our code).
         """
-        target = changes.get("status")
-        if target is not None and not set(when) <= PREDECESSORS[Status(target)]:
-            raise ValueError(f"no transition from {sorted(when)} to {target}")
+        before, target = set(when), changes.get("status")
+        for state in map(Status, (*(through or ()), *([target] if target is not None else ()))):
+            if not before <= PREDECESSORS[state]:
+                raise ValueError(f"no transition from {sorted(before)} to {state}")
+            before = {state}
         moment = at or timezone.now()
         with transaction.atomic(savepoint=False):  # in a larger one it is a part: all or nothing
             changed = compiled.update(
@@ -90,7 +94,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
                 ("status", when),
             )
             if changed:
-                self.note(session_id, event, at=moment, **(data or {}))
+                self.note_all(session_id, {**(through or {}), event: data or {}}, at=moment)
         return bool(changed)
 
     def decide(
@@ -133,6 +137,10 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         """The session with this id, whoever asks; None when there is none."""
         return next(iter(_BY_ID.objects(key=session_id)), None)
 
+    def still(self, session: "AgentSession") -> bool:
+        """Whether a session has not been changed since the row as it is here."""
+        return bool(_UNCHANGED.tuples(key=session.id, then=session.updated))
+
     def note(
         self, session_id: uuid.UUID, event: EventKind, *, at: datetime | None = None, **data: Any
     ) -> None:
@@ -150,13 +158,9 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         caller = callers.known()
         somebody = caller is not None and caller.via is not Via.SYSTEM
         by = {"by": caller.principal} if caller is not None and somebody else {}
-        moment = at or timezone.now()
-        compiled.insert(
-            *(
-                SessionEvent(session_id=session_id, kind=kind, at=moment, data={**data, **by})
-                for kind, data in events.items()
-            )
-        )
+        common = {"session_id": session_id, "at": at or timezone.now()}
+        rows = ({**common, "kind": kind, "data": {**data, **by}} for kind, data in events.items())
+        compiled.insert_values(SessionEvent, *rows)
         if somebody:
             AuditEvent.objects.record_all(events.items(), session_id, caller=caller)
 
@@ -288,4 +292,9 @@ class AgentSession(models.Model):
 _WORDS = [priority.word for priority in Priority]
 _BY_ID = compiled.Compiled(
     lambda key: AgentSession.objects.order_by().filter(id=key), key=compiled.SOME_ID
+)
+_UNCHANGED = compiled.Compiled(
+    lambda key, then: AgentSession.objects.filter(id=key, updated=then).values_list("id"),
+    key=compiled.SOME_ID,
+    then=compiled.SOME_TIME,
 )

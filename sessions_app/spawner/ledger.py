@@ -37,6 +37,7 @@ def launched(session: AgentSession, pid: int, at: float) -> bool:
     """The command runs, since ``at`` (seconds since the epoch). Its session.json is for the caller
     to write (workspace.project), unless it has ended by then.
     """
+    now = datetime.now(UTC)
     facts: dict[str, Any] = {
         "status": Status.RUNNING,
         "started_at": datetime.fromtimestamp(at, UTC),
@@ -48,12 +49,36 @@ def launched(session: AgentSession, pid: int, at: float) -> bool:
         when=[Status.STARTING],
         guard={"attempt": session.attempt},
         data={"pid": pid},
+        at=now,
         **facts,
     )
     if changed:
-        for name, value in facts.items():
-            setattr(session, name, value)
+        vars(session).update(facts, updated=now)
     return changed
+
+
+def brief(
+    session: AgentSession, pid: int, at: float, exited: Exit, success_codes: Container[int]
+) -> bool:
+    """A run is over already, and has left nothing behind: its end, and in the same change its
+    launch if that has not been written down. False where the row is not as it is here.
+    """
+    session.pid, session.started_at = pid, datetime.fromtimestamp(at, UTC)
+    through = {EventKind.RUNNING: {"pid": pid}} if session.status == Status.STARTING else None
+    status, reason, detail, facts = _end(session, exited, Collection(), success_codes, Measured())
+    return _finish(
+        session,
+        [Status(session.status)],
+        status,
+        reason,
+        detail,
+        guard={"updated": session.updated},
+        through=through,
+        known=True,
+        pid=pid,
+        started_at=session.started_at,
+        **facts,
+    )
 
 
 def not_launched(session: AgentSession, detail: str) -> None:
@@ -89,47 +114,54 @@ def ended(
     collected: Collection,
     success_codes: Container[int] = frozenset({0}),
     measured: Measured | None = None,
-    known: AgentSession | None = None,
 ) -> None:
     """The run is over and its files are collected: end the session by its verdict or its exit.
 
-    A verdict that comes in between counts, since it was there before the end was written. ``known``
-    is the row as the caller has it, which has to be tried only.
+    A verdict that comes in between counts, since it was there before the end was written.
     """
-    session = known or load(session_id)
-    while session is not None:
-        status, reason, detail = outcome(session, exited, success_codes)
+    while (session := load(session_id)) is not None:
+        status, reason, detail, facts = _end(
+            session, exited, collected, success_codes, measured or Measured()
+        )
         if reason == Reason.USAGE_LIMITED:
             usage_limits.hold_profile(session)  # first: nothing may start in between
         if collected.error:
             workspace.note_in_log(session, f"files not collected: {collected.error}")
             detail = f"{detail}; files not collected: {collected.error}"
-        at = datetime.fromtimestamp(exited.at, UTC) if exited else None
-        pause = _pause_over(session)
-        paused = pause.get("paused_seconds", session.paused_seconds)
-        seconds = summary.run_seconds(session, at or datetime.now(UTC), paused)
-        run_dir = current().runs_dir / str(session.id)
-        code, number = (exited.code, exited.signal) if exited else (None, None)
-        if session.verdict_code is not None:
-            code, number = session.verdict_code, None
-        if _finish(
-            session,
-            [Status.RUNNING],
-            status,
-            reason,
-            detail,
-            at=at,
-            exit_code=code,
-            exit_signal=number,
-            collected_files=collected.files,
-            collected_bytes=collected.bytes,
-            collect_error=collected.error,
-            measured=summary.at_end(run_dir, measured or Measured(), exited, seconds),
-            **pause,
-            **usage_limits.consequences(session, reason),
-        ):
+        if _finish(session, [Status.RUNNING], status, reason, detail, **facts):
             return
-        session = load(session_id)
+
+
+def _end(
+    session: AgentSession,
+    exited: Exit | None,
+    collected: Collection,
+    success_codes: Container[int],
+    measured: Measured,
+) -> tuple[Status, Reason, str, dict[str, Any]]:
+    """How a session ends that is as given: state, reason, detail and the other new values."""
+    status, reason, detail = outcome(session, exited, success_codes)
+    now = datetime.now(UTC)
+    at = min(datetime.fromtimestamp(exited.at, UTC), now) if exited else now
+    pause = _pause_over(session)
+    paused = pause.get("paused_seconds", session.paused_seconds)
+    seconds = summary.run_seconds(session, at, paused)
+    run_dir = current().runs_dir / str(session.id)
+    code, number = (exited.code, exited.signal) if exited else (None, None)
+    if session.verdict_code is not None:
+        code, number = session.verdict_code, None
+    facts = {
+        "ended_at": at,
+        "exit_code": code,
+        "exit_signal": number,
+        "collected_files": collected.files,
+        "collected_bytes": collected.bytes,
+        "collect_error": collected.error,
+        "measured": summary.at_end(run_dir, measured, exited, seconds),
+        **pause,
+        **usage_limits.consequences(session, reason),
+    }
+    return status, reason, detail, facts
 
 
 def _pause_over(session: AgentSession) -> dict[str, Any]:
@@ -159,24 +191,27 @@ def _finish(
     status: Status,
     reason: Reason,
     detail: str,
-    at: datetime | None = None,
-    **changes: object,
+    *,
+    guard: dict[str, Any] | None = None,
+    through: dict[EventKind, dict[str, Any]] | None = None,
+    known: bool = False,
+    **facts: Any,
 ) -> bool:
+    """End a session if it is as expected; ``known``: the whole row was, by ``guard``."""
     now = datetime.now(UTC)
+    changes = {"ended_at": now, **facts, "status": status, "reason": reason, "detail": detail}
     finished = AgentSession.objects.advance(
         session.id,
         _ENDED[status],
         when=when,
-        guard={"attempt": session.attempt, "verdict": session.verdict},
+        guard={"attempt": session.attempt, "verdict": session.verdict, **(guard or {})},
         data={"reason": reason, "detail": detail[:500]},
         at=now,
-        status=status,
-        reason=reason,
-        detail=detail,
-        ended_at=min(at, now) if at else now,
+        through=through,
         **changes,
     )
     if finished:
-        workspace.project(session.id)
+        vars(session).update(changes, updated=now)
+        workspace.project(session.id, session if known else None)
         logger.info("session %s %s (%s): %s", session.id, status, reason, detail)
     return finished

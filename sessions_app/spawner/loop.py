@@ -150,7 +150,7 @@ class Spawner:
             self._heart.beat(len(self._supervised))  # looking would show nothing new
             return
         try:
-            asked = await db.call(self._read_rows, list(self._supervised))
+            asked = await db.brief(self._read_rows, list(self._supervised))
         except DatabaseError as error:
             self._news.forget()
             self._trouble.say(error)

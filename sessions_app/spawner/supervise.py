@@ -85,7 +85,7 @@ class Supervisor:
         # Before anybody sees it run: deleted by hand, the log still is what the run writes to.
         with log_tail.kept_open(session.log_file) as log:
             if session.status == Status.STARTING:
-                over = await db.call(_launched, session, run, profile, log)
+                over = await db.brief(_launched, session, run, profile, log)
                 self._changed()
                 if over:
                     return
@@ -100,7 +100,7 @@ class Supervisor:
                 self._measured = await self._sum_up(session, run, log, exited)
         collected = await self._collect(session)
         await swarms.last_look(session, self._measured.swarm_id)
-        await db.call(
+        await db.brief(
             ledger.ended,
             self.session_id,
             exited,
@@ -215,18 +215,23 @@ def _launched(session: AgentSession, run: Run, profile: CommandProfile, log: log
     """Write down that it runs, and its end too if it is over by now and has left nothing behind.
 
     Of such a run there is nothing to watch, to read, to measure or to collect: what would have to
-    be set up for that costs several times what the run itself does.
+    be set up for that costs several times what the run itself does. It is looked at before its
+    launch is written down, and once more afterwards.
     """
-    launched = ledger.launched(session, run.pid, run.launched_at)
-    ended = run.over()
-    if ended is None or log_tail.size(log) or not workspace.untouched(session):
-        if launched:
+    while True:
+        ended = run.over()
+        if (
+            ended is not None
+            and not log_tail.size(log)
+            and workspace.untouched(session)
+            and ledger.brief(session, run.pid, run.launched_at, ended, profile.success_codes)
+        ):
+            return True
+        if session.status == Status.RUNNING:
             workspace.project(session.id)
-        return False
-    known = session if launched else None
-    codes = profile.success_codes
-    ledger.ended(session.id, ended, collect.Collection(), codes, known=known)
-    return True
+            return False
+        if not ledger.launched(session, run.pid, run.launched_at):
+            return False
 
 
 def _raise_failures(tasks: set[asyncio.Task[object]]) -> None:

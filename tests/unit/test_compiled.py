@@ -1,13 +1,14 @@
 """Statements that are compiled once say what the ORM says."""
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Q
 
-from sessions_app.lifecycle import EventKind, Status
+from sessions_app.lifecycle import EventKind, Priority, Status
 from sessions_app.models import AgentSession, SessionEvent, compiled
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +45,24 @@ def test_a_row_that_is_inserted_is_the_row_that_the_orm_reads() -> None:
     found = AgentSession.objects.get(id=row.id)
     for field in AgentSession._meta.concrete_fields:
         assert getattr(found, field.attname) == getattr(row, field.attname), field.name
+
+
+def test_values_are_stored_as_the_orm_stores_them() -> None:
+    row = _session(
+        status=Status.STARTING,
+        priority=Priority.HIGH,
+        metadata={"ü": [1.5, None, True, {}]},
+        args=["--x"],
+        created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        queued_at=NOW.astimezone(timezone(timedelta(hours=1))),
+        parent=uuid.uuid4(),
+        exit_code=3,
+    )
+    for field in AgentSession._meta.concrete_fields:
+        value = getattr(row, field.attname)
+        assert compiled._stored(field, value, connection) == field.get_db_prep_save(
+            value, connection
+        ), field.name
 
 
 def test_several_rows_are_inserted_in_their_order() -> None:
