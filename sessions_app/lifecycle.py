@@ -57,6 +57,14 @@ class Priority(IntEnum):
         """The word on the wire."""
         return self.name.lower()
 
+    @staticmethod
+    def word_of(number: int) -> str:
+        """The word of the nearest priority."""
+        return _WORDS[min(max(number, 0), len(_WORDS) - 1)]
+
+
+_WORDS = tuple(priority.word for priority in Priority)
+
 
 class OnUsageLimit(StrEnum):
     """What follows when a run ends because the account's usage limit was reached."""

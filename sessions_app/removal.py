@@ -6,6 +6,7 @@ be reached through links; below them every name is opened without following any.
 
 import contextlib
 import errno
+import functools
 import os
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 from sessions_app import trees
-from sessions_app.conf import Conf, current
+from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
 from sessions_app.trees import Tally
 
@@ -27,6 +28,9 @@ class Place:
 
     root: Path
     below: tuple[str, ...] = ()
+    #: Whether it is made only once it is needed. A place that must be there and is not is not
+    #: mounted, perhaps: nothing is said to be gone from it.
+    later: bool = False
 
     @property
     def path(self) -> Path:
@@ -60,12 +64,12 @@ class Place:
 
 def sessions_place(conf: Conf) -> Place:
     """Where session directories lie."""
-    return Place(conf.workspace, conf.sessions_dir.relative_to(conf.workspace).parts)
+    return _place(conf.workspace, conf.sessions_dir)
 
 
 def outputs_place(conf: Conf) -> Place:
     """Where output directories lie."""
-    return Place(conf.workspace, conf.outputs_dir.relative_to(conf.workspace).parts)
+    return _place(conf.workspace, conf.outputs_dir)
 
 
 def logs_place(conf: Conf) -> Place:
@@ -75,7 +79,12 @@ def logs_place(conf: Conf) -> Place:
 
 def runs_place(conf: Conf) -> Place:
     """Where launch and exit records lie."""
-    return Place(conf.state_dir, conf.runs_dir.relative_to(conf.state_dir).parts)
+    return _place(conf.state_dir, conf.runs_dir, later=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _place(root: Path, directory: Path, *, later: bool = False) -> Place:
+    return Place(root, directory.relative_to(root).parts, later)
 
 
 def log_name(session_id: UUID) -> str:
@@ -86,11 +95,11 @@ def log_name(session_id: UUID) -> str:
 def misplaced(conf: Conf, session: AgentSession) -> str:
     """Why nothing of a session may be removed: its row says it lies elsewhere. Empty: it may."""
     for name, path, expected in (
-        ("working_dir", session.working_dir, conf.sessions_dir / str(session.id)),
-        ("output_dir", session.output_dir, conf.outputs_dir / str(session.id)),
-        ("log_file", session.log_file, conf.log_dir / log_name(session.id)),
+        ("working_dir", session.working_dir, f"{conf.sessions_dir}/{session.id}"),
+        ("output_dir", session.output_dir, f"{conf.outputs_dir}/{session.id}"),
+        ("log_file", session.log_file, f"{conf.log_dir}/{log_name(session.id)}"),
     ):
-        if path != str(expected):
+        if path != expected:
             return f"its row's {name}, {path}, is not that of its session here, {expected}"
     return ""
 
@@ -125,20 +134,18 @@ def measure(place: Place, name: str, tally: Tally) -> Generator[None, None, None
         yield from trees.measure(fd, name, tally)
 
 
-def refuse_mounts(parent: int, name: str) -> None:
+def refuse_mounts(parent: int, *names: str) -> None:
     """Nothing is removed in which a file system is mounted.
 
     Raises:
-        OSError: that is so.
+        OSError: that is so of one of them.
     """
-    if mounted := trees.mounted_in(parent, name):
+    if mounted := trees.mounted_in(parent, *names):
         raise OSError(errno.EBUSY, "a file system is mounted in it", mounted)
 
 
 def _may_be_missing(place: Place) -> AbstractContextManager[object]:
-    """Records are there once something has run; the other places always."""
-    records = place == runs_place(current())
-    return contextlib.suppress(FileNotFoundError) if records else contextlib.nullcontext()
+    return contextlib.suppress(FileNotFoundError) if place.later else contextlib.nullcontext()
 
 
 def discard(conf: Conf, session_id: UUID) -> None:

@@ -81,9 +81,9 @@ def remove(parent: int, name: str, tally: Tally) -> Generator[None, None, None]:
 
 
 def _through(parent: int, name: str, tally: Tally, *, remove: bool) -> Generator[None, None, None]:
-    mount = _mount(parent)
     if not _is_directory(parent, name, tally, remove=remove):
         return
+    mount = _mount(parent)
     here = _enter(parent, name, mount, remove=remove)
     if here is None:
         return
@@ -201,16 +201,18 @@ def _mount(fd: int) -> bytes:
     return b""
 
 
-def mounted_in(parent: int, name: str) -> str:
-    """The first place at or below ``name`` where something is mounted, or an empty string."""
+def mounted_in(parent: int, *names: str) -> str:
+    """The first place at or below one of the names where something is mounted, or nothing."""
     with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123 - bytes, as names are
         mounts = file.read()
-    if _PLAIN.fullmatch(name) and name.encode() not in mounts:  # as good as always
+    # As good as always no mount is called so.
+    names = tuple(n for n in names if not _PLAIN.fullmatch(n) or n.encode() in mounts)
+    if not names:
         return ""
-    top = os.readlink(f"/proc/self/fd/{parent}").rstrip("/") + f"/{name}"  # noqa: PTH115 - as above
+    outer = os.readlink(f"/proc/self/fd/{parent}").rstrip("/")  # noqa: PTH115 - as above
     for line in mounts.splitlines():
         place = os.fsdecode(_unescaped(line.split(b" ", 5)[4]))
-        if f"{place}/".startswith(f"{top}/"):
+        if any(f"{place}/".startswith(f"{outer}/{name}/") for name in names):
             return place
     return ""
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from sessions_app import callers, services, units, validation, workspace
-from sessions_app.cleanup import leftovers, orphans, retention, sessions
+from sessions_app.cleanup import leftovers, orphans, retention, sessions, together
 from sessions_app.cleanup.told import Kind, Removal, Run, Work
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
@@ -44,7 +44,7 @@ def cleanup(
 
     Returns:
         A generator of what became of each thing, and of None now and then. Whoever closes it
-        early has removed what was told, and perhaps a part of the next.
+        early has removed what was told, and perhaps some of the next ones.
 
     Raises:
         Forbidden: the caller may not act on the sessions of others.
@@ -77,8 +77,7 @@ def chosen(some: Iterable[AgentSession], *, dry_run: bool = False) -> Work:
 
 def _chosen(run: Run, some: Iterable[AgentSession]) -> Work:
     try:
-        for session in some:
-            yield from sessions.remove(run, session)
+        yield from together.remove(run, some)
     finally:
         if not run.dry_run:
             leftovers.tidy(run.conf)
@@ -106,7 +105,8 @@ def _cleanup(
             if kept_for.logs is not None:
                 yield from retention.remove_logs(run, kept_for.logs, age)
         if age is not None:
-            yield from sessions.remove_ended(run, age)
+            rows = AgentSession.objects.filter(sessions.ended(run, age))
+            yield from together.remove(run, sessions.each(rows))
         if with_orphans is not None:
             yield from orphans.deal_with(run, remove=with_orphans)
         if not run.dry_run:

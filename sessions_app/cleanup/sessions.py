@@ -18,8 +18,12 @@ from sessions_app.lifecycle import FINISHED, EventKind
 from sessions_app.models import AgentSession, SessionEvent, compiled
 
 logger = logging.getLogger(__name__)
-#: Rows that are read at once.
+#: Rows that are read at once, and what is read of them.
 _CHUNK = 100
+_COLUMNS = (
+    *("id", "owner", "status", "updated", "ended_at", "pinned", "retry_wanted", "collect_error"),
+    *("working_dir", "output_dir", "log_file", "log_removed", "outputs_removed"),
+)
 
 
 def ended(run: Run, age: timedelta) -> Q:
@@ -43,7 +47,7 @@ def each(rows: QuerySet[AgentSession]) -> Iterator[AgentSession]:
     ids = list(rows.order_by("ended_at").values_list("id", flat=True))
     for begin in range(0, len(ids), _CHUNK):
         chunk = ids[begin : begin + _CHUNK]
-        found = AgentSession.objects.defer("task", "metadata", "args").in_bulk(chunk)
+        found = AgentSession.objects.only(*_COLUMNS).in_bulk(chunk)
         yield from (found[session_id] for session_id in chunk if session_id in found)
 
 
@@ -61,12 +65,6 @@ def why_kept(conf: Conf, session: AgentSession) -> str:
 def guard(session: AgentSession) -> dict[str, Any]:
     """What the row must still say, besides that it has ended, when something of it goes."""
     return {"pinned": False, "retry_wanted": False, "collect_error": session.collect_error}
-
-
-def remove_ended(run: Run, age: timedelta) -> Work:
-    """Remove the sessions that ended at least so long ago."""
-    for session in each(AgentSession.objects.filter(ended(run, age))):
-        yield from remove(run, session)
 
 
 def remove(run: Run, session: AgentSession) -> Work:

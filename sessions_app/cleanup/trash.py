@@ -9,7 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from uuid import UUID
 
@@ -50,7 +50,7 @@ class Aside:
 
     def __init__(self, place: Place, name: str) -> None:
         self._place, self._name = place, name
-        self._taken = False
+        self._taken = self._moved = False
         self._lock: int | None = None
 
     @property
@@ -68,47 +68,34 @@ class Aside:
         at: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self.release()
-            if self._taken:
-                self._taken = False
-                with contextlib.suppress(OSError):
-                    self.put_back()
+            self.undo()
+
+    def undo(self) -> None:
+        """Undo :meth:`take`, if it was done; what cannot be is left to the next cleanup."""
+        self.release()
+        if self._taken:
+            self._taken = self._moved = False
+            with contextlib.suppress(OSError):
+                self.put_back()
 
     def take(self) -> None:
-        """Move the directory aside, or only note that it is to go.
-
-        It is noted where there is nothing to move, and where it cannot be moved but removed.
-        Other cleanups leave it alone until :meth:`release`.
-
-        Raises:
-            OSError: it cannot be removed.
-        """
-        with self._place.opened() as outer:
-            removal.refuse_mounts(outer, self._name)
-            for attempt in range(_TRIES):
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(NAME, 0o700, dir_fd=outer)
-                try:
-                    with _removing(self._place).opened() as inner:
-                        self._move(outer, inner)
-                        self._taken = True
-                        with contextlib.suppress(BlockingIOError):
-                            self._hold(inner)
-                        return
-                except FileNotFoundError:
-                    if attempt == _TRIES - 1:
-                        raise
+        """As :func:`take` for this one."""
+        take(self._place, [self])
 
     def _move(self, outer: int, inner: int) -> None:
         name = self._name
         try:
             os.rename(name, name, src_dir_fd=outer, dst_dir_fd=inner)
+            self._moved = True
         except OSError as error:
             # EXDEV: overlayfs cannot move what is in a lower layer; it is removed where it lies
             if error.errno not in (errno.ENOENT, errno.EXDEV):
                 raise
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=inner)
+        self._taken = True
+        with contextlib.suppress(BlockingIOError):
+            self._hold(inner)
 
     def take_over(self) -> None:
         """Go on with what an interrupted cleanup has set aside; then :meth:`release`.
@@ -160,9 +147,10 @@ class Aside:
         Raises:
             OSError: it cannot be removed; the next cleanup tries again.
         """
-        with self._place.opened() as outer:
-            removal.refuse_mounts(outer, self._name)
-        yield from removal.remove(self._place, self._name, tally)
+        if not self._moved:
+            with self._place.opened() as outer:
+                removal.refuse_mounts(outer, self._name)
+            yield from removal.remove(self._place, self._name, tally)
         with contextlib.suppress(FileNotFoundError):
             yield from removal.remove(_removing(self._place), self._name, tally)
 
@@ -175,3 +163,29 @@ class Aside:
         yield from removal.measure(self._place, self._name, tally)
         with contextlib.suppress(FileNotFoundError):
             yield from removal.measure(_removing(self._place), self._name, tally)
+
+
+def take(place: Place, some: Sequence[Aside]) -> None:
+    """Move directories of a place aside, or only note that they are to go.
+
+    It is noted where there is nothing to move, and where it cannot be moved but removed. Other
+    cleanups leave them alone until :meth:`Aside.release`.
+
+    Raises:
+        OSError: one of them cannot be removed.
+    """
+    with place.opened() as outer:
+        removal.refuse_mounts(outer, *(aside._name for aside in some))
+        left = list(some)
+        for attempt in range(_TRIES):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(NAME, 0o700, dir_fd=outer)
+            try:
+                with _removing(place).opened() as inner:
+                    while left:
+                        left[-1]._move(outer, inner)
+                        left.pop()
+                return
+            except FileNotFoundError:
+                if attempt == _TRIES - 1:
+                    raise

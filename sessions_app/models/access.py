@@ -83,16 +83,15 @@ class AuditEventManager(models.Manager["AuditEvent"]):
             caller: who does it; whoever asks, if None.
             **data: what else is worth knowing. No secrets.
         """
-        self.record_all([(action, data)], session_id, caller=caller)
+        self.record_all([(action, session_id, data)], caller=caller)
 
     def record_all(
         self,
-        actions: Iterable[tuple[str, dict[str, Any]]],
-        session_id: UUID | None = None,
+        done: Iterable[tuple[str, UUID | None, dict[str, Any]]],
         *,
         caller: Caller | None = None,
     ) -> None:
-        """As :meth:`record`, for things that are done at once: the word of each, and its data."""
+        """As :meth:`record`, for things done at once: of each the word, the session, the data."""
         caller = caller or callers.known()
         if caller is None or caller.via is Via.SYSTEM:
             return
@@ -103,9 +102,8 @@ class AuditEventManager(models.Manager["AuditEvent"]):
             "via": caller.via,
             "address": caller.address[:64],
             "token": caller.token[:64],
-            "session_id": session_id,
         }
-        rows = ({**common, "action": action, "data": data} for action, data in actions)
+        rows = ({**common, "action": a, "session_id": i, "data": data} for a, i, data in done)
         compiled.insert_values(AuditEvent, *rows)
 
     def record_if_possible(self, action: str, **data: Any) -> None:

@@ -1,7 +1,7 @@
 """Sessions: their rows, and how these change."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -155,14 +155,27 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         at: datetime | None = None,
     ) -> None:
         """As :meth:`note`, for events that come together: their kinds in order, and their data."""
+        self.note_each([(session_id, kind, data) for kind, data in events.items()], at=at)
+
+    def note_each(
+        self,
+        events: Sequence[tuple[uuid.UUID, EventKind, dict[str, Any]]],
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """As :meth:`note`, for events of several sessions: whose, of which kind, and their data."""
         caller = callers.known()
-        somebody = caller is not None and caller.via is not Via.SYSTEM
-        by = {"by": caller.principal} if caller is not None and somebody else {}
-        common = {"session_id": session_id, "at": at or timezone.now()}
-        rows = ({**common, "kind": kind, "data": {**data, **by}} for kind, data in events.items())
+        if caller is not None and caller.via is Via.SYSTEM:
+            caller = None
+        by = {"by": caller.principal} if caller else {}
+        now = at or timezone.now()
+        rows = (
+            {"session_id": session_id, "kind": kind, "at": now, "data": {**data, **by}}
+            for session_id, kind, data in events
+        )
         compiled.insert_values(SessionEvent, *rows)
-        if somebody:
-            AuditEvent.objects.record_all(events.items(), session_id, caller=caller)
+        if caller:
+            AuditEvent.objects.record_all(((k, i, d) for i, k, d in events), caller=caller)
 
 
 class AgentSession(models.Model):
@@ -286,10 +299,9 @@ class AgentSession(models.Model):
     @property
     def priority_word(self) -> str:
         """The priority as callers write it; the nearest one to a number that is none."""
-        return _WORDS[min(max(self.priority, Priority.HIGH), Priority.LOW)]
+        return Priority.word_of(self.priority)
 
 
-_WORDS = [priority.word for priority in Priority]
 _BY_ID = compiled.Compiled(
     lambda key: AgentSession.objects.order_by().filter(id=key), key=compiled.SOME_ID
 )

@@ -92,10 +92,12 @@ def main() -> None:
     schema.make_if_missing()
     kills = 0
     while True:
-        old, young = ended(100), ended(50)
+        # two that go together, and one of which only log and output go
+        older, old, young = ended(110), ended(100), ended(50)
         killed = clean_and_die(kills + 1)
         if kills % 2:  # what a server that starts puts right; else the next cleanup does
             cleanup.put_back(CONF)
+            check(older)
             check(old)
             check(young)
         list(cleanup.cleanup(by_settings=True))

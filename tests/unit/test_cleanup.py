@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from sessions_app import cleanup, control, registry, services
-from sessions_app.cleanup import trash
+from sessions_app.cleanup import together, trash
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import EventKind
@@ -187,16 +188,51 @@ def test_files_that_are_gone_anyway_keep_no_session(conf: Conf) -> None:
 
 
 def test_a_pin_that_comes_just_before_the_removal_counts(conf: Conf) -> None:
-    # given two sessions that a cleanup has looked at
     first, second = finished(2), finished(1)
-    work = cleanup.cleanup(0)
-    assert next(step for step in work if step is not None).session_id == first.id
-    # when the second one is pinned before it goes
-    control.pin(second.id)
+
+    def looked_at() -> Iterator[AgentSession]:
+        # given two sessions that a cleanup has read
+        yield from (first, second)
+        # when the second one is pinned before they go
+        control.pin(second.id)
+
     # then it stays
-    reasons = [step.kept for step in work if step is not None]
-    assert ["pinned" in reason for reason in reasons] == [True]
+    found = {step.session_id: step.kept for step in cleanup.chosen(looked_at()) if step}
+    assert found[first.id] == ""
+    assert "pinned" in found[second.id]
     assert exists(second)
+    assert not exists(first)
+
+
+def test_one_that_cannot_be_taken_keeps_none_of_the_others(conf: Conf) -> None:
+    # given three that go together, and in the way of one of them what cannot be moved
+    one, two, three = (finished(hours) for hours in (3, 2, 1))
+    (conf.sessions_dir / trash.NAME / str(two.id)).mkdir(parents=True)
+    (conf.sessions_dir / trash.NAME / str(two.id) / "file").write_text("in the way")
+    # when they are cleaned up
+    told = {step.session_id: step.kept for step in cleanup.chosen([one, two, three]) if step}
+    # then it alone stays, whole
+    assert (told[one.id], told[three.id]) == ("", "")
+    assert "cannot be removed" in told[two.id]
+    assert (Path(two.working_dir) / "session.json").exists()
+    assert not exists(one)
+    assert not exists(three)
+
+
+def test_whoever_leaves_early_leaves_nothing_half_done(conf: Conf) -> None:
+    # given a cleanup of many that is given up after the first one
+    many = [finished(1) for _ in range(2 * together.BATCH)]
+    work = cleanup.cleanup(0)
+    first = next(step for step in work if step is not None)
+    work.close()
+    # then each is there, or its row is gone and the next cleanup finds the rest
+    left = set(AgentSession.objects.values_list("id", flat=True))
+    assert first.session_id not in left
+    assert {s.id for s in many if Path(s.working_dir).exists()} == left
+    removed(0)
+    assert [exists(session) for session in many] == [False] * len(many)
+    assert [p.name for p in conf.sessions_dir.iterdir()] == ["index.json"]
+    assert list(conf.log_dir.iterdir()) == []
 
 
 def test_what_cannot_be_set_aside_stays_whole(conf: Conf) -> None:
