@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import (
     DateTimeField,
     F,
@@ -28,6 +29,7 @@ from sessions_app import validation
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Priority, Status
 from sessions_app.models import AgentSession
+from sessions_app.models.indexes import RunOfEnded
 
 #: What a list can be sorted by; with ``-`` before it the other way round.
 SORTS = ("created", "updated", "ended", "duration", "priority", "state")
@@ -112,16 +114,23 @@ class Order:
             search: few of many rows may fit: find out which, and read only those.
         """
         every = AgentSession.objects.all()
+        kinds = [(rows, every)]
         if RUN in {stretch.field for stretch in self.stretches}:
-            rows, every = (some.annotate(**{RUN: _run(self.now)}) for some in (rows, every))
+            both = [_with_runs(some, self.now, search=search) for some in (rows, every)]
+            kinds = list(zip(*both, strict=True))
         found: list[tuple[Place, AgentSession]] = []
         begin = 0 if after is None else after.stretch
         for number, stretch in enumerate(self.stretches[begin:], begin):
             within = after if after is not None and number == after.stretch else None
-            part = stretch.rows(rows, within)[: most - len(found)]
-            if search:
-                part = stretch.rows(every.filter(id__in=part.values("id")), None)
-            found += [(Place(number, stretch.number(row), row.id), row) for row in part]
+            wanted, part = most - len(found), list[tuple[Place, AgentSession]]()
+            for some, all_ in kinds:
+                of_kind = stretch.rows(some, within)[:wanted]
+                if search:
+                    of_kind = stretch.rows(all_.filter(id__in=of_kind.values("id")), None)
+                part += [(Place(number, stretch.number(row), row.id), row) for row in of_kind]
+            if len(kinds) > 1:
+                part.sort(key=lambda pair: pair[0], reverse=stretch.falling)
+            found += part[:wanted]
             if len(found) >= most:
                 break
         return found
@@ -210,6 +219,22 @@ def microseconds(moment: datetime) -> int:
 
 def _time(number: int) -> datetime:
     return _EPOCH + timedelta(microseconds=number)
+
+
+def _with_runs(
+    rows: QuerySet[AgentSession], now: datetime, *, search: bool
+) -> list[QuerySet[AgentSession]]:
+    """Rows with how long they have run, in kinds that are put in order one by one.
+
+    SQLite has an index of the runs that have ended. A search has its own, and is not to read all
+    rows in the order of that one.
+    """
+    if connection.vendor != "sqlite" or search:
+        return [rows.annotate(**{RUN: _run(now)})]
+    return [
+        rows.filter(_there("ended_at")).annotate(**{RUN: RunOfEnded()}),
+        rows.filter(_missing("ended_at")).annotate(**{RUN: _run(now)}),
+    ]
 
 
 def _run(now: datetime) -> Cast:

@@ -4,16 +4,13 @@ from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
-from django.db.models import Index, Model, Q
+from django.db.models import F, FloatField, Func, Index, IntegerField, Model, Q
 
 from sessions_app.lifecycle import Status
 
 
-class SearchIndex(Index):
-    """All that a search looks at, so that it reads no rows but those it finds.
-
-    Rows are some kB wide. SQLite alone has it: PostgreSQL refuses texts of this length in an index.
-    """
+class SqliteIndex(Index):
+    """An index that SQLite alone has."""
 
     def create_sql(
         self,
@@ -27,6 +24,58 @@ class SearchIndex(Index):
             return Statement("SELECT 1")
         return super().create_sql(model, schema_editor, using, **kwargs)
 
+
+class SearchIndex(SqliteIndex):
+    """All that a search looks at, so that it reads no rows but those it finds.
+
+    Rows are some kB wide. PostgreSQL refuses texts of this length in an index.
+    """
+
+
+class Figure(Func):
+    """A number in a row's ``measured``, for SQLite.
+
+    Args:
+        path: where it is: names with dots between them, ours.
+
+    Nothing of it is a parameter: an index of an expression serves those that are spelled alike.
+    """
+
+    def __init__(self, path: str) -> None:
+        template = f"CAST(JSON_EXTRACT(%(expressions)s, '$.{path}') AS real)"
+        super().__init__(F("measured"), template=template, output_field=FloatField())
+
+
+class RunOfEnded(Func):
+    """How long a session ran that has ended, without its pauses, in milliseconds; for SQLite."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(F("ended_at"), F("started_at"), F("paused_seconds")), output_field=IntegerField()
+        )
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[Any, ...]]:
+        """The expression, without parameters as that of :class:`Figure`."""
+        names = [compiler.compile(each)[0] for each in self.get_source_expressions()]
+        ended, started, paused = names
+        days = f"(JULIANDAY({ended}) - JULIANDAY({started}))"
+        return f"CAST(ROUND({days} * 86400000.0 - {paused} * 1000.0) AS integer)", ()
+
+
+#: Where figures of a run are that are summed up, by name.
+FIGURES = {
+    "cpu_seconds": "resources.total.cpu_seconds",
+    "peak": "resources.peak.memory_bytes",
+    "cost_usd": "activity.cost_usd",
+    "turns": "activity.turns",
+    "input": "activity.tokens.input",
+    "output": "activity.tokens.output",
+    "cache_read": "activity.tokens.cache_read",
+    "cache_write": "activity.tokens.cache_write",
+}
+ENDED = Q(ended_at__isnull=False)
+RAN = Q(ended_at__isnull=False, started_at__isnull=False)
+RUNS = Q(ended_at__isnull=True, started_at__isnull=False)
 
 SESSIONS = (
     # A list, also one of an owner, a state or a priority.
@@ -48,6 +97,16 @@ SESSIONS = (
         ],
         name="session_search",
     ),
+    # What ended in a time: how, after how long, what it used. All of it: rows are not read.
+    SqliteIndex(
+        *("status", "ended_at", "reason", "started_at", "queued_at"),
+        *(Figure(path) for path in FIGURES.values()),
+        condition=ENDED,
+        name="session_ended",
+    ),
+    # The longest runs: in order, and those that go on.
+    SqliteIndex(RunOfEnded(), F("id"), condition=RAN, name="session_by_run"),
+    Index(fields=["id"], condition=RUNS, name="session_running"),
     # The spawner: who is next, and what is to be tried again.
     Index(
         fields=["queue_key", "id"],

@@ -13,11 +13,6 @@ from sessions_app.models import AgentSession
 from sessions_app.telemetry import performance
 
 HOURS = 24
-#: Of :func:`performance.summary`, what is about the sessions that ended.
-_OF_SUMMARY = (
-    *("ended", "throughput_per_hour", "start_latency", "run_time"),
-    *("cpu_seconds", "peak_memory_bytes", "tokens", "cost_usd", "turns", "measured"),
-)
 
 
 def last_day(now: datetime) -> dict[str, Any]:
@@ -25,14 +20,13 @@ def last_day(now: datetime) -> dict[str, Any]:
 
     ``by_hour`` has full hours of UTC, oldest first; of the first and the last only a part counts.
     """
-    summary = performance.summary(HOURS)
     since = now - timedelta(hours=HOURS)
     ended = AgentSession.objects.visible().order_by().filter(ended_at__gte=since)
     failed = ended.filter(status=Status.FAILED).values_list("reason").annotate(n=Count("*"))
     reasons = {reason or "unknown": count for reason, count in failed}
     return {
         "hours": HOURS,
-        **{name: summary[name] for name in _OF_SUMMARY},
+        **performance.of_ended(HOURS),
         "failed_by_reason": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         "by_hour": _by_hour(since, now),
     }

@@ -1,7 +1,7 @@
 """How the whole installation does: sessions, times, what they used and cost."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -15,20 +15,13 @@ from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.models import AgentSession
+from sessions_app.models.indexes import FIGURES, Figure
 from sessions_app.telemetry.stream_json import TOKENS
 
 #: The longest time that is looked back over.
 MAX_HOURS = 24.0 * 366
 #: Times are those of so many of the sessions that ended last, at most.
 SAMPLE = 5000
-#: Figures in a row's ``measured`` that are summed up.
-_SUMS = {
-    "cpu_seconds": "measured__resources__total__cpu_seconds",
-    "cost_usd": "measured__activity__cost_usd",
-    "turns": "measured__activity__turns",
-    **{name: f"measured__activity__tokens__{name}" for name in TOKENS},
-}
-_PEAK = "measured__resources__peak__memory_bytes"
 _NUMBER = r"^-?[0-9]{1,99}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?$"
 
 
@@ -47,17 +40,25 @@ def summary(hours: float = 24.0) -> dict[str, Any]:
     """
     if not 0 < hours <= MAX_HOURS:
         raise Invalid(f"hours must be more than 0 and at most {MAX_HOURS:,.0f}")
-    since = timezone.now() - timedelta(hours=hours)
     rows = AgentSession.objects.visible().order_by()
-    ended = rows.filter(status__in=FINISHED, ended_at__gte=since)
-    outcomes, reasons = _outcomes(ended)
-    waited, ran = _times(ended)
     return {
         "hours": hours,
         "sessions": queries.counts(),
         "waiting": rows.filter(status=Status.STARTING, claimed_by="").count(),
         "slots": current().slots,
         "taken": admission.slots_taken(),
+        **of_ended(hours),
+    }
+
+
+def of_ended(hours: float) -> dict[str, Any]:
+    """What :func:`summary` says of the sessions that ended in the last ``hours``."""
+    since = timezone.now() - timedelta(hours=hours)
+    rows = AgentSession.objects.visible().order_by()
+    ended = rows.filter(status__in=FINISHED, ended_at__gte=since)
+    outcomes, reasons = _outcomes(ended)
+    waited, ran = _times(ended)
+    return {
         "ended": {
             "completed": outcomes.get(Status.COMPLETED, 0),
             "failed": outcomes.get(Status.FAILED, 0),
@@ -84,13 +85,14 @@ def _outcomes(ended: QuerySet[AgentSession]) -> tuple[dict[str, int], dict[str, 
 def _used(ended: QuerySet[AgentSession]) -> dict[str, Any]:
     """What the ended ones used and cost, as far as they were measured."""
     # Not by reason: a query that groups rows sorts the JSON of all of them.
-    figures = {name: _figure(path) for name, path in _SUMS.items()}
+    figures = {name: _figure(path) for name, path in FIGURES.items()}
+    peak = figures.pop("peak")
     found = ended.aggregate(
         n=Count(figures["cpu_seconds"]),
-        peak=Max(_figure(_PEAK)),
+        peak=Max(peak),
         **{f"sum_{name}": Sum(figure) for name, figure in figures.items()},
     )
-    sums = {name: found[f"sum_{name}"] for name in _SUMS}
+    sums = {name: found[f"sum_{name}"] for name in figures}
     return {
         "cpu_seconds": _rounded(sums["cpu_seconds"], 3),
         "peak_memory_bytes": _whole(found["peak"]),
@@ -106,8 +108,11 @@ def _times(ended: QuerySet[AgentSession]) -> tuple[list[float], list[float]]:
     found: list[tuple[Any, Any, Any]] = []
     for status in sorted(FINISHED):  # each by the index, the newest first
         newest = ended.filter(status=status, started_at__isnull=False).order_by("-ended_at")
-        found += newest.values_list("ended_at", "started_at", "queued_at")[:SAMPLE]
+        found += newest.values_list(*map(_moment, ("ended_at", "started_at", "queued_at")))[:SAMPLE]
     found = sorted(found, reverse=True, key=lambda row: row[0])[:SAMPLE]
+    if connection.vendor == "sqlite":
+        read = datetime.fromisoformat
+        found = [(read(end), read(start), queued and read(queued)) for end, start, queued in found]
     waited = [(started - queued).total_seconds() for _, started, queued in found if queued]
     ran = [(end - started).total_seconds() for end, started, _ in found]
     return waited, ran
@@ -125,15 +130,17 @@ def _percentiles(seconds: Iterable[float]) -> dict[str, float | None]:
     }
 
 
-def _figure(path: str) -> Cast:
+def _moment(name: str) -> F | Cast:
+    """A time; in SQLite as the text that it is there, of which Django makes one more slowly."""
+    return Cast(name, TextField()) if connection.vendor == "sqlite" else F(name)
+
+
+def _figure(path: str) -> Func:
+    if connection.vendor == "sqlite":
+        return Figure(path)
+    value: Func = KT(f"measured__{path.replace('.', '__')}")
     if connection.vendor == "postgresql":  # refuses to cast what is no number
-        number = Func(KT(path), Value(_NUMBER), function="SUBSTRING", output_field=TextField())
-        return Cast(number, FloatField())
-    if connection.vendor != "sqlite":
-        return Cast(KT(path), FloatField())
-    # What KT makes of it there parses each row's JSON several times.
-    field, _, keys = path.partition("__")
-    value = Func(F(field), Value("$." + keys.replace("__", ".")), function="JSON_EXTRACT")
+        value = Func(value, Value(_NUMBER), function="SUBSTRING", output_field=TextField())
     return Cast(value, FloatField())
 
 

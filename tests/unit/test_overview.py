@@ -95,7 +95,7 @@ def test_what_ended_by_the_hour_is_told_by_an_index_alone() -> None:
     hours = AgentSession.objects.filter(status=Status.FAILED, ended_at__gte=timezone.now())
     plan = hours.annotate(hour=lately._hour()).values_list("hour").explain()
 
-    assert "COVERING INDEX session_by_end" in plan, connection.vendor
+    assert "COVERING INDEX session_ended" in plan, connection.vendor
 
 
 def test_who_waits_is_counted_by_reason(conf: Conf) -> None:

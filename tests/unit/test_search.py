@@ -2,11 +2,15 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from sessions_app import orders, queries, registry
@@ -14,6 +18,7 @@ from sessions_app.conf import Conf
 from sessions_app.filters import Filters, narrow
 from sessions_app.lifecycle import Priority
 from sessions_app.models import AgentSession
+from sessions_app.telemetry import performance
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("conf")]
 SEARCHES: tuple[dict[str, Any], ...] = (
@@ -110,6 +115,41 @@ def test_a_state_and_a_priority_have_their_indexes(wish: dict[str, Any], sort: s
     plan = order.stretches[0].rows(rows, None)[:100].explain()
     assert "SEARCH" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def plans(look: Callable[[], object]) -> list[str]:
+    """How SQLite reads what each query of a function asks for."""
+    with CaptureQueriesContext(connection) as asked:
+        look()
+    with connection.cursor() as cursor:
+        found = []
+        for query in asked.captured_queries:
+            cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
+            found.append("; ".join(row[3] for row in cursor.fetchall()))
+    return found
+
+
+def test_the_longest_runs_are_read_in_order_and_those_that_go_on_alone() -> None:
+    for sort in ("duration", "-duration"):
+        ended, going_on, *_ = plans(partial(queries.find, sort=sort))
+        assert ended.endswith("USING INDEX session_by_run")
+        assert "USING INDEX session_running" in going_on
+
+
+def test_what_ended_in_a_day_is_summed_up_from_an_index() -> None:
+    *counted, used = plans(lambda: performance.of_ended(24))
+    assert len(counted) == 3
+    assert all("USING COVERING INDEX session_ended" in plan for plan in counted)
+    assert "USING INDEX session_ended" in used
+
+
+@pytest.mark.parametrize("text", ["Part 1", "art 17", "d part", "q", "é part", "50%_"])
+def test_a_text_is_found_wherever_its_rarest_letter_is(text: str) -> None:
+    rows = fill(60)
+    AgentSession.objects.filter(id=rows[7].id).update(task="Zé PART 50%_Q")
+    tasks = [row.task for row in AgentSession.objects.all() if text.lower() in row.task.lower()]
+    assert sorted(row.task for row in queries.find(text=text).sessions) == sorted(tasks)
+    assert tasks
 
 
 @pytest.mark.parametrize("count", [0, 1, 500, 1234])
