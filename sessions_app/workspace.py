@@ -11,7 +11,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,15 +238,6 @@ def write_session_json(session: AgentSession) -> files.Stamp:
 def locked(conf: Conf, session_id: uuid.UUID) -> AbstractContextManager[None]:
     """For a block, nobody else writes or removes the session's files."""
     return file_lock.hold(conf.state_dir / "locks" / session_id.hex[:2])
-
-
-@contextlib.contextmanager
-def all_locked(conf: Conf, session_ids: Collection[uuid.UUID]) -> Iterator[None]:
-    """As :func:`locked` for several, always in the same order: no two wait for each other."""
-    with contextlib.ExitStack() as stack:
-        for name in sorted({session_id.hex[:2] for session_id in session_ids}):
-            stack.enter_context(file_lock.hold(conf.state_dir / "locks" / name))
-        yield
 
 
 #: Sessions whose session.json could not be written (the disk is full, say) by this process; who

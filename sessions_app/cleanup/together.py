@@ -8,7 +8,7 @@ each goes alone, so that it is told of the right one.
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -20,8 +20,10 @@ from sessions_app import removal, workspace
 from sessions_app.cleanup import leftovers, sessions, trash
 from sessions_app.cleanup.told import Removal, Run, Work
 from sessions_app.cleanup.trash import Aside
+from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, EventKind
 from sessions_app.models import AgentSession, SessionEvent, compiled
+from sessions_app.models.events import record
 from sessions_app.trees import Tally
 
 #: Sessions that are taken together: some milliseconds, in which nobody else writes.
@@ -62,7 +64,7 @@ def _take(run: Run, batch: list[AgentSession]) -> dict[UUID, Aside]:
     place = removal.sessions_place(run.conf)
     asides = {session.id: Aside(place, str(session.id)) for session in wanted}
     try:
-        with workspace.all_locked(run.conf, asides):
+        with _locked(run.conf, asides):
             with contextlib.ExitStack() as undo:
                 for aside in asides.values():
                     undo.enter_context(aside)
@@ -80,6 +82,16 @@ def _take(run: Run, batch: list[AgentSession]) -> dict[UUID, Aside]:
     return {session_id: asides[session_id] for session_id in asides if session_id in gone}
 
 
+@contextlib.contextmanager
+def _locked(conf: Conf, session_ids: Collection[UUID]) -> Iterator[None]:
+    """As ``workspace.locked`` for several, always in the same order: no two wait for each other."""
+    places = {session_id.hex[:2]: session_id for session_id in session_ids}
+    with contextlib.ExitStack() as stack:
+        for _, session_id in sorted(places.items()):
+            stack.enter_context(workspace.locked(conf, session_id))
+        yield
+
+
 @transaction.atomic()
 def _delete(some: list[AgentSession]) -> set[UUID]:
     """Delete the rows that still are as they were; the ids of those."""
@@ -91,7 +103,7 @@ def _delete(some: list[AgentSession]) -> set[UUID]:
     gone = {session_id for session_id, *_ in removed}
     if gone:
         compiled.delete(SessionEvent, {}, ("session_id", gone))
-        AgentSession.objects.note_each(removed)
+        record(removed)
     return gone
 
 

@@ -1,8 +1,18 @@
 """What happened to sessions."""
 
-from typing import ClassVar
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
+from django.utils import timezone
+
+from sessions_app import callers
+from sessions_app.callers import Via
+from sessions_app.lifecycle import EventKind
+from sessions_app.models import compiled
+from sessions_app.models.access import AuditEvent
 
 
 class SessionEvent(models.Model):
@@ -19,3 +29,26 @@ class SessionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.kind}"
+
+
+def record(
+    events: Sequence[tuple[uuid.UUID, EventKind, dict[str, Any]]], at: datetime | None = None
+) -> None:
+    """Record events, and in the audit trail who caused them, if it was somebody.
+
+    Args:
+        events: of each whose it is, its kind, and its data.
+        at: when they happened; now if None.
+    """
+    caller = callers.known()
+    if caller is not None and caller.via is Via.SYSTEM:
+        caller = None
+    by = {"by": caller.principal} if caller else {}
+    now = at or timezone.now()
+    rows = (
+        {"session_id": session_id, "kind": kind, "at": now, "data": {**data, **by}}
+        for session_id, kind, data in events
+    )
+    compiled.insert_values(SessionEvent, *rows)
+    if caller:
+        AuditEvent.objects.record_all(((k, i, d) for i, k, d in events), caller=caller)

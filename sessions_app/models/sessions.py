@@ -1,7 +1,7 @@
 """Sessions: their rows, and how these change."""
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -13,8 +13,7 @@ from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
 from sessions_app.models import compiled, indexes
-from sessions_app.models.access import AuditEvent
-from sessions_app.models.events import SessionEvent
+from sessions_app.models.events import record
 
 
 class AgentSessionManager(models.Manager["AgentSession"]):
@@ -155,27 +154,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         at: datetime | None = None,
     ) -> None:
         """As :meth:`note`, for events that come together: their kinds in order, and their data."""
-        self.note_each([(session_id, kind, data) for kind, data in events.items()], at=at)
-
-    def note_each(
-        self,
-        events: Sequence[tuple[uuid.UUID, EventKind, dict[str, Any]]],
-        *,
-        at: datetime | None = None,
-    ) -> None:
-        """As :meth:`note`, for events of several sessions: whose, of which kind, and their data."""
-        caller = callers.known()
-        if caller is not None and caller.via is Via.SYSTEM:
-            caller = None
-        by = {"by": caller.principal} if caller else {}
-        now = at or timezone.now()
-        rows = (
-            {"session_id": session_id, "kind": kind, "at": now, "data": {**data, **by}}
-            for session_id, kind, data in events
-        )
-        compiled.insert_values(SessionEvent, *rows)
-        if caller:
-            AuditEvent.objects.record_all(((k, i, d) for i, k, d in events), caller=caller)
+        record([(session_id, kind, data) for kind, data in events.items()], at)
 
 
 class AgentSession(models.Model):
