@@ -2,6 +2,11 @@
 
 from django.apps import AppConfig
 
+from sessions_app import lean
+
+with lean.without_test_client():
+    import ninja  # noqa: F401 - Django would import it next
+
 
 class SessionsAppConfig(AppConfig):
     """The sessions application."""

@@ -19,7 +19,17 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.db import DatabaseError
 
-from sessions_app import callers, connections, db, importing, publish, schema, welcome, workspace
+from sessions_app import (
+    callers,
+    connections,
+    db,
+    importing,
+    lean,
+    publish,
+    schema,
+    welcome,
+    workspace,
+)
 from sessions_app.conf import Conf, current
 from sessions_app.errors import HiveError, Unavailable
 from sessions_app.launchers.local import LocalLauncher
@@ -57,6 +67,7 @@ def up(
     Returns:
         The exit code; what kept it from starting has been said in one line.
     """
+    lean.give_back()
     conf = current()
     conf = replace(
         conf,
@@ -200,10 +211,11 @@ class _Server:
 
     def run(self, *, sample: bool) -> int:
         """Serve until the reactor stops; returns the exit code."""
-        from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor when imported
-        from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
+        with lean.without_unused():
+            from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor
+            from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
 
-        from hiveweb import edge  # noqa: PLC0415 - as above
+            from hiveweb import edge  # noqa: PLC0415 - as above
 
         callers.become(None)  # our own parts say that they are; whoever else has to say it, too
         reactor = steady_reactor()
