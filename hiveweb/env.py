@@ -1,11 +1,16 @@
 """Typed settings from the environment, else from an env file.
 
 Standard library only and cheap to import: the drop-in client reads its settings through this
-module too, without Django. Importing it takes under a millisecond.
+module too, without Django. Even ``os`` takes a millisecond there, so it is imported where needed.
 """
 
-import os
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ENV_FILE_NAME = "hive.env"
 SYSTEM_ENV_FILE = "/etc/hiveweb/hive.env"
@@ -51,10 +56,17 @@ def find_env_file(root: str, environ: Mapping[str, str]) -> str | None:
     named = environ.get("HIVE_ENV_FILE")
     if named:
         return named
-    for candidate in (os.path.join(root, ENV_FILE_NAME), SYSTEM_ENV_FILE):
-        if os.path.isfile(candidate):
+    for candidate in (f"{root}/{ENV_FILE_NAME}", SYSTEM_ENV_FILE):
+        if _is_file(candidate):
             return candidate
     return None
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return posix.stat(path).st_mode & 0o170000 == 0o100000  # S_ISREG, of another import
+    except (OSError, ValueError):
+        return False
 
 
 class Env:
@@ -66,7 +78,11 @@ class Env:
 
     def __init__(self, root: str, environ: Mapping[str, str] | None = None) -> None:
         self.root = root
-        self._environ = os.environ if environ is None else environ
+        if environ is None:
+            import os  # noqa: PLC0415 - see above
+
+            environ = os.environ
+        self._environ = environ
         self.file = find_env_file(root, self._environ)
         self._file_values = read_env_file(self.file) if self.file else {}
 
@@ -86,6 +102,8 @@ class Env:
 
     def path(self, name: str, default: str) -> str:
         """The setting as an absolute, normalised path."""
+        import os  # noqa: PLC0415 - see above
+
         value = os.path.expanduser(self.text(name, default))
         return os.path.normpath(os.path.join(self.root, value))
 
@@ -138,4 +156,13 @@ def state_dir(env: Env) -> str:
 
 def socket_path(env: Env) -> str:
     """The local socket of the operator's door."""
-    return env.path("HIVE_SOCKET", os.path.join(state_dir(env), "hive.sock"))
+    return env.path("HIVE_SOCKET", f"{state_dir(env)}/hive.sock")
+
+
+def socket_path_at_once(env: Env) -> str | None:
+    """The same, for who opens it right away; None where its spelling has to be looked at."""
+    directory = env.text("HIVE_STATE_DIR", "var/state")
+    path = env.text("HIVE_SOCKET", f"{directory}/hive.sock")
+    if path.startswith("~") or ".." in path:
+        return None
+    return path if path.startswith("/") else f"{env.root}/{path}"

@@ -15,10 +15,10 @@ comes last. A kind that is not known is passed over.
 from __future__ import annotations
 
 import _socket
-import os
+import posix
 import sys
 
-from hiveweb.env import Env, socket_path
+from hiveweb.env import Env, socket_path, socket_path_at_once
 from sessions_app.streams import TEMPORARY_FAILURE, complain, leave, show
 
 TYPE_CHECKING = False
@@ -34,22 +34,39 @@ _PROCESSES = (b"up", b"spawner", b"backup", b"doctor")
 
 def main() -> NoReturn:
     """Carry out ``sys.argv[2:]`` for the installation in the directory ``sys.argv[1]``."""
-    root = os.path.realpath(sys.argv[1])
-    leave(lambda: call(root, [os.fsencode(word) for word in sys.argv[2:]]))
+    leave(lambda: call(sys.argv[1], [_bytes(word) for word in sys.argv[2:]]))
+
+
+def _bytes(text: str) -> bytes:
+    """As ``os.fsencode``, which takes an import."""
+    return text.encode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _environment() -> dict[str, str]:
+    """``os.environ``, as above."""
+    coding = sys.getfilesystemencoding()
+    return {
+        name.decode(coding, "surrogateescape"): value.decode(coding, "surrogateescape")
+        for name, value in posix.environ.items()
+    }
 
 
 def call(root: str, words: list[bytes]) -> int:
     """Ask the server, print its answer and return the exit code; does not return if none runs."""
-    if words[:1] == [b"update-status"] and os.environ.get("HIVE_MIND_TOKEN"):
+    if words[:1] == [b"update-status"] and posix.environ.get(b"HIVE_MIND_TOKEN"):
         from sessions_app import report  # noqa: PLC0415 - only a run's report pays for it
 
         code = report.send(words[1:])
         if code is not None:
             return code
-    env = Env(root)
     if words[:1] and words[0] in _PROCESSES:
         fall_back(root, words)
-    connection = connect(socket_path(env))
+    env = Env(root, _environment())
+    path = socket_path_at_once(env)
+    if path is None:
+        env = Env(_real(root))
+        path = socket_path(env)
+    connection = connect(path)
     if connection is None:
         fall_back(root, words)
     answer = Answer()
@@ -66,8 +83,14 @@ def call(root: str, words: list[bytes]) -> int:
     if answer.follow and answer.code == 0:
         from sessions_app import follower  # noqa: PLC0415 - only those who wait pay for it
 
-        return follower.follow(env, *answer.follow, answer.secrets)
+        return follower.follow(Env(_real(root)), *answer.follow, answer.secrets)
     return answer.code
+
+
+def _real(root: str) -> str:
+    import os  # noqa: PLC0415 - as in fall_back
+
+    return os.path.realpath(root)
 
 
 def connect(path: str) -> _socket.socket | None:
@@ -75,7 +98,7 @@ def connect(path: str) -> _socket.socket | None:
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(CONNECT_TIMEOUT)
     try:
-        if len(os.fsencode(path)) < 100:
+        if len(_bytes(path)) < 100:
             connection.connect(path)
         else:
             from sessions_app.doorbell import unix_address  # noqa: PLC0415 - rarely needed
@@ -90,6 +113,9 @@ def connect(path: str) -> _socket.socket | None:
 
 def fall_back(root: str, words: list[bytes]) -> NoReturn:
     """Become ``manage.py hive``, which does the same without a server."""
+    import os  # noqa: PLC0415 - a millisecond that those with a server need not wait
+
+    root = _real(root)
     manage = os.path.join(root, "manage.py")
     directory, name = os.path.split(sys.executable)
     python = os.path.join(os.path.realpath(directory), name)

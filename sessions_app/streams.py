@@ -1,11 +1,12 @@
 """A small process's standard streams and its end: kept open, written whole, left at once.
 
-Standard library only, as sessions_app.client and sessions_app.follower are.
+Standard library only, as sessions_app.client and sessions_app.follower are; not even ``os``, whose
+import takes a millisecond.
 """
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from hiveweb.env import EnvError
 
@@ -39,7 +40,7 @@ def repair_streams() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
 
 
 def complain(detail: str) -> None:
