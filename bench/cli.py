@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import drop_in
 from bench.goals import Goal
 from bench.site import ROOT, Site, end_processes
 
@@ -47,6 +48,7 @@ def goals(*, quick: bool) -> Iterator[Goal]:
             took, yard = (1000 * statistics.median(times) for times in (row.times, row.yard))
             what = f"drop-in, {row.name}, median"
             yield Goal(3, what, took, "ms", most=most[row.name], yard=yard, yardstick="`jq -n 1`")
+    yield from drop_in.goals(quick=quick)
 
 
 def measure(sessions: int, runs: int) -> list[Row]:

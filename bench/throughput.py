@@ -8,7 +8,6 @@ launcher does alone in the same run: it shares the machine, and so shifts with i
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -126,13 +125,14 @@ async def _measure(site: Site, seconds: float, sessions: int) -> Measured:
         load = Load(site.port, site.base / "state" / "hiveweb.sqlite3")
         await load.run(min(1.0, seconds / 2))  # what is made once is made now
         calm = await load.run(part, pause=REST, connections=CALM)
-        before, machine = _used(process.pid), _machine()
+        before, machine = _used(process.pid), probes.machine_cpu_seconds()
         busy = await load.run(seconds)
         count = len(busy.ended)
         cpu = {
             name: 1000 * (used - before[name]) / count for name, used in _used(process.pid).items()
         }
-        cpu["all of the machine, others too"] = 1000 * (_machine() - machine) / count
+        everybody = probes.machine_cpu_seconds() - machine
+        cpu["all of the machine, others too"] = 1000 * everybody / count
     second = await launcher_alone(site.base / "alone-3", part)
     return Measured(sessions, (first.rate + second.rate) / 2, alone, busy, calm, cpu)
 
@@ -147,12 +147,6 @@ def _used(server: int) -> dict[str, float]:
 
 def _name(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def _machine() -> float:
-    """Processor time (s) that all processes of the machine have used so far, recorders too."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
-    return (sum(fields[:3]) + sum(fields[5:7])) / os.sysconf("SC_CLK_TCK")
 
 
 def as_json(found: Measured) -> dict[str, object]:

@@ -12,7 +12,10 @@ from tests.support import PYTHON, ROOT
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
-        ("cli", ["3 | drop-in, create, median", "3 | drop-in, status, median"]),
+        (
+            "cli",
+            ["3 | drop-in, create, median", "2 | drop-in, create, then start, processor time"],
+        ),
         (
             "viewers",
             ["4 | memory for a page that stops", "5 | 10 changes/s to 5 lists, lost or twice"],
