@@ -16,6 +16,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.probes import percentile
 from bench.site import BEARER
 
+#: Pages acknowledge once so many bytes are here (static/js/socket.js).
+ACKNOWLEDGED = 256 * 1024
 #: A line of a log begins with ``@`` and the moment (time.monotonic) at which it was written.
 STAMP = 21
 
@@ -113,7 +115,9 @@ def _differ(files: list[str], places: list[int], sums: list[int]) -> int:
 async def _log_page(
     page: ClientConnection, number: int, places: list[int], sums: list[int], seen: Seen
 ) -> None:
+    received = 0
     async for frame in page:
+        received += len(frame)
         if isinstance(frame, str):
             continue
         now = time.monotonic()
@@ -122,7 +126,9 @@ async def _log_page(
             seen.wrong += 1
         places[number] = offset + len(frame) - 8
         seen.bytes += len(frame) - 8
-        await page.send(json.dumps({"ack": places[number]}))
+        if received >= ACKNOWLEDGED:
+            received = 0
+            await page.send(json.dumps({"ack": places[number]}))
         sums[number] = zlib.crc32(memoryview(frame)[8:], sums[number])
         first = frame.find(b"@", 8)
         if 0 <= first <= len(frame) - STAMP:
@@ -130,12 +136,16 @@ async def _log_page(
 
 
 async def _list_page(page: ClientConnection, number: int, places: list[int], seen: Seen) -> None:
+    received = 0
     async for frame in page:
         now = time.monotonic()
+        received += len(frame)
         told: dict[str, Any] = json.loads(frame)
         if "cursor" in told:
-            await page.send(json.dumps({"ack": told["cursor"]}))
             places[number] = told["cursor"]
+            if received >= ACKNOWLEDGED:
+                received = 0
+                await page.send(json.dumps({"ack": told["cursor"]}))
         seen.wrong += told["type"] == "reset"
         seen.bytes += len(frame)
         for session in told.get("sessions", ()):

@@ -1,4 +1,4 @@
-"""Websockets that say more than is listened to. Behind daphne, on autobahn.
+"""Websockets that say more than is listened to, and frames that are ready. Daphne's, on autobahn.
 
 Daphne reads whatever comes and keeps it until the application asks for it: a client that talks
 faster than we listen would fill the memory. Import this after ``daphne.server``.
@@ -30,3 +30,12 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]  # daphne is 
             self.transport.abortConnection()
         else:
             super().onMessage(payload, isBinary)
+
+    def push(self, frame: bytes) -> None:
+        """Send a finished frame (sessions_app.frames), while the websocket is open.
+
+        Autobahn would frame it for each viewer anew, and describe it to a log that nobody keeps.
+        Compression, with which frames look different, is never agreed upon by daphne.
+        """
+        if self.state == self.STATE_OPEN:
+            self.transport.write(frame)

@@ -8,25 +8,28 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from functools import cache
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError
 
-from sessions_app import db, live, log_follow, log_tail, publish, services, validation
+from sessions_app import db, live, log_follow, log_tail, services, validation
 from sessions_app.errors import Invalid, NotFound
+from sessions_app.row_reader import RowReader
 from sessions_app.viewer import GONE, Viewer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Log bytes in one frame.
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 128 * 1024
 #: Seconds between two frames about the same thing; what happens meanwhile comes as one.
 PAUSE = 0.1
-LOG_PAUSE = 0.03
 #: Seconds after which rows are read even without a hint, and those of finished sessions.
 REREAD = 2.0
 REREAD_FINISHED = 30.0
+#: A row that is the same as it was is not asked what is to be told of it, so many times.
+LOOKS = 5
 RETRY_DATABASE = 1.0
 DEFAULT_TAIL = 64 * 1024
 MAX_TAIL = 1024 * 1024 - 1
@@ -43,8 +46,6 @@ class SessionsConsumer(Viewer):
     page acknowledges frames by their cursor.
     """
 
-    groups: ClassVar[list[str]] = [publish.ALL_SESSIONS]
-
     def __init__(self) -> None:
         super().__init__()
         self._queue: dict[str, dict[str, Any]] | None = None
@@ -53,6 +54,7 @@ class SessionsConsumer(Viewer):
 
     async def open(self, query: dict[str, int]) -> None:
         """Tell everything after ``since``; without it, that the page has to be read afresh."""
+        await self.hear()
         self.spawn(self._follow(query.get("since")), "viewer of the list")
 
     async def understand(self, message: dict[str, Any]) -> None:
@@ -81,13 +83,13 @@ class SessionsConsumer(Viewer):
             greeted = True
             for frame in frames:
                 await self._window.room(len(frame))
-                await self.send(text_data=frame)
+                await self.tell_text(frame)
                 # A page acknowledges what a frame carries: all but the last have the old cursor.
                 carried = update.cursor if cursor is None or frame is frames[-1] else cursor
                 self._window.sent(carried, len(frame))
             moved, cursor = cursor != update.cursor, update.cursor
             await self._tell_queue(update)
-            await asyncio.sleep(PAUSE)
+            await feed.next_turn()
             if not moved:
                 await self.rest(REREAD)
 
@@ -132,8 +134,7 @@ class SessionConsumer(Viewer):
         session = await self._patiently(services.get, session_id)
         tail = min(query.get("tail", DEFAULT_TAIL), MAX_TAIL)
         offset = await db.read(_log_start, session.log_file, query.get("offset"), tail)
-        await self.channel_layer.group_add(publish.group_of(session_id), self.channel_name)
-        self.groups = [publish.group_of(session_id)]  # left again by channels at the end
+        await self.hear(session_id)
         self.spawn(self._follow_row(session_id, query.get("since", 0)), f"viewer of {session_id}")
         self.spawn(self._follow_log(session_id, session.log_file, offset), f"log of {session_id}")
 
@@ -141,6 +142,7 @@ class SessionConsumer(Viewer):
         told: dict[str, Any] | None = None
         while True:
             self._awake.clear()
+            row = _rows().get(str(session_id))
             try:
                 update = await self._patiently(live.session_update, session_id, since)
             except NotFound:
@@ -153,7 +155,11 @@ class SessionConsumer(Viewer):
                 await self.tell({**frame, "timeline": update.timeline})
                 since = max([since, *(event["id"] for event in update.events)])
             await asyncio.sleep(PAUSE)
-            await self.rest(REREAD_FINISHED if update.finished else REREAD)
+            waits = update.session["waiting"] is not None  # its place is not in its row
+            for _ in range(1 if waits else LOOKS):
+                await self.rest(REREAD_FINISHED if update.finished else REREAD)
+                if self._awake.is_set() or row is None or _rows().get(str(session_id)) is not row:
+                    break
 
     async def _follow_log(self, session_id: uuid.UUID, log_file: str, offset: int) -> None:
         await self.tell({"type": "start", "offset": offset})
@@ -165,11 +171,9 @@ class SessionConsumer(Viewer):
                 if chunk.offset > offset:
                     await self.tell({"type": "cut", "offset": chunk.offset})
                 await self._window.room(len(chunk.data))
-                await self.send(bytes_data=chunk.offset.to_bytes(8, "big") + chunk.data)
+                await self.tell_piece(chunk.offset, chunk.data)
                 offset = chunk.end
                 self._window.sent(offset, len(chunk.data))
-                if chunk.end >= chunk.size:  # what is written meanwhile comes as one
-                    await asyncio.sleep(LOG_PAUSE)
         await self.tell({"type": "end", "offset": offset})
 
     async def _patiently(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -187,6 +191,12 @@ class UnknownConsumer(Viewer):
     async def open(self, query: dict[str, int]) -> None:
         """There is nothing here."""
         raise NotFound("no websocket at this path")
+
+
+@cache
+def _rows() -> RowReader[object]:
+    """Makes of a row an object that is the same as long as the row is."""
+    return RowReader(lambda session: object())
 
 
 def _log_start(path: str, offset: int | None, tail: int) -> int:

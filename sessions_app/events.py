@@ -127,4 +127,4 @@ async def follow(position: int, wanted: Wanted, *, quiet: float) -> AsyncGenerat
                 spoken = loop.time()
             if not batch.more:
                 left = max(0.0, spoken + quiet - loop.time())
-                await hints.wait_for_any([changed], min(left, hints.REREAD))
+                await hints.wait_for(changed, min(left, hints.REREAD))

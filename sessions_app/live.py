@@ -24,6 +24,8 @@ LIST_VALUE_CHARACTERS = 1000
 FRAME_CHARACTERS = 256 * 1024
 #: Viewers that ask for the same within this many seconds get the same reading.
 SHARED_FOR = 0.05
+#: Viewers of a list that changes all the time are told at the same moments, so far apart (s).
+TURN = 0.1
 #: The most events of one session that a page is told at once, the newest ones.
 MAX_EVENTS = 500
 #: So many more, older ones count for the times of its timeline.
@@ -247,6 +249,11 @@ class Feed:
 
     def __init__(self) -> None:
         self._readings: dict[tuple[int | None, str], tuple[float, asyncio.Task[Update]]] = {}
+
+    async def next_turn(self) -> None:
+        """Wait for the next moment at which all read on, so that they stand at the same cursor."""
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(TURN - now % TURN)
 
     async def after(self, since: int | None) -> Update:
         """:func:`list_update`, of this moment or of one just passed.

@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import cache
 
 from django.db import DatabaseError
 
@@ -13,6 +14,7 @@ from sessions_app.conf import current
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.log_tail import Chunk
 from sessions_app.models import AgentSession
+from sessions_app.row_reader import RowReader
 
 #: The most bytes of one chunk.
 CHUNK = 64 * 1024
@@ -43,35 +45,41 @@ async def follow(
         limit: the most bytes of one chunk.
         quiet: if given, an empty chunk is yielded after this many seconds without growth.
     """
-    loop = asyncio.get_running_loop()
+    clock = asyncio.get_running_loop().time
     position = min(offset, await asyncio.to_thread(log_tail.size, log_file))
+    wake, changed = asyncio.Event(), asyncio.Event()
+
+    def hear() -> None:
+        changed.set()
+        wake.set()
+
     async with (
-        hints.listening(session_id) as changed,
-        log_watch.shared().growth(log_file) as grown,
+        hints.hearing(session_id, hear),
+        log_watch.shared().growth(log_file, event=wake),
         _counted(log_file) as readings,
     ):
         ended = await _ended(session_id)
-        spoken = loop.time()
+        spoken = clock()
         while True:
-            grown.clear()  # before reading: what is written after this read sets it again
-            chunk = await readings.read(_read, log_file, position, limit, not ended)
-            if not ended or chunk.end < chunk.size:
-                chunk = _whole(chunk)
+            wake.clear()  # before reading: what is written after this read sets it again
+            growing = not ended
+            chunk = await readings.read(_read, log_file, position, limit, growing, _read_at_once)
             if chunk.data:
                 position = chunk.end
                 counted.ours.log_bytes += len(chunk.data)
                 yield chunk
-                spoken = loop.time()
-                continue
+                spoken = clock()
+                if ended or chunk.end < chunk.size:
+                    continue
             if ended:
                 return
             wait = hints.REREAD
             if quiet is not None:
-                if loop.time() - spoken >= quiet:
-                    yield chunk
-                    spoken = loop.time()
-                wait = min(wait, max(0.0, spoken + quiet - loop.time()))
-            told = await hints.wait_for_any([changed, grown], wait)
+                if clock() - spoken >= quiet:
+                    yield replace(chunk, offset=position, data=b"")
+                    spoken = clock()
+                wait = min(wait, max(0.0, spoken + quiet - clock()))
+            told = await hints.wait_for(wake, wait)
             if changed.is_set() or not told:
                 changed.clear()
                 ended = await _ended(session_id)
@@ -92,15 +100,34 @@ def _read(log_file: str, position: int, limit: int, growing: bool) -> Chunk:
     """The bytes that follow, as they may be seen."""
     chunk = log_tail.read_on(log_file, position, limit)
     mask = current().secrets.mask()
-    return log_tail.as_shown(log_file, chunk, mask, growing=growing)
+    chunk = log_tail.as_shown(log_file, chunk, mask, growing=growing)
+    return _whole(chunk) if growing or chunk.end < chunk.size else chunk
+
+
+def _read_at_once(fd: int, position: int, limit: int, buffer: bytearray) -> Chunk | None:
+    """As :func:`_read`, of a log that grows, if that takes no disk."""
+    chunk = log_tail.read_at_once(fd, position, limit, current().secrets.mask(), buffer)
+    return chunk and _whole(chunk)
 
 
 async def _ended(session_id: uuid.UUID) -> bool:
     """Whether nothing will be written any more. Unknown, because the database is away, is no."""
+    ended = _states().get(str(session_id))
+    if ended is not None:
+        return ended
     try:
         return await db.read(_ended_now, session_id)
     except DatabaseError:
         return False
+
+
+@cache
+def _states() -> RowReader[bool]:
+    return RowReader(_is_over, "id", "status")
+
+
+def _is_over(session: AgentSession) -> bool:
+    return session.finished
 
 
 def _ended_now(session_id: uuid.UUID) -> bool:
@@ -111,7 +138,8 @@ def _ended_now(session_id: uuid.UUID) -> bool:
 def _whole(chunk: Chunk) -> Chunk:
     """The chunk cut where text may be: after a line if more follows, else after a character."""
     end = chunk.data.rfind(b"\n") + 1 if chunk.end < chunk.size else 0
-    return replace(chunk, data=chunk.data[: end or text_end(chunk.data)])
+    end = end or text_end(chunk.data)
+    return chunk if end == len(chunk.data) else replace(chunk, data=chunk.data[:end])
 
 
 def text_end(data: bytes) -> int:

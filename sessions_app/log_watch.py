@@ -1,30 +1,52 @@
-"""Hearing of a log's growth from the kernel (inotify) instead of asking for it again and again."""
+"""Hearing of a log's growth from the kernel (inotify), and looking at logs that grow all the time.
+
+The kernel tells of the first growth after a rest. From then on the log is looked at at a pace, and
+only when it rests again is the kernel asked to tell: it would tell of each line of each log.
+"""
 
 import asyncio
 import contextlib
+import heapq
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from asyncinotify import Inotify, Mask, Watch
 
-#: Growth is told of at most this often (seconds): a log written in small pieces wakes us 50 times
-#: a second, not once a piece.
-QUIET = 0.02
+#: Of a log that grows all the time it is told this often (s); with each log that does so a little
+#: less, but no less than so many times less: seldom enough for 200 logs, and still 10 times a
+#: second.
+PACE = 0.05
+STRETCHED_BY, MOST_STRETCHED = 0.002, 1.4
+#: For readers who look for something in what others read: they need not be as fast.
+SLOW_PACE = 0.25
+#: Logs are looked at in rounds at least this far apart (s): many that are due together at once.
+GRAIN = 0.005
 #: The kernel tells nothing of a log that is not there yet, was replaced, or is one too many for
 #: it: all are looked at this often (seconds).
 LOOK_AGAIN = 5.0
 
 
-@dataclass
-class _File:
-    watch: Watch | None
-    state: tuple[int, int]
-    listeners: set[asyncio.Event] = field(default_factory=set)
+@dataclass(slots=True, eq=False)
+class _Listener:
+    event: asyncio.Event
+    pace: float
+    told: float = float("-inf")
+    #: There is something it has not been told.
+    waits: bool = False
 
-    def tell(self) -> None:
-        for listener in self.listeners:
-            listener.set()
+
+@dataclass(slots=True, eq=False)
+class _File:
+    path: str
+    state: tuple[int, int]
+    #: Its growth will be told by the kernel. A watch tells once, and is gone.
+    watch: Watch | None = None
+    #: Nobody but us looks whether it grows: the kernel cannot.
+    unheard: bool = False
+    #: When it is looked at next; None while the kernel, or nobody, tells of it.
+    due: float | None = None
+    listeners: list[_Listener] = field(default_factory=list)
 
 
 def _state(path: str) -> tuple[int, int]:
@@ -48,80 +70,151 @@ class LogWatch:
         self._inotify: Inotify | None = None
         self._files: dict[str, _File] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        #: (when, number, file): those that are looked at.
+        self._queue: list[tuple[float, int, _File]] = []
+        self._queued = 0
+        self._busy = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def growth(self, path: str) -> AsyncIterator[asyncio.Event]:
+    async def growth(
+        self, path: str, *, event: asyncio.Event | None = None, pace: float = PACE
+    ) -> AsyncIterator[asyncio.Event]:
         """An event that is set whenever the file has grown; the listener clears it.
 
-        For a file that the kernel does not watch (missing, watch limit reached) that may take
-        ``LOOK_AGAIN`` seconds.
+        At once after a rest, then no more often than ``pace`` (s). For a file that the kernel does
+        not watch (missing, watch limit reached) it may take ``LOOK_AGAIN`` seconds.
+
+        Args:
+            path: the file.
+            event: to be set; by default a new one.
+            pace: as above.
         """
-        event = asyncio.Event()
+        listener = _Listener(event or asyncio.Event(), pace)
         file = self._file(path)
-        file.listeners.add(event)
+        file.listeners.append(listener)
         try:
-            yield event
+            yield listener.event
         finally:
-            file.listeners.discard(event)
+            file.listeners.remove(listener)
             if not file.listeners:
-                self._forget(path)
+                self._forget(file)
 
     def counts(self) -> tuple[int, int]:
         """How many logs the kernel tells of, and how many have to be looked at."""
-        told = sum(file.watch is not None for file in self._files.values())
-        return told, len(self._files) - told
+        unheard = sum(file.unheard for file in self._files.values())
+        return len(self._files) - unheard, unheard
 
     def _file(self, path: str) -> _File:
-        if path not in self._files:
-            state = _state(path)
-            self._files[path] = _File(self._watch(path), state)
-        return self._files[path]
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = _File(path, _state(path))
+            self._start()
+            self._ask(file)
+        return file
 
-    def _watch(self, path: str) -> Watch | None:
-        if not self._tasks:
-            self._tasks.append(asyncio.create_task(self._look_again(), name="log_watch.again"))
-        try:
-            if self._inotify is None:
-                self._inotify = Inotify()
-                run = self._run(self._inotify)
-                self._tasks.append(asyncio.create_task(run, name="log_watch"))
-            return self._inotify.add_watch(path, Mask.MODIFY)
-        except OSError:
-            return None
-
-    def _forget(self, path: str) -> None:
-        file = self._files.pop(path, None)
-        if file is None or file.watch is None or self._inotify is None:
+    def _start(self) -> None:
+        if self._tasks:
             return
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            self._inotify.rm_watch(file.watch)
+        self._tasks.append(asyncio.create_task(self._look_again(), name="log_watch.again"))
+        self._tasks.append(asyncio.create_task(self._look_at_busy(), name="log_watch.busy"))
+        with contextlib.suppress(OSError):
+            self._inotify = Inotify()
+            run = self._run(self._inotify)
+            self._tasks.append(asyncio.create_task(run, name="log_watch"))
+
+    def _ask(self, file: _File) -> None:
+        """Ask the kernel to tell of its next growth."""
+        self._do_not_ask(file)
+        try:
+            if self._inotify is not None:
+                mask = Mask.MODIFY | Mask.ONESHOT
+                file.watch = self._inotify.add_watch(file.path, mask)
+        except OSError:
+            pass
+        file.unheard = file.watch is None
+
+    def _do_not_ask(self, file: _File) -> None:
+        if file.watch is not None and self._inotify is not None:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                self._inotify.rm_watch(file.watch)
+        file.watch = None
+
+    def _forget(self, file: _File) -> None:
+        self._do_not_ask(file)
+        file.due = None
+        if self._files.get(file.path) is file:
+            del self._files[file.path]
+
+    def _look_at(self, file: _File, now: float) -> None:
+        """Tell of its growth whoever may be told now; when it rests, leave it to the kernel."""
+        state = _state(file.path)
+        grown, file.state = state != file.state, state
+        stretch = min(MOST_STRETCHED, 1 + STRETCHED_BY * len(self._queue))
+        pace = stretch * min(listener.pace for listener in file.listeners)
+        due = [now + pace] if grown else []
+        for listener in file.listeners:
+            listener.waits |= grown
+            if not listener.waits:
+                continue
+            if listener.told + listener.pace <= now + GRAIN:
+                listener.event.set()
+                listener.told, listener.waits = now, False
+            else:
+                due.append(listener.told + listener.pace)
+        if due:
+            self._plan(file, min(due))
+            return
+        file.due = None
+        self._ask(file)
+        if _state(file.path) != file.state:  # just now
+            self._plan(file, now)
+
+    def _plan(self, file: _File, due: float) -> None:
+        file.due = due
+        self._queued += 1
+        heapq.heappush(self._queue, (due, self._queued, file))
+        self._busy.set()
+
+    async def _look_at_busy(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            if not self._queue:
+                self._busy.clear()
+                await self._busy.wait()
+            await asyncio.sleep(max(GRAIN, self._queue[0][0] - clock()))
+            now = clock()
+            while self._queue and self._queue[0][0] <= now:
+                due, _, file = heapq.heappop(self._queue)
+                if file.due == due and file.listeners:  # else it is planned anew, or forgotten
+                    self._look_at(file, now)
 
     async def _look_again(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
-            for path, state in (await asyncio.to_thread(_states, list(self._files))).items():
+            resting = [path for path, file in self._files.items() if file.due is None]
+            for path, state in (await asyncio.to_thread(_states, resting)).items():
                 file = self._files.get(path)
-                if file is not None and state != file.state:
-                    file.state = state
-                    file.tell()
+                if file is not None and file.due is None and state != file.state:
+                    self._hear(file)
 
     async def _run(self, inotify: Inotify) -> None:
         with inotify:  # closed with the loop: to open one for each short run costs more than it
             while True:
-                await self._tell(inotify)
+                event = await inotify.get()
+                heard: list[_File | None] = []
+                if Mask.Q_OVERFLOW in event.mask:
+                    heard = list(self._files.values())
+                elif event.watch is not None:  # None: the last word of a watch that is gone
+                    file = self._files.get(str(event.watch.path))
+                    heard = [file] if file and file.watch is event.watch else []
+                for file in heard:
+                    if file is not None:
+                        file.watch = None
+                        self._hear(file)
 
-    async def _tell(self, inotify: Inotify) -> None:
-        event = await inotify.get()
-        touched: list[str] = []
-        if Mask.Q_OVERFLOW in event.mask:
-            touched = list(self._files)
-        elif event.watch is not None:  # None: the last word of a watch that was removed
-            touched = [str(event.watch.path)]
-        for path in touched:
-            if path in self._files:
-                self._files[path].tell()
-        if not getattr(inotify, "_events", None):  # the batch is through
-            await asyncio.sleep(QUIET)
+    def _hear(self, file: _File) -> None:
+        if file.due is None and file.listeners:
+            self._look_at(file, asyncio.get_running_loop().time())
 
 
 _watches: dict[asyncio.AbstractEventLoop, LogWatch] = {}

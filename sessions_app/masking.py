@@ -146,8 +146,18 @@ def shown(fd: int, offset: int, data: bytes, mask: Mask, *, growing: bool = Fals
     before = os.pread(fd, offset - begin, begin)
     after = os.pread(fd, mask.reach, offset + len(data))
     around = before + data + after
-    first, end = len(before), len(before) + len(data)
-    if len(after) == mask.reach:
+    return within(around, len(before), len(before) + len(data), mask, growing=growing)
+
+
+def within(around: bytes, first: int, end: int, mask: Mask, *, growing: bool = False) -> bytes:
+    """``around[first:end]`` as it may be seen.
+
+    Args:
+        around: with ``mask.reach`` bytes on both sides, or as many as there are.
+        first, end: which of them are meant.
+        mask, growing: as for :func:`shown`.
+    """
+    if len(around) - end >= mask.reach:
         return mask.cover(around)[first:end]
     if growing:
         return mask.cover(around)[first : max(first, min(end, mask.part(around)))]

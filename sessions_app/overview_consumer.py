@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db import DatabaseError
 
-from sessions_app import db, live, publish
+from sessions_app import db, live
 from sessions_app.overview import readings
 from sessions_app.viewer import Viewer
 
@@ -23,10 +23,9 @@ class OverviewConsumer(Viewer):
     somebody, sessions in all.
     """
 
-    groups: ClassVar[list[str]] = [publish.ALL_SESSIONS]
-
     async def open(self, query: dict[str, int]) -> None:
         """Tell how everything is, and from then on what changes."""
+        await self.hear()
         self.spawn(self._follow(), "viewer of the overview")
 
     async def _follow(self) -> None:
@@ -44,7 +43,7 @@ class OverviewConsumer(Viewer):
                 seq += 1
                 frame = live.encode(_frame(seq, reading.figures, changed))
                 await self._window.room(len(frame))
-                await self.send(text_data=frame)
+                await self.tell_text(frame)
                 self._window.sent(seq, len(frame))
                 told = parts
             await self.rest(REREAD)

@@ -21,25 +21,19 @@ TICK = 0.4
 #: Rows are read so often (s) at most: many changes that come together are one reading.
 BREATH = 0.01
 
-#: Everybody who wants to hear of any session's change.
+#: The group of the processes that have listeners (sessions_app.hints).
 ALL_SESSIONS = "sessions"
-
-
-def group_of(session_id: uuid.UUID) -> str:
-    """The group of those who want to hear of one session's changes."""
-    return f"session.{session_id}"
 
 
 async def hint(event_id: int, session_ids: set[uuid.UUID]) -> None:
     """Tell listeners that sessions changed, up to and including the event ``event_id``.
 
-    Message: ``{"type": "sessions.changed", "event": event_id}``.
+    Message: ``{"type": "sessions.changed", "event": event_id, "sessions": [ids]}``; one for all,
+    which :mod:`sessions_app.hints` passes on within each process.
     """
-    layer = get_channel_layer()
-    message = {"type": "sessions.changed", "event": event_id}
-    await layer.group_send(ALL_SESSIONS, message)
-    for session_id in session_ids:
-        await layer.group_send(group_of(session_id), message)
+    ids = [str(session_id) for session_id in session_ids]
+    message = {"type": "sessions.changed", "event": event_id, "sessions": ids}
+    await get_channel_layer().group_send(ALL_SESSIONS, message)
 
 
 class Watcher:

@@ -189,5 +189,5 @@ class TelemetryConsumer(Viewer):
         await self._window.room(0)
         self._seq += 1
         text = written(self._seq)
-        await self.send(text_data=text)
+        await self.tell_text(text)
         self._window.sent(self._seq, len(text))

@@ -5,17 +5,18 @@ neither is worth a reconnect.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
+import uuid
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
-from channels.generic.websocket import AsyncWebsocketConsumer
-
-from sessions_app import counted, live, publish
+from sessions_app import counted, hints, live
 from sessions_app.errors import HiveError, Invalid, NotFound
+from sessions_app.frames import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,11 @@ MALFORMED = 4400
 GONE = 4404
 FAILED = 1011
 
-#: A viewer that acknowledges nothing is sent this many bytes and no more.
+#: A viewer that acknowledges nothing is sent this many bytes and no more. Pages acknowledge once
+#: they have a quarter of it (static/js/socket.js).
 WINDOW_BYTES = 1024 * 1024
+#: So many bytes may be counted as one frame: a page that has time acknowledges many at once.
+COUNTED_BYTES = 16 * 1024
 #: Something is sent at least this often (seconds), so that a page knows a dead line from quiet.
 HEARTBEAT = 15.0
 MAX_MESSAGE = 16 * 1024
@@ -46,7 +50,10 @@ class Window:
 
     def sent(self, mark: int, size: int) -> None:
         """Count a frame; ``mark`` (an offset or a cursor, growing) acknowledges it."""
-        self._unacknowledged.append((mark, size))
+        counted = size
+        if self._unacknowledged and self._unacknowledged[-1][1] + size <= COUNTED_BYTES:
+            counted += self._unacknowledged.pop()[1]
+        self._unacknowledged.append((mark, counted))
         self._bytes += size
         self._newest = mark
 
@@ -73,18 +80,49 @@ class Window:
         return not self._bytes or self._bytes + size <= self._limit
 
 
-class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
-    """One page's connection: what is common to the list and to a session."""
+class Viewer:
+    """One page's connection: what is common to the list and to a session. An ASGI application.
+
+    Not one of channels' consumers: those hand each message to a thread and back, to look after
+    database connections that we do not have, and each hint to each viewer as a message.
+    """
 
     #: The longest message it takes, in characters.
     max_message: ClassVar[int] = MAX_MESSAGE
 
     def __init__(self) -> None:
-        super().__init__()
         self._tasks: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
         self._window = Window()
         self._closing = False
+        self._listening = contextlib.AsyncExitStack()
+
+    @classmethod
+    def as_asgi(cls) -> Callable[..., Any]:
+        """An application that has a viewer for each connection."""
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            await cls().serve(scope, receive, send)
+
+        return application
+
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """One connection, until it is closed."""
+        self.scope = scope
+        self._send = send
+        self._sender = Sender(send)
+        await receive()  # websocket.connect
+        counted.ours.viewers += 1
+        try:
+            async with self._listening:
+                await self._connect()
+                while (message := await receive())["type"] == "websocket.receive":
+                    await self._heard(message.get("text"))
+        finally:
+            self._closing = True
+            counted.ours.viewers -= 1
+            for task in self._tasks:
+                task.cancel()
 
     async def open(self, query: dict[str, int]) -> None:
         """Begin to tell what changes; ``query`` has the numbers of the query string."""
@@ -100,11 +138,9 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
             raise Invalid("a message we do not know")
         self._window.acknowledge(message["ack"])
 
-    async def connect(self) -> None:
+    async def _connect(self) -> None:
         """Accept first: a browser does not see the code of a connection that was refused."""
-        counted.ours.viewers += 1
-        await self.accept()
-        publish.ensure_watching()
+        await self._send({"type": "websocket.accept", "subprotocol": None})
         self.spawn(self._beat(), "heartbeat")
         try:
             await self.open(_numbers(self.scope["query_string"]))
@@ -113,21 +149,14 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
         except HiveError:
             await self.give_up(MALFORMED)
 
-    async def disconnect(self, code: int) -> None:
-        """Stop what still runs for this page."""
-        self._closing = True
-        counted.ours.viewers -= 1
-        for task in self._tasks:
-            task.cancel()
-
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+    async def _heard(self, text: str | None) -> None:
         """A message of the page's: a small JSON object."""
         if self._closing:
             return
         try:
-            if text_data is None or len(text_data) > self.max_message:
+            if text is None or len(text) > self.max_message:
                 raise Invalid(f"messages are text of at most {self.max_message:,} characters")
-            message = json.loads(text_data)
+            message = json.loads(text)
             if not isinstance(message, dict):
                 raise Invalid("messages are JSON objects")
             await self.understand(message)
@@ -138,26 +167,32 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
         """A message could not be understood: the connection is closed."""
         await self.give_up(MALFORMED)
 
-    async def sessions_changed(self, message: dict[str, Any]) -> None:
-        """A hint from :mod:`sessions_app.publish`: there is something new."""
-        self._awake.set()
+    async def hear(self, session_id: uuid.UUID | None = None) -> None:
+        """Be woken by changes of a session, or of any, for as long as the page is there."""
+        await self._listening.enter_async_context(hints.hearing(session_id, self._awake.set))
 
     async def give_up(self, code: int) -> None:
         """Close for good; the page does not come back for these codes."""
         self._closing = True
         counted.ours.given_up[code] += 1
-        await self.close(code)
+        await self._send({"type": "websocket.close", "code": code})
 
     async def tell(self, message: dict[str, Any]) -> None:
         """Send one text frame."""
-        await self.send(text_data=live.encode(message))
+        await self.tell_text(live.encode(message))
+
+    async def tell_text(self, text: str) -> None:
+        """Send one text frame, as :func:`sessions_app.live.encode` has it."""
+        await self._sender.text(text)
+
+    async def tell_piece(self, offset: int, data: bytes) -> None:
+        """Send one frame with bytes of a log."""
+        await self._sender.piece(offset, data)
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
             await self.tell({"type": "alive"})
-            for group in self.groups:  # a layer forgets who joined a day ago
-                await self.channel_layer.group_add(group, self.channel_name)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something for as long as the page is there; if it fails, the page comes again."""
@@ -174,11 +209,7 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyp
 
     async def rest(self, seconds: float) -> None:
         """Wait for a hint, at most ``seconds``."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
+        await hints.wait_for(self._awake, seconds)
 
 
 def _numbers(query_string: bytes) -> dict[str, int]:

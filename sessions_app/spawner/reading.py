@@ -59,7 +59,8 @@ class LogReader:
         if self._scanner is None and self._limit is None:
             await asyncio.shield(self._ended)
             return
-        async with log_watch.shared().growth(self._session.log_file) as grown:
+        path, pace = self._session.log_file, log_watch.SLOW_PACE
+        async with log_watch.shared().growth(path, pace=pace) as grown:
             self._ended.add_done_callback(lambda _: grown.set())
             while True:
                 grown.clear()
@@ -76,7 +77,7 @@ class LogReader:
                     await grown.wait()
 
     async def _step(self, *, last: bool) -> bool:
-        """Look at what follows; False when there is nothing yet."""
+        """Look at what follows; False when there is nothing more yet."""
         if self._scanner is None:  # only the size matters
             size = log_tail.size(self._log)
             grown, self._offset = size > self._offset, max(size, self._offset)
@@ -100,7 +101,7 @@ class LogReader:
         if self._scanner and self._offset - self._stored >= log_tail.MAX_CHUNK:
             self._stored = self._offset
             await db.call(observed.looked_until, self._session.id, self._stored)
-        return bool(chunk.data)
+        return chunk.end < chunk.size
 
     async def _write_down(self, finding: Finding) -> None:
         mask = current().secrets.mask()

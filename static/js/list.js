@@ -74,7 +74,7 @@ class List {
   take(message) {
     if (message.cursor !== undefined) {
       this.cursor = message.cursor;
-      this.socket.send({ ack: message.cursor });
+      this.socket.acknowledge(message.cursor);
     }
     if (message.type === "reset") this.refetch();
     if (message.type === "queue") this.strip.show(message);

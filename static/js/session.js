@@ -87,7 +87,7 @@ class SessionPage {
     const offset = Number(new DataView(buffer).getBigUint64(0));
     const next = this.log.add(offset, new Uint8Array(buffer, 8));
     if (next === null) this.socket.reconnect();
-    else this.socket.send({ ack: next });
+    else this.socket.acknowledge(next);
   }
 
   show(session, { events, timeline }) {

@@ -6,6 +6,9 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
 // The server says something at least every 15 s; after this long the line is dead.
 const SILENCE = 32_000;
+// What was sent is acknowledged once so much of it is here (bytes); the server stops at four times
+// that (WINDOW_BYTES in sessions_app/viewer.py).
+const ACKNOWLEDGED = 256 * 1024;
 // Events of the document: when it is tried again, and that the reader asks for it now.
 export const RETRY = "hive-retry";
 export const RETRY_NOW = "hive-retry-now";
@@ -68,12 +71,20 @@ export class LiveSocket {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
+  /** All that came up to `mark` is here; said now and then, since each message costs the server. */
+  acknowledge(mark) {
+    if (this.received < ACKNOWLEDGED) return;
+    this.received = 0;
+    this.send({ ack: mark });
+  }
+
   /** Connect now, whatever was planned. */
   connect() {
     clearTimeout(this.timer);
     const { socket, messages } = connectTo(this.path());
     this.socket = socket;
     this.heard = performance.now();
+    this.received = 0;
     let opened = false;
     const open = () => {
       opened = true;
@@ -85,6 +96,7 @@ export class LiveSocket {
       this.heardAt = Date.now();
       this.wait = FIRST_WAIT;
       this.handlers.state("live");
+      this.received += event.data.byteLength ?? event.data.length;
       if (typeof event.data === "string") this.handlers.text(JSON.parse(event.data));
       else this.handlers.binary?.(event.data);
     };

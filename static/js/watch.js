@@ -67,7 +67,7 @@ class Watch {
     for (const session of sessions) this.consider(session);
     if (cursor === undefined) return;
     this.cursor = cursor;
-    this.socket.send({ ack: cursor });
+    this.socket.acknowledge(cursor);
     this.keep();
   }
 
