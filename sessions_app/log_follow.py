@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -58,31 +58,52 @@ async def follow(
         log_watch.shared().growth(log_file, event=wake),
         _counted(log_file) as readings,
     ):
-        ended = await _ended(session_id)
-        spoken = clock()
-        while True:
-            wake.clear()  # before reading: what is written after this read sets it again
-            growing = not ended
-            chunk = await readings.read(_read, log_file, position, limit, growing, _read_at_once)
-            if chunk.data:
-                position = chunk.end
-                counted.ours.log_bytes += len(chunk.data)
-                yield chunk
-                spoken = clock()
-                if ended or chunk.end < chunk.size:
-                    continue
-            if ended:
-                return
-            wait = hints.REREAD
-            if quiet is not None:
-                if clock() - spoken >= quiet:
+        with _every(hints.REREAD, hear):
+            ended = await _ended(session_id)
+            spoken = clock()
+            while True:
+                wake.clear()  # before reading: what is written after this read sets it again
+                growing = not ended
+                chunk = await readings.read(
+                    _read, log_file, position, limit, growing, _read_at_once
+                )
+                if chunk.data:
+                    position = chunk.end
+                    counted.ours.log_bytes += len(chunk.data)
+                    yield chunk
+                    spoken = clock()
+                    if ended or chunk.end < chunk.size:
+                        continue
+                if ended:
+                    return
+                if changed.is_set():  # while the last chunk was taken
+                    pass
+                elif quiet is None:
+                    await wake.wait()
+                elif not await hints.wait_for(wake, max(0.0, spoken + quiet - clock())):
                     yield replace(chunk, offset=position, data=b"")
                     spoken = clock()
-                wait = min(wait, max(0.0, spoken + quiet - clock()))
-            told = await hints.wait_for(wake, wait)
-            if changed.is_set() or not told:
-                changed.clear()
-                ended = await _ended(session_id)
+                if changed.is_set():
+                    changed.clear()
+                    ended = await _ended(session_id)
+
+
+@contextlib.contextmanager
+def _every(seconds: float, look: Callable[[], None]) -> Iterator[None]:
+    """Call ``look`` again and again for a block: a timer costs less than one for each wait."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def ring() -> None:
+        nonlocal timer
+        timer = loop.call_later(seconds, ring)
+        look()
+
+    timer = loop.call_later(seconds, ring)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,7 @@ from asyncinotify import Inotify, Mask, Watch
 #: less, but no less than so many times less: seldom enough for 200 logs, and still 10 times a
 #: second.
 PACE = 0.05
-STRETCHED_BY, MOST_STRETCHED = 0.002, 1.4
+STRETCHED_BY, MOST_STRETCHED = 0.002, 1.3
 #: For readers who look for something in what others read: they need not be as fast.
 SLOW_PACE = 0.25
 #: Logs are looked at in rounds at least this far apart (s): many that are due together at once.

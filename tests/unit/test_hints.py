@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from channels.layers import get_channel_layer
+from channels.layers import channel_layers, get_channel_layer
 
 from sessions_app import db, hints, publish
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
+from tests.support import PATIENCE
 
 SESSION = uuid.UUID("11111111-1111-4111-8111-111111111111")
 
@@ -28,12 +29,12 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[Status]:
     async def call(function: Callable[..., object], *args: object) -> AgentSession:
         status = found.pop(0)
         if found:  # it changes while we read, and the hint arrives before we have the old row
-            message = {"type": "sessions.changed", "event": 1}
             with contextlib.suppress(ConnectionError):
-                await get_channel_layer().group_send(publish.group_of(SESSION), message)
+                await publish.hint(1, {SESSION})
             await asyncio.sleep(0)
         return AgentSession(id=SESSION, status=status)
 
+    monkeypatch.setattr(channel_layers, "backends", {})  # a layer of this test's own
     monkeypatch.setattr(db, "read", call)
     monkeypatch.setattr(publish, "ensure_watching", lambda: None)
     return found
@@ -61,7 +62,52 @@ async def test_without_a_hint_the_row_is_read_again_all_the_same(
     assert session.status == Status.COMPLETED
 
 
+async def test_a_hint_wakes_those_whom_it_concerns(rows: list[Status]) -> None:
+    other = uuid.UUID(int=1)
+    async with (
+        hints.listening(SESSION) as first,
+        hints.listening(SESSION) as second,
+        hints.listening_to_all() as anybody,
+        hints.listening(other) as another,
+    ):
+        await publish.hint(1, {SESSION})
+        for woken in (first, second, anybody):
+            assert await hints.wait_for(woken, PATIENCE)
+        assert not another.is_set()
+        await publish.hint(2, {other})
+        assert await hints.wait_for(another, PATIENCE)
+
+
+async def test_many_who_listen_are_one_to_the_layer(rows: list[Status]) -> None:
+    async with hints.listening(SESSION), hints.listening_to_all(), hints.listening(SESSION):
+        assert len(get_channel_layer().groups[publish.ALL_SESSIONS]) == 1
+
+
 async def test_who_leaves_hears_nothing_any_more(rows: list[Status]) -> None:
-    async with hints.listening(SESSION):
-        assert get_channel_layer().groups[publish.group_of(SESSION)]
-    assert publish.group_of(SESSION) not in get_channel_layer().groups
+    async with hints.listening(SESSION) as stays:
+        async with hints.listening(SESSION) as left:
+            pass
+        await publish.hint(1, {SESSION})
+        assert await hints.wait_for(stays, PATIENCE)
+        assert not left.is_set()
+
+
+async def test_a_layer_that_comes_back_is_listened_to_again(
+    rows: list[Status], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = get_channel_layer()
+
+    async def away(*_: object) -> None:
+        raise ConnectionError("the layer is away")
+
+    monkeypatch.setattr(hints, "_RETRY", 0.01)
+    with monkeypatch.context() as broken:
+        broken.setattr(layer, "group_add", away)
+        async with hints.listening(SESSION) as changed:
+            broken.undo()
+            assert await hints.wait_for(changed, PATIENCE)  # it may have missed something
+            changed.clear()
+            heard = False
+            while not heard:
+                await publish.hint(1, {SESSION})
+                heard = await hints.wait_for(changed, 0.05)
