@@ -251,8 +251,8 @@ class Feed:
         self._readings: dict[tuple[int | None, str], tuple[float, asyncio.Task[Update]]] = {}
 
     async def next_turn(self) -> None:
-        """Wait for the next moment at which all read on, so that they stand at the same cursor."""
-        now = asyncio.get_running_loop().time()
+        """Wait until all who see the same read on: so they stand at the same cursor."""
+        now = asyncio.get_running_loop().time() + hash(sees()) % 100 * TURN / 100
         await asyncio.sleep(TURN - now % TURN)
 
     async def after(self, since: int | None) -> Update:

@@ -1,8 +1,10 @@
 """One reading of a log for all who follow it and stand at the same byte."""
 
 import asyncio
+import os
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +130,86 @@ def test_one_who_leaves_takes_nothing_from_the_others() -> None:
         assert await asyncio.gather(*others) == [log.data] * 2
 
     with_followers(3, test)
+
+
+class File:
+    """A log on the disk, with a word on how each piece of it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.write_bytes(b"one\n")
+        self.how: list[str] = []
+        self.possible = True
+
+    def read(self, path: str, position: int, limit: int, growing: bool) -> Chunk:
+        """In a thread."""
+        self.how.append("thread")
+        data = Path(path).read_bytes()
+        return Chunk(position, data[position : position + limit], len(data))
+
+    def at_once(self, fd: int, position: int, limit: int, buffer: bytearray) -> Chunk | None:
+        """On the loop's thread, if that is possible."""
+        self.how.append("at once")
+        data = os.pread(fd, limit, position)
+        return Chunk(position, data, os.fstat(fd).st_size) if self.possible else None
+
+    async def next(self, readings: Readings, position: int, *, growing: bool = True) -> bytes:
+        """What a follower gets."""
+        of = str(self.path)
+        return (await readings.read(self.read, of, position, 100, growing, self.at_once)).data
+
+    def add(self, line: bytes) -> None:
+        """The run prints."""
+        with self.path.open("ab") as file:
+            file.write(line)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    """A log with one line."""
+    return File(tmp_path / "log")
+
+
+async def test_who_has_reached_the_end_reads_on_at_once(file: File) -> None:
+    readings = Readings()
+    with readings.following(str(file.path)):
+        assert await file.next(readings, 0) == b"one\n"
+        file.add(b"two\n")
+        assert await file.next(readings, 4) == b"two\n"
+        assert file.how == ["thread", "at once"]
+        file.how.clear()
+        assert await file.next(readings, 4, growing=False) == b"two\n"  # its end is another matter
+        assert file.how == ["thread"]
+    assert await file.next(readings, 4) == b"two\n"  # nobody follows it: nothing is kept open
+    assert file.how == ["thread", "thread"]
+
+
+async def test_what_is_read_at_once_is_read_once_for_all(file: File) -> None:
+    readings = Readings()
+    with readings.following(str(file.path)), readings.following(str(file.path)):
+        await file.next(readings, 0)
+        file.add(b"two\n")
+        assert [await file.next(readings, 4) for _ in range(5)] == [b"two\n"] * 5
+    assert file.how == ["thread", "at once"]
+
+
+async def test_a_log_that_was_replaced_is_read_by_its_path(file: File) -> None:
+    readings = Readings()
+    with readings.following(str(file.path)):
+        await file.next(readings, 0)
+        other = file.path.with_name("other")
+        other.write_bytes(b"new\nlog\n")
+        other.rename(file.path)
+        assert await file.next(readings, 4) == b"log\n"
+        file.add(b"two\n")
+        assert await file.next(readings, 8) == b"two\n"
+    assert file.how == ["thread", "at once", "thread", "at once"]
+
+
+async def test_what_is_never_possible_is_not_tried_for_ever(file: File) -> None:
+    readings, file.possible = Readings(), False
+    with readings.following(str(file.path)):
+        for position in range(0, 40, 4):
+            assert await file.next(readings, position) == b"one\n"
+            file.add(b"one\n")
+    assert file.how.count("at once") == 3

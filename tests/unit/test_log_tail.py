@@ -1,10 +1,13 @@
 """Reading logs by offset."""
 
+import os
+import random
 from pathlib import Path
 
 import pytest
 
 from sessions_app import log_tail
+from sessions_app.masking import Mask
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,51 @@ def test_a_missing_log_reads_as_empty_and_a_link_is_not_followed(tmp_path: Path)
 )
 def test_plain_text_has_no_escape_codes(raw: bytes, text: str) -> None:
     assert log_tail.plain(raw) == text
+
+
+def offered(fd: int) -> bool:
+    """Whether the file system reads what is in memory without waiting (preadv2(2))."""
+    try:
+        os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT)
+    except OSError:
+        return False
+    return True
+
+
+def test_what_is_read_at_once_is_what_is_read_otherwise(tmp_path: Path) -> None:
+    path, mask, buffer = tmp_path / "log", Mask([b"correct-horse"]), bytearray(4096)
+    dice = random.Random(7)
+    words = [b"correct-horse", b"correct-", b"horse", b"line\n", b"\xf0\x9f\x90\x9d", b"hiverun_0"]
+    path.write_bytes(b"".join(dice.choice(words) for _ in range(400)))
+    end = path.stat().st_size
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        for offset in [*(dice.randrange(end) for _ in range(200)), 0, end - 1, end, end + 9]:
+            limit = dice.choice([1, 50, 1000, 100_000])
+            at_once = log_tail.read_at_once(fd, offset, limit, mask, buffer)
+            chunk = log_tail.read_on(fd, offset, limit)
+            expected = log_tail.as_shown(fd, chunk, mask, growing=True)
+            assert at_once == (expected if offered(fd) else None)
+    finally:
+        os.close(fd)
+
+
+def test_what_may_have_been_removed_is_not_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 10 + bytes(5000) + b"y" * 10)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        for offset in (5, 10, 4000, 5010):  # beside a hole, and in it
+            assert log_tail.read_at_once(fd, offset, 100, Mask()) is None
+    finally:
+        os.close(fd)
+
+
+def test_nor_what_cannot_be_read_without_waiting() -> None:
+    reads, writes = os.pipe()
+    try:
+        os.write(writes, b"output\n")
+        assert log_tail.read_at_once(reads, 0, 100, Mask()) is None
+    finally:
+        os.close(reads)
+        os.close(writes)
