@@ -8,7 +8,6 @@ from contextlib import closing
 
 import pytest
 
-from sessions_app.models import AgentSession
 from sessions_app.viewer import WINDOW_BYTES
 from tests.integration.viewers import call, create, stop, view
 from tests.support import Installation, Server, eventually, slack
@@ -267,9 +266,10 @@ async def test_a_row_that_changes_without_a_word_is_told_all_the_same(
         assert (await viewer.frame("session"))["session"]["title"] == "a task"
 
         with closing(sqlite3.connect(shared_site.database)) as database, database:
-            table = AgentSession._meta.db_table
             row = (session_id.replace("-", ""),)
-            database.execute(f"UPDATE {table} SET task = 'another' WHERE id = ?", row)
+            database.execute(
+                "UPDATE sessions_app_agentsession SET task = 'another' WHERE id = ?", row
+            )
 
         assert (await viewer.frame("session"))["session"]["title"] == "another"
 
