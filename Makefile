@@ -9,7 +9,7 @@ MANAGE := $(BIN)/python manage.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench lint install install-dev system-dev openapi requirements screenshots clean
+.PHONY: help run test test-long bench lint install install-cluster install-dev system-dev openapi requirements screenshots clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,11 +42,17 @@ install-dev: .venv/installed-dev ## the same and what tests and lint need
 .venv/installed: requirements.txt scripts/install.sh
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements.txt $@
 
+install-cluster: .venv/installed-cluster ## the same as install, and what PostgreSQL and Redis need
+
+.venv/installed-cluster: requirements-cluster.txt scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh requirements-cluster.txt $@
+	@touch .venv/installed
+
 .venv/installed-dev: requirements-dev.txt scripts/install.sh
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements-dev.txt $@
 	@touch .venv/installed
 
-system-dev: install-dev ## programs the tests use: Chromium, Rust, jq, curl, lsof, unzip, libfaketime
+system-dev: install-dev ## programs the tests use: Chromium, Rust, PostgreSQL, Redis, jq, curl ...
 	@scripts/install-test-tools.sh
 
 openapi: install-dev ## write docs/openapi.json, the API's description, from the code
@@ -63,7 +69,10 @@ requirements: install-dev ## pin the dependencies of pyproject.toml anew, with h
 		-o requirements.txt pyproject.toml
 	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--extra dev -o requirements-dev.txt pyproject.toml
+		--extra cluster -o requirements-cluster.txt pyproject.toml
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--extra cluster --extra dev -o requirements-dev.txt pyproject.toml
 
 clean: ## remove the virtual environment and caches; var/ with your sessions stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

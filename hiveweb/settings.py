@@ -4,10 +4,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-import dj_database_url
-
-from hiveweb import logs
-from hiveweb.env import Env, EnvError
+from hiveweb import databases, logs
+from hiveweb.env import Env
 from hiveweb.installation import build_conf, secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -65,27 +63,10 @@ TEMPLATES = [
     },
 ]
 
-try:
-    _database = dj_database_url.parse(
-        ENV.text("DATABASE_URL", f"sqlite:///{HIVE.state_dir / 'hiveweb.sqlite3'}")
-    )
-except ValueError:  # what it says may have a part of the password in it
-    raise EnvError(
-        "DATABASE_URL cannot be read: it must be such as postgres://USER:PASSWORD@HOST/NAME or "
-        "sqlite:////PATH, and signs in a password are spelled %40 for @, %2F for /, %23 for #"
-    ) from None
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    _database["NAME"] = str(BASE_DIR / str(_database["NAME"]))
-    # Writers take the lock when a transaction begins; a deferred one fails when it upgrades.
-    _database["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-DATABASES = {"default": _database}
+DATABASES = {"default": databases.database(ENV, BASE_DIR, HIVE.state_dir)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+CHANNEL_LAYERS = {"default": databases.channel_layer(ENV, DATABASES["default"])}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -12,6 +12,7 @@ from django.conf import settings
 from sessions_app import callers, workspace
 from sessions_app.callers import Caller
 from sessions_app.conf import Conf
+from tests import databases
 from tests.support import SAMPLE, TOKEN, Installation, Server, installation
 
 # Begun in the background by a shell, we would ignore this, and so would all that we start.
@@ -51,6 +52,20 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installati
 def shared_server(shared_site: Installation) -> Server:
     """The server of ``shared_site``."""
     return shared_site.up()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[databases.PostgreSQL]:
+    """A PostgreSQL server, one for each process of the tests that asks for it (two seconds)."""
+    with databases.postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[databases.Redis]:
+    """A Redis server, in the same way."""
+    with databases.redis() as server:
+        yield server
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ READERS = (
     "hiveweb/known_secrets.py",
     "hiveweb/logs.py",
     "hiveweb/settings.py",
+    "hiveweb/databases.py",
 )
 _NAME = r"(?:HIVE_[A-Z_]+|[A-Z]+_URL)"
 
