@@ -26,5 +26,5 @@ async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 application = Guard(
     ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)}),
-    Reads().answer,
+    Reads(),
 )

@@ -5,11 +5,6 @@ counts no connections. Here a request that is too large or too slow is refused a
 (docs/decisions/edge.md). Import this after ``daphne.server``, which chooses Twisted's reactor.
 """
 
-import logging
-import socket
-import struct
-import time
-from collections import Counter
 from typing import Any
 
 from daphne import http_protocol
@@ -17,71 +12,41 @@ from twisted.protocols import basic, policies
 from twisted.web import http
 
 from hiveweb.deadlines import Deadlines
+from hiveweb.edge_rules import (
+    LINGER,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    Turnstile,
+    problem_body,
+    problem_lines,
+    progress,
+    refusal,
+)
 from hiveweb.edge_sockets import Socket
-from hiveweb.headers import complete
-from hiveweb.proxies import Proxies
-from hiveweb.rates import bucket_of
-from sessions_app import problems
 from sessions_app.conf import Edge
-from sessions_app.errors import Invalid, TooLarge, Unavailable
-
-logger = logging.getLogger(__name__)
-
-#: Bytes of a request line and all headers; headers in one request.
-MAX_HEADER_BYTES = 16 * 1024
-MAX_HEADERS = 100
-#: After a refusal so much is still read and thrown away (s): a connection that is closed over
-#: unread bytes is reset, and the client would not see the answer.
-LINGER = 5.0
-#: Not more often than this (s) the log says that connections are turned away.
-SAY_EVERY = 60.0
-#: Where the kernel's ``struct tcp_info`` has packets not yet acknowledged, bytes that were, and
-#: bytes not yet sent (include/uapi/linux/tcp.h).
-_UNACKED, _ACKED, _NOT_SENT = (24, "I"), (120, "Q"), (144, "I")
+from sessions_app.errors import Invalid, TooLarge
 
 
 class Gate(policies.WrappingFactory):
-    """Counts connections, websockets too, and turns away those that are too many.
-
-    Proxies are counted in the whole only: their connections are those of many.
-    """
+    """Closes connections that are too many."""
 
     def __init__(self, inner: "Factory", edge: Edge) -> None:
         super().__init__(inner)
-        self._edge = edge
-        self._proxies = Proxies(edge.trusted_proxies)
-        self._open: Counter[str] = Counter()
-        self._said = -SAY_EVERY
+        self._turnstile = Turnstile(edge)
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
         """A protocol for a new connection; None closes it."""
-        key = bucket_of([addr.host])
-        if len(self.protocols) >= self._edge.max_connections:
-            self._say("HIVE_MAX_CONNECTIONS (%d) is reached", self._edge.max_connections)
-            return None
-        many = self._open[key] >= self._edge.max_per_address
-        if many and not self._proxies.is_trusted(addr.host):
-            self._say("%s has HIVE_MAX_CONNECTIONS_PER_ADDRESS connections open", key)
-            return None
-        return super().buildProtocol(addr)
+        return super().buildProtocol(addr) if self._turnstile.admits(addr.host) else None
 
     def registerProtocol(self, p: Any) -> None:  # noqa: N802 - as above
         """A connection is open."""
         super().registerProtocol(p)
-        self._open[bucket_of([p.getPeer().host])] += 1
+        self._turnstile.entered(p.getPeer().host)
 
     def unregisterProtocol(self, p: Any) -> None:  # noqa: N802 - as above
         """It is closed."""
         super().unregisterProtocol(p)
-        key = bucket_of([p.getPeer().host])
-        self._open[key] -= 1
-        if not self._open[key]:
-            del self._open[key]
-
-    def _say(self, text: str, *args: object) -> None:
-        if time.monotonic() - self._said >= SAY_EVERY:
-            self._said = time.monotonic()
-            logger.warning(text + ": further ones are closed", *args)
+        self._turnstile.left(p.getPeer().host)
 
 
 class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is untyped
@@ -89,8 +54,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is u
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """Answer with a problem; daphne's argument for the status line is not needed."""
-        content = _problem_body(status, body)
-        lines = _problem_lines(status, content)
+        content = problem_body(status, body)
+        lines = problem_lines(status, content)
         self.handle_reply({"type": "http.response.start", "status": status, "headers": lines})
         self.handle_reply({"type": "http.response.body", "body": content})
 
@@ -182,7 +147,8 @@ class Channel(Deadlines, http.HTTPChannel):  # type: ignore[misc]  # in the plac
 
     def _look_at_progress(self) -> None:
         """A slow client may take its time; one that takes nothing is cut off."""
-        waiting, taken = _progress(self.transport)
+        transport: Any = self.transport
+        waiting, taken = progress(transport.getHandle())
         if waiting and taken == self._taken:
             self.forceAbortClient()
         elif waiting or self._handlingRequest:
@@ -212,13 +178,8 @@ class Channel(Deadlines, http.HTTPChannel):  # type: ignore[misc]  # in the plac
         if self._refused:
             return
         self._refused = True
-        content = problems.encode(problems.document(status, code, detail))
-        lines = [*_problem_lines(status, content), (b"Connection", b"close")]
-        reason = http.RESPONSES.get(status, b"Refused")
-        head = b"HTTP/1.1 %d %s\r\n" % (status, reason)
-        head += b"".join(name + b": " + value + b"\r\n" for name, value in lines)
         transport: Any = self.transport
-        transport.writeSequence([head, b"\r\n", content])
+        transport.write(refusal(status, code, detail))
         self.setRawMode()
         transport.unregisterProducer()
         transport.resumeProducing()
@@ -256,32 +217,3 @@ def factory(server: Any, edge: Edge, max_body: int) -> Gate:
     """What to listen with for a daphne server; see :class:`Factory` for the arguments."""
     server.ws_factory.protocol = Socket
     return Gate(Factory(server, edge, max_body), edge)
-
-
-def _problem_body(status: int, detail: str) -> bytes:
-    codes = {500: "internal", 503: Unavailable.code}
-    told = problems.INTERNAL if status == 500 else detail
-    return problems.encode(problems.document(status, codes.get(status, Invalid.code), told))
-
-
-def _problem_lines(status: int, content: bytes) -> list[tuple[bytes, bytes]]:
-    told = {
-        "Content-Type": problems.CONTENT_TYPE,
-        "Content-Length": str(len(content)),
-        "Server": "hiveweb",
-        **problems.headers(status),
-    }
-    return complete([(name.encode(), value.encode()) for name, value in told.items()])
-
-
-def _progress(transport: Any) -> tuple[bool, int]:
-    """Whether the client has something of ours to take, and how many bytes it took so far."""
-    try:
-        info = transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        unacked, acked, not_sent = (
-            struct.unpack_from(kind, info, offset)[0]
-            for offset, kind in (_UNACKED, _ACKED, _NOT_SENT)
-        )
-    except (OSError, struct.error):  # gone, or a kernel that does not tell
-        return False, 0
-    return bool(unacked or not_sent), acked

@@ -10,9 +10,10 @@ from typing import Any
 from daphne import ws_protocol
 from twisted.internet import reactor
 
-#: So much may wait to be heard: bytes, and what each message costs beside its own. Our pages say a
-#: few words for each frame that they get.
-MAX_WAITING = 4 * 1024 * 1024
+from hiveweb.edge_rules import MAX_WAITING
+
+#: What each message costs beside its own bytes. Our pages say a few words for each frame that they
+#: get.
 MESSAGE_BYTES = 500
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
@@ -18,8 +19,9 @@ from hiveweb import answers, cross_site, headers
 from hiveweb.hosts import Authority, Hosts, parse
 from hiveweb.identify import identify, is_open, session_key, tells_more
 from hiveweb.proxies import Proxies
+from hiveweb.quick import Lines, Memory, Quick
 from hiveweb.rates import Rates, bucket_of
-from hiveweb.reads import Answer
+from hiveweb.reads import Answer, Reads
 from hiveweb.request import Request, Scope
 from hiveweb.revocation import Watch
 from hiveweb.sending import Message, Send, Sender
@@ -58,14 +60,12 @@ class Guard:
 
     Args:
         application: what answers.
-        at_once: asked before it, for those we know: what can be answered without waiting.
+        reads: asked before it, for those we know: answers without waiting.
     """
 
-    def __init__(
-        self, application: Application, at_once: Callable[[Request], Answer | None] | None = None
-    ) -> None:
+    def __init__(self, application: Application, reads: Reads | None = None) -> None:
         self._application = application
-        self._at_once = at_once
+        self._reads = reads
         self._rules: _Rules | None = None
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Identities] = (
             WeakKeyDictionary()
@@ -93,7 +93,7 @@ class Guard:
             return
         scope["caller"] = caller
         callers.become(caller)
-        if self._at_once and caller and request.is_http and (answer := self._at_once(request)):
+        if self._reads and caller and request.is_http and (answer := self._reads.answer(request)):
             await _give(request, host, answer, send)
             return
         # HIVE_TOKEN counts as long as we run; other proofs may be revoked meanwhile.
@@ -107,6 +107,14 @@ class Guard:
             async with watch.watching():
                 await self._application(scope, watch.ending(receive, send), send)
 
+    def at_once(self, scope: Scope, memory: Memory) -> Answer | None:
+        """A whole answer to a GET without a body, or None where that takes a call of its own.
+
+        ``memory`` is that of the connection. The context is the caller's from then on.
+        """
+        quick = self._rules_in_force().quick
+        return quick.answer(scope, memory, self._identities()) if quick else None
+
     def _identities(self) -> Identities:
         loop = asyncio.get_running_loop()
         found = self._by_loop.get(loop)
@@ -117,7 +125,7 @@ class Guard:
     def _rules_in_force(self) -> "_Rules":
         conf = current()
         if self._rules is None or conf is not self._rules.conf:
-            self._rules = _Rules(conf)
+            self._rules = _Rules(conf, self._reads)
         return self._rules
 
     async def _identify(self, request: Request, rates: Rates) -> Caller | None:
@@ -152,11 +160,17 @@ class Guard:
 class _Rules:
     """The rules under one set of settings, and what they remember of callers."""
 
-    def __init__(self, conf: Conf) -> None:
+    def __init__(self, conf: Conf, reads: Reads | None) -> None:
         self.conf = conf
         self.proxies = Proxies(conf.edge.trusted_proxies)
         self.rates = Rates(conf.edge.rate_limit)
         self._hosts = Hosts(conf)
+        self.quick = Quick(reads, self.rates, self._look, access_log) if reads else None
+
+    def _look(self, scope: Scope) -> tuple[Request, Callable[[Lines], Lines]]:
+        request = Request(self.proxies.resolve(scope))
+        host = self.check(request).host
+        return request, partial(headers.complete, secure=request.is_secure, host=host)
 
     def check(self, request: Request) -> Authority:
         """The host that a request is for; raises what it is refused with, whoever asks."""

@@ -42,9 +42,7 @@ async def identify(request: Request, identities: Identities) -> Caller:
     """
     authorization = request.one(b"authorization")
     if authorization is not None or request.all(b"authorization"):
-        scheme, _, text = (authorization or "").partition(" ")
-        bearer = text.strip() if scheme.lower() == "bearer" else ""
-        caller = await _found(identities.by_bearer(bearer))
+        caller = await _found(identities.by_bearer(bearer_of(request)))
         if caller is not None and caller.via is Via.RUN:
             _check_run(request, caller)
     else:
@@ -55,6 +53,12 @@ async def identify(request: Request, identities: Identities) -> Caller:
     if caller is None:
         raise Unauthorized
     return replace(caller, address=request.address)
+
+
+def bearer_of(request: Request) -> str:
+    """The bearer token of a request; empty where there is none, or more than one."""
+    scheme, _, text = (request.one(b"authorization") or "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _found(look: Awaitable[Caller | None]) -> Caller | None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from hiveweb import edge_settings, known_secrets, profiles_file, telemetry_settings
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
-from sessions_app.conf import Conf, Retention
+from sessions_app.conf import SERVERS, Conf, Retention
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import OnUsageLimit
 from sessions_app.limits import NAMES, OFF, Limits
@@ -72,6 +72,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         collect_excludes=frozenset(env.items("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
         retention=_retention(env),
         autospawn=env.switch("HIVE_AUTOSPAWN", True),
+        server=_server(env),
         edge=edge_settings.read(env),
         telemetry=telemetry_settings.read(env),
         secrets=known_secrets.known(env, profiles.values()),
@@ -207,6 +208,13 @@ def _token(env: Env) -> str:
     if token and (len(token) < 16 or not token.isascii() or not token.isprintable()):
         raise EnvError("HIVE_TOKEN must have at least 16 printable ASCII characters")
     return token
+
+
+def _server(env: Env) -> str:
+    name = env.text("HIVE_SERVER", SERVERS[0]).lower()
+    if name not in SERVERS:
+        raise EnvError(f"HIVE_SERVER must be {' or '.join(SERVERS)}, not {name!r}")
+    return name
 
 
 def _socket_group(env: Env) -> str:

@@ -58,6 +58,7 @@ def config(env: Env) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},  # a refused request is the caller's news
             "django.security.csrf": {"level": "ERROR"},  # the same: anybody would fill the log
             "daphne": {"level": "WARNING"},
+            "uvicorn": {"level": "ERROR"},  # a request that cannot be read is the caller's news
         },
     }
 

@@ -125,9 +125,13 @@ class Rates:
         One that was right from this address before always may. A guessable one may not while the
         address has no wrong attempt left, any other one is like a request without identity.
         """
-        if (address, hash(credential)) in self._known:
+        if self.knows(address, credential):
             return 0.0
         return self._failures.wait(address) if guessable else self.anonymous(address)
+
+    def knows(self, address: str, credential: str) -> bool:
+        """Whether a credential was right from this address before."""
+        return (address, hash(credential)) in self._known
 
     def wrong(self, address: str) -> float:
         """It was looked at and is not good: 0.0 to say so, else say how long to wait."""

@@ -56,21 +56,27 @@ class Reads:
         Raises:
             Unauthorized: nobody has said who asks.
         """
-        path = _PATH.match(request.path)
-        query = _QUERY.match(request.scope.get("query_string", b""))
-        if not path or not query or request.method != "GET" or request.has_body:
+        if request.method != "GET" or request.has_body:
             return None
-        reader = self._status if path[2] else self._session
-        known = reader.get(path[1])
-        if known is None or known.whole is None or not AgentSession.objects.shows(known.row):
+        query = request.scope.get("query_string", b"")
+        return self.read(request.path, query, ",".join(request.all(b"if-none-match")))
+
+    def read(self, path: str, query: bytes, known: str) -> Answer | None:
+        """The answer to a GET; ``known`` is its ``If-None-Match``."""
+        asked, chosen = _PATH.match(path), _QUERY.match(query)
+        if not asked or not chosen:
             return None
-        body, tag = known.whole
-        if query[1] and not path[2]:
+        reader = self._status if asked[2] else self._session
+        found = reader.get(asked[1])
+        if found is None or found.whole is None or not AgentSession.objects.shows(found.row):
+            return None
+        body, tag = found.whole
+        if chosen[1] and not asked[2]:
             try:
-                body, tag = sessions.body_of(known.row, query[1].decode())
+                body, tag = sessions.body_of(found.row, chosen[1].decode())
             except Invalid:
                 return None
         lines = [(b"ETag", tag.encode()), _CACHE, (b"Content-Length", b"%d" % len(body))]
-        if conditional.holds(",".join(request.all(b"if-none-match")), tag):
+        if conditional.holds(known, tag):
             return 304, lines, b""
         return 200, [_JSON, *lines], body

@@ -35,6 +35,9 @@ class Retention:
         return (self.sessions, self.logs, self.outputs) != (None, None, None)
 
 
+#: The web servers that there are for ``hive up``; the first one is the default.
+SERVERS = ("daphne", "uvicorn")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -113,6 +116,7 @@ class Conf:
     collect_excludes: frozenset[str]
     retention: Retention
     autospawn: bool
+    server: str = SERVERS[0]
     edge: Edge = field(default_factory=Edge)
     telemetry: Telemetry = field(default_factory=Telemetry)
     secrets: Known = field(default_factory=Known, repr=False)

@@ -54,6 +54,11 @@ class Identities:
             self._note_use(proof[1], now)
         return caller
 
+    def fresh(self, proof: Proof) -> Caller | None:
+        """Who has this proof, where that is known without a query; None where it is not."""
+        until, caller = self._known.get(proof, (0.0, None))
+        return caller if asyncio.get_running_loop().time() < until else None
+
     async def by_bearer(self, text: str) -> Caller | None:
         """Who shows this bearer token, with their proof if it may be revoked; None: nobody.
 

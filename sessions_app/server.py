@@ -8,30 +8,19 @@ import resource
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.routing import get_default_application
 from django.conf import settings
 from django.db import DatabaseError
 
-from sessions_app import (
-    callers,
-    connections,
-    db,
-    importing,
-    lean,
-    publish,
-    schema,
-    welcome,
-    workspace,
-)
-from sessions_app.conf import Conf, current
-from sessions_app.errors import HiveError, Unavailable
+from sessions_app import callers, db, importing, lean, publish, schema, welcome, workspace
+from sessions_app.conf import SERVERS, Conf, current
+from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.local_socket import LocalServer
 from sessions_app.mcp import instance
@@ -47,6 +36,29 @@ logger = logging.getLogger(__name__)
 GRACE = 1.0
 #: After how many new objects, and rounds of the generation below, the collector looks (gc module).
 GARBAGE = (10_000, 20, 50)
+#: What uvicorn needs beside what is always there.
+FAST = "it is not installed: run `make fast`, or pip install -r requirements-fast.txt"
+
+
+class Web(Protocol):
+    """A web server in whose event loop everything else runs, too."""
+
+    def run(
+        self, begin: Callable[[], None], leave: Callable[[], Awaitable[None]], context: Context
+    ) -> None:
+        """Serve until :meth:`stop`, or a signal that says so.
+
+        Args:
+            begin: called in the event loop, when it listens.
+            leave: awaited when it accepts no more, before it ends.
+            context: in which ``leave`` runs.
+        """
+
+    def stop(self) -> None:
+        """Begin to leave; raises an exception if that has been done."""
+
+    async def let_go(self, grace: float) -> None:
+        """End what goes on for its connections: in ``grace`` seconds what ends by itself."""
 
 
 def up(
@@ -54,6 +66,7 @@ def up(
     port: int | None = None,
     path: str | None = None,
     *,
+    kind: str | None = None,
     sample: bool = True,
     stop_sessions: bool = False,
 ) -> int:
@@ -61,6 +74,7 @@ def up(
 
     Args:
         host, port, path: bind address and local socket; None for the settings' own.
+        kind: the web server, one of ``conf.SERVERS``; None for the settings' own.
         sample: on an empty database, run one session of the sample hive and show it.
         stop_sessions: stop running sessions before leaving.
 
@@ -74,9 +88,10 @@ def up(
         host=host or conf.host,
         port=port or conf.port,
         socket=Path(path).absolute() if path else conf.socket,
+        server=kind or conf.server,
     )
     settings.HIVE = conf
-    signal.signal(signal.SIGTERM, _leave)  # until the reactor has its own handler
+    signal.signal(signal.SIGTERM, _leave)  # until the web server has its own handler
     try:
         return _serve(conf, sample=sample, stop_sessions=stop_sessions)
     except HiveError as error:
@@ -89,6 +104,7 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
+    make = _web(conf.server)
     with contextlib.ExitStack() as bound:
         try:
             listener = bound.enter_context(_bind(conf))
@@ -104,11 +120,33 @@ def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
             schema.migrate()
             _take_over(conf)
             _raise_file_limit()
-            server = _Server(conf, listener, stop_sessions=stop_sessions, mcp=mcp)
-            return server.run(sample=sample)
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            web = make(get_default_application(), listener, conf.edge, limit)
+            return _Server(conf, web, stop_sessions=stop_sessions, mcp=mcp).run(sample=sample)
         finally:
             db.drain()
             taken.release()
+
+
+def _web(kind: str) -> Callable[..., Web]:
+    """The class of a web server; nothing of any other is imported.
+
+    Raises:
+        Invalid: there is none of that name.
+        Unavailable: it is not installed.
+    """
+    if kind not in SERVERS:
+        raise Invalid(f"--server must be {' or '.join(SERVERS)}, not {kind!r}")
+    if kind == "daphne":
+        with lean.without_unused():
+            from sessions_app.on_daphne import OnDaphne  # noqa: PLC0415 - loads Twisted
+
+        return OnDaphne
+    try:
+        from sessions_app.on_uvicorn import OnUvicorn  # noqa: PLC0415 - may be missing
+    except ModuleNotFoundError as error:
+        raise Unavailable(f"--server {kind} needs {error.name}: {FAST}") from error
+    return OnUvicorn
 
 
 def _take_over(conf: Conf) -> None:
@@ -158,19 +196,6 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def steady_reactor() -> Any:
-    """The reactor daphne has chosen, with timers that no change of the clock holds up.
-
-    Twisted counts by the wall clock. Set back by an hour, it would stop all timers for an hour:
-    daphne's, which drop dead connections.
-    """
-    from twisted import internet  # noqa: PLC0415 - after daphne's choice
-
-    reactor: Any = internet.reactor
-    reactor.seconds = time.monotonic
-    return reactor
-
-
 def settle() -> None:
     """Take what is there from the start, for good, out of the sight of the garbage collector.
 
@@ -196,13 +221,13 @@ class _Server:
     def __init__(
         self,
         conf: Conf,
-        listener: socket.socket,
+        web: Web,
         *,
         stop_sessions: bool,
         mcp: "TcpServer | None" = None,
     ) -> None:
         self._conf = conf
-        self._listener = listener
+        self._web = web
         self._stop_sessions = stop_sessions
         self._spawner = Spawner(conf, LocalLauncher(conf.runs_dir))
         self._doors: list[LocalServer | TcpServer] = [LocalServer(conf), *([mcp] if mcp else [])]
@@ -210,45 +235,14 @@ class _Server:
         self._exit_code = 0
 
     def run(self, *, sample: bool) -> int:
-        """Serve until the reactor stops; returns the exit code."""
-        with lean.without_unused():
-            from daphne.server import Server  # noqa: PLC0415 - chooses Twisted's reactor
-            from twisted.internet import defer  # noqa: PLC0415 - after daphne's choice
-
-            from hiveweb import edge  # noqa: PLC0415 - as above
-
+        """Serve until the web server stops; returns the exit code."""
         callers.become(None)  # our own parts say that they are; whoever else has to say it, too
-        reactor = steady_reactor()
-        ports: list[Any] = []
 
-        def ready() -> None:
-            gate = edge.factory(server, self._conf.edge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-            ports.append(
-                reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, gate)
-            )
-            self._listener.close()  # the reactor has a descriptor of its own
+        def begin() -> None:
             loop = asyncio.get_event_loop()
-            self._begin(loop, "server.start", self._start(loop, sample=sample), reactor.stop)
+            self._begin(loop, "server.start", self._start(loop, sample=sample), self._web.stop)
 
-        def stop() -> Any:
-            for port in ports:
-                port.doRead()  # who has connected already is let in: a closed port would reset them
-                port.stopListening()
-            leaving = asyncio.get_event_loop().create_task(self._stop(server), context=_ourselves())
-            return defer.Deferred.fromFuture(leaving)
-
-        reactor.addSystemEventTrigger("before", "shutdown", stop)
-        server = Server(
-            get_default_application(),
-            endpoints=["adopted"],
-            websocket_timeout=-1,
-            verbosity=0,
-            ready_callable=ready,
-            server_name="hiveweb",
-        )
-        server.endpoints = []  # it listens on a socket that was bound before, see ready()
-        server.kill_all_applications = lambda: None  # let_go() does that in good order
-        server.run()
+        self._web.run(begin, self._stop, _ourselves())
         return self._exit_code
 
     def _begin(
@@ -282,8 +276,8 @@ class _Server:
             instance.forget(self._conf)
         for door in self._doors:
             await door.start()
-        self._begin(loop, "spawner", self._spawner.run(), steady_reactor().stop)
-        self._begin(loop, "webhooks", Worker(self._conf).run(), steady_reactor().stop)
+        self._begin(loop, "spawner", self._spawner.run(), self._web.stop)
+        self._begin(loop, "webhooks", Worker(self._conf).run(), self._web.stop)
         try:
             await welcome.show(self._conf, sample=sample)
         except (DatabaseError, OSError, HiveError) as error:
@@ -291,11 +285,11 @@ class _Server:
 
         settle()
 
-    async def _stop(self, server: Any) -> None:
+    async def _stop(self) -> None:
         if self._stop_sessions and not self._exit_code:
             await self._spawner.stop_all()
         closing = [door.stop(GRACE) for door in self._doors]
-        await asyncio.gather(*closing, connections.let_go(server, GRACE))
+        await asyncio.gather(*closing, self._web.let_go(GRACE))
         publish.stop_watching()
         for task in self._tasks:
             task.cancel()

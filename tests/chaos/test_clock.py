@@ -127,7 +127,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "hiveweb.settings"
 import django
 django.setup()
 from daphne.server import Server
-from sessions_app.server import steady_reactor
+from sessions_app.on_daphne import steady_reactor
 reactor = steady_reactor()
 reactor.callLater(0.1, lambda: print("set it back", flush=True))
 reactor.callLater(3, lambda: (print(time.time(), flush=True), reactor.stop()))

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sessions_app.conf import Conf
+from sessions_app.conf import SERVERS, Conf
 from tests.integration.doctoring import Case, made_case
 from tests.integration.edges import LIMIT
 from tests.support import ROOT, Installation, Server, installation
@@ -44,11 +44,14 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pytest.fail("no file system here counts what is written to storage")
 
 
-@pytest.fixture(scope="module")
-def hasty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation that waits for nobody for longer than a second."""
+@pytest.fixture(scope="module", params=SERVERS)
+def hasty_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """An installation that waits for nobody for longer than a second, on each web server."""
     limits = dict.fromkeys(("HEADER", "BODY", "IDLE", "SEND"), str(LIMIT))
     settings = {f"HIVE_{name}_TIMEOUT": value for name, value in limits.items()}
+    settings["HIVE_SERVER"] = request.param
     settings |= {"HIVE_MAX_CONNECTIONS": "30", "HIVE_MAX_CONNECTIONS_PER_ADDRESS": "20"}
     with installation(tmp_path_factory.mktemp("hasty") / "site", **settings) as made:
         yield made

@@ -65,9 +65,15 @@ def test_lengths_beyond_all_sense_are_too_large(hasty: Server, length: str) -> N
         refused(connection, 413, "too_large")
 
 
-@pytest.mark.parametrize(
-    "length", ["-1", "1e3", "+5", "0x10", "9" * 5000, "5\r\nContent-Length: 6"]
-)
+def test_a_length_that_no_number_holds_is_refused(hasty: Server) -> None:
+    with connected(hasty) as connection:
+        connection.sendall(post("9" * 5000))
+        status, headers, body = answer(connection)  # as no length, or as too large
+        assert (status, json.loads(body)["code"]) in ((400, "invalid"), (413, "too_large"))
+        assert headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "+5", "0x10", "5\r\nContent-Length: 6"])
 def test_what_is_no_length_is_refused(hasty: Server, length: str) -> None:
     with connected(hasty) as connection:
         connection.sendall(post(length))
@@ -140,6 +146,7 @@ def test_a_head_too_large_is_refused(hasty: Server, head: bytes) -> None:
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX y: 1\r\n",
         b"POST /x HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n",
         b"POST /x HTTP/1.1\r\nTransfer-Encoding: gzip\r\n",
+        b"POST /x HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n",
     ],
 )
 def test_what_is_not_http_is_told_so(hasty: Server, head: bytes) -> None:
@@ -148,7 +155,7 @@ def test_what_is_not_http_is_told_so(hasty: Server, head: bytes) -> None:
         refused(connection, 400, "invalid")
 
 
-def test_what_daphne_refuses_is_a_problem_too(hasty: Server) -> None:
+def test_what_the_server_refuses_is_a_problem_too(hasty: Server) -> None:
     for line in (b"GET /healthz HTTP/1.1\r\nX: a\x0bb\r\n", b"GET /\xff HTTP/1.1\r\n"):
         with connected(hasty) as connection:
             connection.sendall(line + b"Host: localhost\r\nConnection: close\r\n\r\n")

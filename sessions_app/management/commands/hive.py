@@ -103,11 +103,13 @@ def _become_follower(follow: Follow) -> NoReturn:
 
 def _up(words: list[str]) -> int:
     options, rest = arguments.split(
-        words, flags=["--no-sample", "--stop-sessions"], valued=["--host", "--port", "--socket"]
+        words,
+        flags=["--no-sample", "--stop-sessions"],
+        valued=["--host", "--port", "--socket", "--server"],
     )
     arguments.nothing_else("up takes options only", rest)
     callers.become(callers.SYSTEM)
-    from sessions_app import server  # noqa: PLC0415 - it loads Twisted, which the verbs do not need
+    from sessions_app import server  # noqa: PLC0415 - it loads what the verbs do not need
 
     port = options.get("--port")
     if port is not None and not (port.isdecimal() and 1 <= int(port) <= 65535):
@@ -116,6 +118,7 @@ def _up(words: list[str]) -> int:
         options.get("--host"),
         int(port) if port else None,
         options.get("--socket"),
+        kind=options.get("--server"),
         sample="--no-sample" not in options,
         stop_sessions="--stop-sessions" in options,
     )
