@@ -9,7 +9,7 @@ MANAGE := $(BIN)/python manage.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench lint install install-cluster install-dev system-dev openapi requirements screenshots clean
+.PHONY: help run test test-long bench lint install install-cluster install-fast install-dev system-dev openapi requirements screenshots clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,12 @@ install-cluster: .venv/installed-cluster ## the same as install, and what Postgr
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements-cluster.txt $@
 	@touch .venv/installed
 
+install-fast: .venv/installed-fast ## the same as install, and what hive up --server uvicorn needs
+
+.venv/installed-fast: requirements-fast.txt scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh requirements-fast.txt $@
+	@touch .venv/installed
+
 .venv/installed-dev: requirements-dev.txt scripts/install.sh
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements-dev.txt $@
 	@touch .venv/installed
@@ -72,7 +78,10 @@ requirements: install-dev ## pin the dependencies of pyproject.toml anew, with h
 		--extra cluster -o requirements-cluster.txt pyproject.toml
 	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--extra cluster --extra dev -o requirements-dev.txt pyproject.toml
+		--extra fast -o requirements-fast.txt pyproject.toml
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--extra cluster --extra fast --extra dev -o requirements-dev.txt pyproject.toml
 
 clean: ## remove the virtual environment and caches; var/ with your sessions stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from contextvars import Context, copy_context
 from enum import Enum
-from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -18,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from hiveweb.deadlines import Deadlines
 from hiveweb.edge_rules import LINGER, MAX_HEADER_BYTES, MAX_HEADERS, cut, progress, refusal
+from hiveweb.edge_uvicorn_quick import answer_at_once
 from hiveweb.edge_uvicorn_shared import Shared
 from hiveweb.edge_uvicorn_sockets import Socket
 from hiveweb.quick import Memory
@@ -27,7 +27,6 @@ from sessions_app.errors import Invalid, TooLarge
 logger = logging.getLogger(__name__)
 #: Bytes of a body in chunks, with all that frames them, in units of what it may hold.
 MAX_FRAMING = 8
-_STATUS = {status.value: b"%d %s" % (status, status.phrase.encode()) for status in HTTPStatus}
 
 
 class Stage(Enum):
@@ -47,7 +46,6 @@ class Channel(Deadlines, HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._shared = server_state
         self._edge: Edge = server_state.edge
-        self._context = Context()
         self.callLater = self.loop.call_later
         self._stage = Stage.NOTHING
         #: What came with the last piece; of this request with the pieces after its first; its body.
@@ -55,7 +53,8 @@ class Channel(Deadlines, HttpToolsProtocol):
         #: The request that is being answered.
         self._running: RequestResponseCycle | None = None
         self._host: str | None = None
-        self._memory = Memory()
+        self._context = Context()
+        self._memory = Memory(self._context)
         self._upgrades = self._at_once = self._refused = False
         self._taken = -1
 
@@ -63,6 +62,7 @@ class Channel(Deadlines, HttpToolsProtocol):
         """The first request may take no longer to come than to be sent."""
         super().connection_made(transport)
         self._context = copy_context()  # what one request says of itself is not the next one's
+        self._memory = Memory(self._context)
         host = str(self.client[0]) if self.client else ""
         if not self._shared.turnstile.admits(host):
             cut(transport)
@@ -149,8 +149,13 @@ class Channel(Deadlines, HttpToolsProtocol):
         if self._refused or not self._is_acceptable():
             return
         self._upgrades = self._running is None and self._is_websocket()
-        if self._running is None and not self._upgrades and self._answered_at_once():
-            return
+        if not (self._running or self._at_once or self.flow.write_paused):
+            # others have their turn before the next one of the same piece
+            whole = answer_at_once(self._shared, self.parser, self.url, self.scope, self._memory)
+            if whole:
+                self._at_once = True
+                self.transport.write(whole)
+                return
         super().on_headers_complete()
         self._stage = Stage.BODY
         self.setTimeout(self._edge.body_timeout)
@@ -177,34 +182,6 @@ class Channel(Deadlines, HttpToolsProtocol):
     def _is_websocket(self) -> bool:
         wanted = self.parser.should_upgrade() and self._get_upgrade() == b"websocket"
         return wanted and self.parser.get_method() == b"GET"
-
-    def _answered_at_once(self) -> bool:
-        """Answer what needs no request of its own; whether that has been done."""
-        shared, parser = self._shared, self.parser
-        if shared.at_once is None or self._at_once:  # others have their turn before the next one
-            return False
-        if parser.get_method() != b"GET" or parser.get_http_version() != "1.1":
-            return False
-        if not parser.should_keep_alive() or parser.should_upgrade() or self.flow.write_paused:
-            return False
-        path, _, query = self.url.partition(b"?")
-        if b"%" in path or not path.startswith(b"/"):
-            return False
-        scope = {**self.scope, "method": "GET", "path": path.decode("ascii"), "raw_path": path}
-        scope["query_string"] = query
-        try:
-            answer = self._context.copy().run(shared.at_once, scope, self._memory)
-        except Exception:  # noqa: BLE001 - the ordinary way will come to it, too, and tell
-            return False
-        if answer is None:
-            return False
-        status, lines, body = answer
-        head = b"".join([b"%s: %s\r\n" % line for line in lines])
-        self.transport.write(
-            b"HTTP/1.1 %s%s%s\r\n%s" % (_STATUS[status], shared.first_lines, head, body)
-        )
-        self._at_once = True
-        return True
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body; of one in chunks the size shows only now."""
@@ -240,6 +217,9 @@ class Channel(Deadlines, HttpToolsProtocol):
         try:
             await app(cycle.scope, cycle.receive, cycle.send)
         except asyncio.CancelledError:  # the server leaves
+            # What the application has begun beside is not told that the client is gone: it ends
+            # with the loop, and has nobody any more to tell of it.
+            self._running = self.cycle = None  # type: ignore[assignment]
             self.transport.close()
         except Exception:
             logger.exception("a request failed")

@@ -8,6 +8,7 @@ of a request, the guard says when it is called: here it is None.
 
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 
 from hiveweb.identify import bearer_of
@@ -53,9 +54,15 @@ class _Head:
 
 
 class Memory:
-    """What is remembered with one connection."""
+    """What is remembered with one connection.
 
-    head: _Head | None = None
+    Args:
+        context: in copies of which its requests are answered.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.head: _Head | None = None
 
 
 class Quick:

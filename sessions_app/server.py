@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 GRACE = 1.0
 #: After how many new objects, and rounds of the generation below, the collector looks (gc module).
 GARBAGE = (10_000, 20, 50)
-#: What uvicorn needs beside what is always there.
-FAST = "it is not installed: run `make fast`, or pip install -r requirements-fast.txt"
+#: How what uvicorn needs is installed.
+FAST = "run `make install-fast`, or pip install -r requirements-fast.txt"
 
 
 class Web(Protocol):
@@ -145,7 +145,7 @@ def _web(kind: str) -> Callable[..., Web]:
     try:
         from sessions_app.on_uvicorn import OnUvicorn  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as error:
-        raise Unavailable(f"--server {kind} needs {error.name}: {FAST}") from error
+        raise Unavailable(f"--server {kind} needs {error.name}, not installed: {FAST}") from error
     return OnUvicorn
 
 
