@@ -1,6 +1,7 @@
 """The smallest ASGI application, for the raw rate of a server, and how servers are started with it.
 
-Each with its own defaults, and without an access log.
+Each as ``hive up`` has it (uvicorn's parser and event loop), otherwise with its own defaults, and
+without an access log.
 """
 
 import subprocess
@@ -30,21 +31,20 @@ async def application(scope: dict[str, Any], receive: object, send: Send) -> Non
 HELLO = "bench.hello:application"
 
 
-def begin(
-    server: str, port: int, *, where: str = HELLO, env: dict[str, str] | None = None
-) -> "subprocess.Popen[bytes]":
-    """Start a server with an application; it does not answer yet.
+def begin(server: str, port: int) -> "subprocess.Popen[bytes]":
+    """Start a server with it; it does not answer yet.
 
     Args:
         server: ``daphne`` or ``uvicorn``.
         port: where it is to listen, on loopback.
-        where: the application.
-        env: its environment; ours by default.
     """
     words = {
         "daphne": ["-v0", "-b", "127.0.0.1", "-p", str(port)],
-        "uvicorn": ["--log-level=warning", "--no-access-log", "--lifespan=off", f"--port={port}"],
+        "uvicorn": [
+            *("--log-level=warning", "--no-access-log", "--lifespan=off", f"--port={port}"),
+            *("--http=httptools", "--loop=asyncio"),
+        ],
     }[server]
     return subprocess.Popen(
-        [sys.executable, "-m", server, *words, where], cwd=ROOT, env=env, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", server, *words, HELLO], cwd=ROOT, stdin=subprocess.DEVNULL
     )
