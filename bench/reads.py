@@ -5,9 +5,9 @@ that is measured: the smallest ASGI application on it, asked the same by 16 conn
 row and beside it. The load comes from this process and is part of every figure. Rows with a log of
 1 GB and with many sessions show that neither matters.
 
-Ours and the yardstick are asked by turns, in many short rounds, and each figure is one that a tenth of the rounds
-beat: what else runs on a machine only ever takes away. The processor time of a request, that of the
-server alone, stands beside the rates and is disturbed less.
+Ours and the yardstick are asked by turns, in many short rounds, and each figure is one that a tenth
+of the rounds beat: what else runs on a machine only ever takes away. The processor time of a
+request, that of the server alone, stands beside the rates and is disturbed less.
 """
 
 import argparse

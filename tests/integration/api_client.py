@@ -128,6 +128,43 @@ def daphne(site: Installation, address: str) -> Iterator[Server]:
         server.kill()
 
 
+#: Uvicorn as ``hive up`` has it, and nothing beside it.
+_UVICORN = """
+import os, socket, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "hiveweb.settings"
+from channels.routing import get_default_application
+from hiveweb import asgi
+from contextvars import copy_context
+from sessions_app.conf import current
+from sessions_app.on_uvicorn import OnUvicorn
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+listener.setblocking(False)
+web = OnUvicorn(get_default_application(), listener, current().edge, 2**20)
+web.run(lambda: None, lambda: web.let_go(0), copy_context())
+"""
+
+
+@contextlib.contextmanager
+def uvicorn(site: Installation, address: str) -> Iterator[Server]:
+    """Uvicorn alone, without spawner, with our edge below it."""
+    site.migrate()
+    output = site.base / "uvicorn.log"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _UVICORN, address, str(site.port)],
+            env={**site.env, "HIVE_AUTOSPAWN": "0"},
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+        )
+    server = Server(process, site.port, output)
+    try:
+        eventually(lambda: _answers(server), "uvicorn to answer")
+        yield server
+    finally:
+        server.kill()
+
+
 def _answers(server: Server) -> bool:
     with contextlib.suppress(OSError):
         return fetch(server, "GET", "/healthz").status == 200

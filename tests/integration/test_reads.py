@@ -5,15 +5,17 @@ test counts in the server's log how many were answered at once, so that no way i
 itself.
 """
 
+import contextlib
+import http.client
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.api_client import API, Reply, daphne, fetch
+from tests.integration.api_client import API, Reply, daphne, fetch, uvicorn
 from tests.integration.browsing import Browser
 from tests.support import BEARER, Installation, Server, installation
 
@@ -105,6 +107,20 @@ class House:
         """One request."""
         return fetch(self.server, method, API + path, headers=headers)
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[Callable[[str, dict[str, str]], int]]:
+        """What gives the status of requests on one connection, one after the other."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+
+        def ask(path: str, headers: dict[str, str]) -> int:
+            connection.request("GET", API + path, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        with contextlib.closing(connection):
+            yield ask
+
     def alike(self, path: str, headers: dict[str, str], method: str = "GET") -> Reply:
         """Ask both ways, which must say the same in all but the time; returns what they said."""
         found = self.ask(path, headers, method)
@@ -120,14 +136,17 @@ def plain(reply: Reply) -> tuple[int, dict[str, str], bytes, tuple[str, ...]]:
     return reply.status, headers, reply.body, reply.cookies
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="module", params=[daphne, uvicorn], ids=["daphne", "uvicorn"])
+def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """On uvicorn they are answered without a request of their own (hiveweb.quick)."""
     settings = {"HIVE_PRIVATE_SESSIONS": "1", "HIVE_RATE_LIMIT": "off", "HIVE_LOG_LEVEL": "DEBUG"}
     with installation(tmp_path_factory.mktemp("house") / "site", **settings) as site:
         site.migrate()
         done = site.manage("shell", "-v0", "-c", ROWS)
         assert done.returncode == 0, done.stderr
-        with daphne(site, "127.0.0.1") as server:
+        with request.param(site, "127.0.0.1") as server:
             yield House(site, server, json.loads(done.stdout))
 
 
@@ -256,18 +275,34 @@ def test_a_row_that_changes_is_answered_as_it_is(house: House) -> None:
     database.close()
 
 
+@pytest.mark.parametrize("path", ["", "/status"])
+def test_each_request_of_a_connection_is_of_whoever_it_shows(house: House, path: str) -> None:
+    where = f"/sessions/{house.ids['completed, of token:one']}{path}"
+    expected = {"one": [200], "both": [404], "nobody": [401, 429], "HIVE_TOKEN": [200]}
+    assert house.ask(where, house.askers["one"]).status == 200
+    before = house.at_once()
+    with house.kept() as ask:
+        for _ in range(3):
+            for asker, statuses in expected.items():
+                for _ in range(2):
+                    assert ask(where, house.askers[asker]) in statuses, asker
+    assert house.at_once() - before == 3 * 2 * 2
+
+
 def test_a_revoked_token_gets_no_answer_after_a_second(house: House) -> None:
     where = f"/sessions/{house.ids['completed, of token:one']}"
-    assert house.ask(where, house.gone).status == 200
-    with sqlite3.connect(house.site.database, isolation_level=None, timeout=30) as database:
-        # as another process does it
-        database.execute("UPDATE sessions_app_apitoken SET revoked = created WHERE name = 'gone'")
-    revoked = time.monotonic()
-    database.close()
-    status, late = 200, False
-    while not late:  # it is asked all the time, so it stays remembered
-        late = time.monotonic() > revoked + 1.0
-        status = house.ask(where, house.gone).status
+    with house.kept() as ask:
+        assert ask(where, house.gone) == 200
+        with contextlib.closing(sqlite3.connect(house.site.database, timeout=30)) as database:
+            # as another process does it
+            revoke = "UPDATE sessions_app_apitoken SET revoked = created WHERE name = 'gone'"
+            database.execute(revoke)
+            database.commit()
+        revoked = time.monotonic()
+        status, late = 200, False
+        while not late:  # it is asked all the time, so it stays remembered
+            late = time.monotonic() > revoked + 1.0
+            status = ask(where, house.gone)
     assert status in (401, 429)  # refused, and by now too often
 
 

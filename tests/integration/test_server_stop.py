@@ -8,6 +8,9 @@ import threading
 import time
 from contextlib import ExitStack, closing
 
+import pytest
+
+from sessions_app.conf import SERVERS
 from tests.integration.looking import get, running
 from tests.integration.test_spawner import create
 from tests.integration.viewers import view
@@ -45,9 +48,10 @@ class Crowd:
         half.sendall(b"POST /api/v1/sessions HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
 
 
-async def test_it_exits_at_once_whoever_is_connected(site: Installation) -> None:
+@pytest.mark.parametrize("web", SERVERS)
+async def test_it_exits_at_once_whoever_is_connected(site: Installation, web: str) -> None:
     # given a running session, and all kinds of callers that wait for it
-    server = await asyncio.to_thread(site.up)
+    server = await asyncio.to_thread(site.up, "--server", web)
     session_id = await asyncio.to_thread(create, server, "x", "--hang", "--lines", "5")
     await asyncio.to_thread(running, server, session_id)
     pids = set(site.processes(session_id))
@@ -78,9 +82,10 @@ async def test_it_exits_at_once_whoever_is_connected(site: Installation) -> None
     assert set(site.processes(session_id)) == pids
 
 
-def test_a_request_that_is_under_way_is_answered(site: Installation) -> None:
+@pytest.mark.parametrize("web", SERVERS)
+def test_a_request_that_is_under_way_is_answered(site: Installation, web: str) -> None:
     # given requests that come all the time
-    server = site.up()
+    server = site.up("--server", web)
     answers: list[int] = []
     broken: list[Exception] = []
 
