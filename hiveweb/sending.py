@@ -3,7 +3,7 @@
 Daphne takes whatever an application sends and keeps it in memory until the client reads it, and
 it stops clearing away dead connections once an application fails after its response has begun.
 Behind daphne we use what Twisted offers against the first, and cut the connection in the second
-case; other servers have what they need built in.
+case; uvicorn waits by itself, and hiveweb.edge_uvicorn cuts.
 """
 
 import asyncio
