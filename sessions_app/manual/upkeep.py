@@ -128,8 +128,8 @@ Runs everything in one process until it is interrupted; sessions go on without i
   --host, --port  where to listen (HIVE_HOST, HIVE_PORT; default 127.0.0.1:8765). Everybody
                   who can reach it has to say who they are
   --socket PATH   the local socket of the command line (HIVE_SOCKET)
-  --server NAME   the web server (HIVE_SERVER): daphne, or uvicorn, which answers more reads a second
-                  and has to be installed (make install-fast)
+  --server NAME   the web server (HIVE_SERVER): daphne; or uvicorn, which answers more reads a
+                  second, and has to be installed (make install-fast)
   --no-sample     do not run the sample session on an empty database
 
   manage.py hive up --port 9000
