@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sqlite3
 from contextlib import closing
 
@@ -242,20 +241,6 @@ async def test_a_viewer_that_acknowledges_nothing_gets_a_window_and_no_more(
         await viewer.send({"ack": viewer.offset})
         await viewer.frame("end")
         assert len(viewer.log) > WINDOW_BYTES
-
-
-async def test_a_page_whose_line_has_little_room_gets_every_byte(
-    shared_site: Installation, shared_server: Server
-) -> None:
-    printed = ["--fast", "--lines", "40000", "--exit"]
-    session_id = await call(create, shared_server, args=printed, start=True)
-    line = socket.socket()
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that sockets take parts only
-    line.connect(("127.0.0.1", shared_server.port))
-    async with view(shared_server, f"/ws/sessions/{session_id}?offset=0", sock=line) as viewer:
-        await viewer.frame("end")
-    assert viewer.log == shared_site.log(session_id).read_bytes()
-    assert len(viewer.log) > WINDOW_BYTES
 
 
 async def test_a_row_that_changes_without_a_word_is_told_all_the_same(

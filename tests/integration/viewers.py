@@ -75,10 +75,11 @@ class Viewer:
 
 
 @contextlib.asynccontextmanager
-async def view(server: Server, path: str, **options: Any) -> AsyncIterator[Viewer]:
-    """A connection for a block; the options are those of ``websockets.connect``."""
-    url = f"ws://127.0.0.1:{server.port}{path}"
-    async with connect(url, max_size=None, additional_headers=BEARER, **options) as socket:
+async def view(server: Server, path: str) -> AsyncIterator[Viewer]:
+    """A connection for a block."""
+    async with connect(
+        f"ws://127.0.0.1:{server.port}{path}", max_size=None, additional_headers=BEARER
+    ) as socket:
         yield Viewer(socket)
 
 

@@ -79,7 +79,9 @@ async def test_a_hint_wakes_those_whom_it_concerns(rows: list[Status]) -> None:
 
 
 async def test_many_who_listen_are_one_to_the_layer(rows: list[Status]) -> None:
-    async with hints.listening(SESSION), hints.listening_to_all(), hints.listening(SESSION):
+    async with hints.listening(SESSION), hints.listening_to_all(), hints.listening(SESSION) as one:
+        await publish.hint(1, {SESSION})
+        assert await hints.wait_for(one, PATIENCE)
         assert len(get_channel_layer().groups[publish.ALL_SESSIONS]) == 1
 
 

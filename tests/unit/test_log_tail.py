@@ -88,7 +88,7 @@ def test_what_is_read_at_once_is_what_is_read_otherwise(tmp_path: Path) -> None:
     path, mask, buffer = tmp_path / "log", Mask([b"correct-horse"]), bytearray(4096)
     dice = random.Random(7)
     words = [b"correct-horse", b"correct-", b"horse", b"line\n", b"\xf0\x9f\x90\x9d", b"hiverun_0"]
-    path.write_bytes(b"".join(dice.choice(words) for _ in range(400)))
+    path.write_bytes(b"".join(dice.choice(words) for _ in range(400)) + b"correct-")
     end = path.stat().st_size
     fd = os.open(path, os.O_RDONLY)
     try:
