@@ -232,3 +232,20 @@ async def test_a_viewer_that_leaves_does_not_take_the_reading_from_the_others(
 
     assert (await staying).cursor == 1
     assert readings == [1]
+
+
+async def test_viewers_of_a_list_that_changes_all_the_time_read_on_together() -> None:
+    feed, clock, together = Feed(), asyncio.get_running_loop().time, False
+    while not together:
+        await feed.next_turn()
+        begun = clock()
+        first = asyncio.create_task(feed.next_turn())
+        await asyncio.sleep(live.TURN / 4)
+        second = asyncio.create_task(feed.next_turn())
+        await asyncio.sleep(0)
+        together = clock() < begun + live.TURN * 0.8  # else the machine was too busy to tell
+        await first
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert second.done() or not together
+        await second
