@@ -1,6 +1,7 @@
 """Django's registration of sessions_app."""
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 
 from sessions_app import lean
 
@@ -14,3 +15,9 @@ class SessionsAppConfig(AppConfig):
     name = "sessions_app"
     verbose_name = "Hive sessions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """See Django's."""
+        from sessions_app.models import postgresql  # noqa: PLC0415 - models come after apps
+
+        connection_created.connect(postgresql.connected)

@@ -57,7 +57,7 @@ class Batch:
 def after(position: int, wanted: Wanted) -> Batch:
     """The next events after a position, of those that the present caller may see."""
     newest = queries.latest_event()
-    if position > newest:
+    if position > newest and not queries.knows_event(position):
         return Batch(newest, [], reset="this database has no such event")
     rows = SessionEvent.objects.filter(id__gt=position, id__lte=newest).order_by("id")
     if wanted.session_id is not None:
@@ -68,7 +68,7 @@ def after(position: int, wanted: Wanted) -> Batch:
     full = len(page) == PAGE
     if full and rows.values("id")[MAX_BEHIND : MAX_BEHIND + 1]:
         return Batch(newest, [], reset=f"more than {MAX_BEHIND:,} events have happened since")
-    return Batch(page[-1].id if full else newest, _told(page), more=full)
+    return Batch(page[-1].id if full else max(position, newest), _told(page), more=full)
 
 
 def _told(page: list[SessionEvent]) -> list[dict[str, Any]]:

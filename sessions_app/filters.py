@@ -1,22 +1,11 @@
 """Which sessions a list is narrowed to: what may be asked for, checked, as conditions on rows."""
 
-import json
 import re
 import uuid
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import (
-    Case,
-    CharField,
-    Func,
-    Q,
-    QuerySet,
-    SmallIntegerField,
-    TextField,
-    Value,
-    When,
-)
+from django.db.models import CharField, Q, QuerySet, SmallIntegerField, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, IContains, IsNull, Lookup
 from django.utils import timezone
@@ -24,7 +13,7 @@ from django.utils import timezone
 from sessions_app import callers, units, validation
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Reason
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, dialects
 
 #: Every session that is known to be a swarm. No swarm is called so.
 ANY_SWARM = "*"
@@ -226,16 +215,9 @@ def _rare(text: str) -> str:
 
 def _metadata(key: str, value: str | None) -> "Q | Lookup[bool]":
     """A condition on the metadata's top level; values are compared as text."""
-    # Django's own lookups take a key of digits for a place in an array. As it does, keys are looked
-    # for as they are written in the row: SQLite compares them so.
-    path = Value(f"$.{json.dumps(key)}")
-    kind = Func("metadata", path, function="JSON_TYPE", output_field=TextField())
     if value is None:
-        return IsNull(kind, False)
-    plain = Func("metadata", path, function="JSON_EXTRACT", output_field=TextField())
-    words = [When(Exact(kind, Value(word)), then=Value(word)) for word in ("true", "false", "null")]
-    as_text = Case(*words, default=Cast(plain, TextField()), output_field=TextField())
-    same = Exact(as_text, Value(value))
+        return IsNull(dialects.json_kind("metadata", key), False)
+    same = Exact(dialects.json_words("metadata", key), Value(value))
     # Looking for the letters first costs a third of reading the JSON.
     written = IContains(Cast("metadata", TextField()), value)
     return Q(written) & Q(same) if _PLAIN.fullmatch(value) else same

@@ -173,7 +173,7 @@ def session_update(session_id: uuid.UUID, since: int) -> SessionUpdate:
         NotFound: it has been removed.
     """
     session = services.get(session_id)
-    rows = SessionEvent.objects.filter(session_id=session_id, id__gt=since)
+    rows = queries.settled(SessionEvent.objects.filter(session_id=session_id, id__gt=since))
     events = list(reversed(rows.order_by("-id")[:MAX_EVENTS]))
     return SessionUpdate(
         page_json(session),

@@ -13,22 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import (
-    DateTimeField,
-    F,
-    FloatField,
-    Func,
-    IntegerField,
-    Q,
-    QuerySet,
-    Value,
-)
-from django.db.models.functions import Cast, Coalesce, Round
+from django.db.models import DateTimeField, F, Q, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce
 
 from sessions_app import validation
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Priority, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, dialects
 from sessions_app.models.indexes import RunOfEnded
 
 #: What a list can be sorted by; with ``-`` before it the other way round.
@@ -240,9 +231,4 @@ def _with_runs(
 def _run(now: datetime) -> Cast:
     """How long a session has run, without its pauses, in milliseconds."""
     until = Coalesce(F("ended_at"), F("paused_at"), Value(now, DateTimeField()))
-    days = _days(until) - _days(F("started_at"))
-    return Cast(Round(days * 86_400_000.0 - F("paused_seconds") * 1000.0), IntegerField())
-
-
-def _days(moment: F | Coalesce) -> Func:
-    return Func(moment, function="JULIANDAY", output_field=FloatField())
+    return dialects.milliseconds(F("started_at"), until, "paused_seconds")

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
@@ -13,8 +14,8 @@ from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.filters import ANY_SWARM, Filters, narrow
 from sessions_app.lifecycle import EventKind, Status
-from sessions_app.models import AgentSession, SessionEvent
-from sessions_app.models.compiled import SOME_COUNT, Compiled
+from sessions_app.models import AgentSession, SessionEvent, postgresql
+from sessions_app.models.compiled import OTHER_COUNT, SOME_COUNT, Compiled
 from sessions_app.projection import session_json
 
 MAX_PAGE = 500
@@ -182,23 +183,49 @@ def holds_json(holds: list[admission.Hold]) -> list[dict[str, Any]]:
 
 _NEWEST = Compiled(lambda: SessionEvent.objects.order_by("-id").values_list("id")[:1])
 _AFTER = Compiled(
-    lambda known: (
-        SessionEvent.objects.filter(id__gt=known)
+    lambda known, last: (
+        SessionEvent.objects.filter(id__gt=known, id__lte=last)
         .order_by("id")
         .values_list("id", "session_id")[: MAX_CHANGES + 1]
     ),
     known=SOME_COUNT,
+    last=OTHER_COUNT,
 )
 
 
 def latest_event() -> int:
-    """The id of the newest event; 0 when nothing has happened yet."""
+    """The id of the newest event up to which none is missing any more; 0 when there is none yet."""
+    if connection.vendor == "postgresql":
+        return postgresql.settled_event()
+    return _newest_event()
+
+
+def knows_event(event_id: int) -> bool:
+    """Whether there may have been such an event here, and not only in another database."""
+    newest = postgresql.newest_event if connection.vendor == "postgresql" else _newest_event
+    return event_id <= newest()
+
+
+def settled(events: QuerySet[SessionEvent]) -> QuerySet[SessionEvent]:
+    """Those events before which none is missing any more."""
+    return events.filter(id__lte=latest_event()) if connection.vendor == "postgresql" else events
+
+
+def _newest_event() -> int:
     return next((newest for (newest,) in _NEWEST.tuples()), 0)
 
 
-def events_after(event_id: int) -> list[tuple[int, uuid.UUID]]:
-    """(event id, session id) of what happened after an event, oldest first, bounded."""
-    return [(event, session) for event, session in _AFTER.tuples(known=event_id)]
+def events_after(event_id: int, until: int | None = None) -> list[tuple[int, uuid.UUID]]:
+    """(event id, session id) of what happened after an event, oldest first, bounded.
+
+    Args:
+        event_id: the event.
+        until: up to and including this one; by default :func:`latest_event`.
+    """
+    last = latest_event() if until is None else until
+    if last <= event_id:
+        return []
+    return [(event, session) for event, session in _AFTER.tuples(known=event_id, last=last)]
 
 
 def changes_after(event_id: int) -> Changes:
@@ -207,9 +234,9 @@ def changes_after(event_id: int) -> Changes:
     Those that the caller may not see are left out.
     """
     newest = latest_event()
-    if event_id > newest:  # another database, or one that was put back
+    if event_id > newest and not knows_event(event_id):  # another database, or one put back
         return Changes(newest, [], [], complete=False)
-    events = events_after(event_id)
+    events = events_after(event_id, newest)
     if len(events) > MAX_CHANGES:
         return Changes(newest, [], [], complete=False)
     ids = {session_id for _, session_id in events}

@@ -6,7 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -193,6 +193,13 @@ class Redis(DatabaseServer):
             [program("redis-cli"), "-p", str(self.port), "ping"], capture_output=True, check=False
         )
         return asked.stdout.strip() == b"PONG"
+
+
+def one_more(port: int) -> tuple[str, Callable[[], None]]:
+    """A database on a server that another process started, and how to get rid of it again."""
+    server = PostgreSQL(Path("/"), port)
+    url = server.migrated()
+    return url, lambda: server.drop(url.rpartition("/")[2])
 
 
 @contextlib.contextmanager

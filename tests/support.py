@@ -25,6 +25,8 @@ PATIENCE = 60.0
 #: What tests show unless they are about identity.
 TOKEN = "the-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+#: Set by tests.on_postgresql: the port of the server on which each installation gets a database.
+ON_POSTGRESQL = "HIVE_TEST_POSTGRESQL"
 T = TypeVar("T")
 
 
@@ -144,6 +146,12 @@ class Installation:
             "HIVE_MIN_FREE_DISK": "off",
             **settings,
         }
+        self._forget: Callable[[], None] = lambda: None
+        if (port := os.environ.get(ON_POSTGRESQL)) and "DATABASE_URL" not in settings:
+            from tests import databases  # noqa: PLC0415 - it takes us for its work
+
+            self.env["DATABASE_URL"], self._forget = databases.one_more(int(port))
+            self.env["REDIS_URL"] = os.environ["REDIS_URL"]
         base.mkdir(parents=True, exist_ok=True)
         (base / "hive.env").touch()
         #: Words before each server's own: what puts it into a namespace, say.
@@ -250,6 +258,7 @@ class Installation:
             time.sleep(0.02)
         for server in self._servers:
             server.process.wait()
+        self._forget()
 
 
 @functools.cache

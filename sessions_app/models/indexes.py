@@ -7,6 +7,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.models import F, FloatField, Func, Index, IntegerField, Model, Q
 
 from sessions_app.lifecycle import Status
+from sessions_app.models import postgresql
 
 
 class SqliteIndex(Index):
@@ -28,8 +29,22 @@ class SqliteIndex(Index):
 class SearchIndex(SqliteIndex):
     """All that a search looks at, so that it reads no rows but those it finds.
 
-    Rows are some kB wide. PostgreSQL refuses texts of this length in an index.
+    Rows are some kB wide. PostgreSQL, which refuses texts of this length in such an index, has
+    another one in its place.
     """
+
+    def create_sql(
+        self,
+        model: type[Model],
+        schema_editor: BaseDatabaseSchemaEditor,
+        using: str = "",
+        **kwargs: Any,
+    ) -> Statement:
+        """See :class:`django.db.models.Index`."""
+        if schema_editor.connection.vendor == "postgresql":
+            made = postgresql.search_index(schema_editor, model._meta.db_table, self.name)
+            return Statement(made)
+        return super().create_sql(model, schema_editor, using, **kwargs)
 
 
 class Figure(Func):

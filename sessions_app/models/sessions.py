@@ -13,6 +13,7 @@ from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
 from sessions_app.models import compiled, indexes
+from sessions_app.models.dialects import JSONText
 from sessions_app.models.events import record
 
 
@@ -172,7 +173,7 @@ class AgentSession(models.Model):
     priority = models.SmallIntegerField(
         choices=[(p.value, p.word) for p in Priority], default=Priority.MEDIUM
     )
-    metadata = models.JSONField(null=True, blank=True)
+    metadata = JSONText(null=True, blank=True)
     args = models.JSONField(default=list, blank=True)
     profile = models.CharField(max_length=64)
     #: The session that this one is another try of.

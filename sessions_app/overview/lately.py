@@ -3,13 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection
-from django.db.models import Count, TextField
-from django.db.models.functions import Cast, Substr, TruncHour
+from django.db.models import Count
 
 from sessions_app.clock import wire_time
 from sessions_app.lifecycle import FINISHED, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, dialects
 from sessions_app.telemetry import performance
 
 HOURS = 24
@@ -37,7 +35,9 @@ def _by_hour(since: datetime, now: datetime) -> list[dict[str, Any]]:
     ended = AgentSession.objects.visible().order_by().filter(ended_at__gte=since)
     counts: dict[tuple[str, str], int] = {}
     for status in sorted(FINISHED):  # each by the index, which has all that is asked for
-        hours = ended.filter(status=status).annotate(hour=_hour()).values_list("hour")
+        hours = (
+            ended.filter(status=status).annotate(hour=dialects.hour("ended_at")).values_list("hour")
+        )
         for hour, count in hours.annotate(n=Count("*")):
             counts[status, _key(hour)] = count
     found = []
@@ -48,13 +48,6 @@ def _by_hour(since: datetime, now: datetime) -> list[dict[str, Any]]:
         found.append({"from": wire_time(hour), **told})
         hour += timedelta(hours=1)
     return found
-
-
-def _hour() -> Substr | TruncHour:
-    if connection.vendor == "sqlite":
-        # What Django has for it there is Python, called for each row.
-        return Substr(Cast("ended_at", TextField()), 1, len("2026-11-22 20"))
-    return TruncHour("ended_at", tzinfo=UTC)
 
 
 def _key(hour: datetime | str) -> str:

@@ -94,7 +94,8 @@ class History:
             if self._seen is None:
                 before = SessionEvent.objects.filter(at__lt=counted.STARTED).order_by("-id")
                 self._seen = before.values_list("id", flat=True).first() or 0
-            self._seen = min(self._seen, newest)  # another database, or one that was put back
+            if self._seen > newest and not queries.knows_event(self._seen):
+                self._seen = newest  # another database, or one that was put back
             until = time.monotonic() + LONGEST
             while self._seen < newest and time.monotonic() < until:
                 rows = SessionEvent.objects.filter(

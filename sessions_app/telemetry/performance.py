@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, FloatField, Func, Max, QuerySet, Sum, TextField, Value
-from django.db.models.fields.json import KT
+from django.db.models import Count, F, Func, Max, QuerySet, Sum, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.models import AgentSession
+from sessions_app.models.dialects import json_number
 from sessions_app.models.indexes import FIGURES, Figure
 from sessions_app.telemetry.stream_json import TOKENS
 
@@ -22,7 +22,6 @@ from sessions_app.telemetry.stream_json import TOKENS
 MAX_HOURS = 24.0 * 366
 #: Times are those of so many of the sessions that ended last, at most.
 SAMPLE = 5000
-_NUMBER = r"^-?[0-9]{1,99}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?$"
 
 
 def summary(hours: float = 24.0) -> dict[str, Any]:
@@ -138,10 +137,7 @@ def _moment(name: str) -> F | Cast:
 def _figure(path: str) -> Func:
     if connection.vendor == "sqlite":
         return Figure(path)
-    value: Func = KT(f"measured__{path.replace('.', '__')}")
-    if connection.vendor == "postgresql":  # refuses to cast what is no number
-        value = Func(value, Value(_NUMBER), function="SUBSTRING", output_field=TextField())
-    return Cast(value, FloatField())
+    return json_number(f"measured__{path.replace('.', '__')}")
 
 
 def _whole(value: float | None) -> int | None:

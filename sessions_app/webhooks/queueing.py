@@ -77,8 +77,10 @@ def after(cursor: int | None) -> Batch:
     newest = queries.latest_event()
     # Read after that: whoever is to be told of one of these events is among them.
     active = [hook for hook in webhooks() if hook.active]
-    if not active or (cursor is not None and cursor > newest):  # the latter: an older database
-        return Batch(newest, write=cursor is None or cursor > newest)
+    ahead = cursor is not None and cursor > newest
+    older = ahead and not queries.knows_event(cursor or 0)  # the database is another one
+    if older or not active:
+        return Batch(newest if older else max(cursor or 0, newest), write=cursor is None or older)
     begin = max(cursor or 0, min(hook.after for hook in active))
     kinds = {str(kind) for hook in active for kind in _kinds(hook)}
     rows = SessionEvent.objects.filter(
@@ -87,7 +89,7 @@ def after(cursor: int | None) -> Batch:
     size = max(1, min(PAGE, MAX_BATCH // len(active)))
     page = list(rows.order_by("id")[:size])
     full = len(page) == size
-    end = page[-1].id if full else newest
+    end = page[-1].id if full else max(cursor or 0, newest)
     made = _deliveries(page, active)
     return Batch(end, made, full, bool(made) or end - (cursor or 0) >= STRIDE)
 

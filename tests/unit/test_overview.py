@@ -16,8 +16,8 @@ from sessions_app import admission, callers, control, services
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import Reason, Status
-from sessions_app.models import AgentSession
-from sessions_app.overview import lately, readings, words
+from sessions_app.models import AgentSession, dialects
+from sessions_app.overview import readings, words
 from sessions_app.overview.readings import Feed, Reading, Shelf
 from tests.unit.pages import text_of
 from tests.unit.test_performance import measured, stored
@@ -93,7 +93,7 @@ def test_hours_and_reasons_are_those_of_the_rows() -> None:
 
 def test_what_ended_by_the_hour_is_told_by_an_index_alone() -> None:
     hours = AgentSession.objects.filter(status=Status.FAILED, ended_at__gte=timezone.now())
-    plan = hours.annotate(hour=lately._hour()).values_list("hour").explain()
+    plan = hours.annotate(hour=dialects.hour("ended_at")).values_list("hour").explain()
 
     assert "COVERING INDEX session_ended" in plan, connection.vendor
 

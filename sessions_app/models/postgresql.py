@@ -1,0 +1,119 @@
+"""What only PostgreSQL needs: events in order, text without NUL, an index for searches.
+
+docs/decisions/postgresql.md says why.
+"""
+
+import re
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+_EVENTS = "sessions_app_sessionevent"
+#: The first half of our advisory locks' keys; the second is the id after which events may come.
+_LOCKS = 0x48495645
+#: What a text cannot hold, as JSON spells it; behind an even number of backslashes.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+#: Ids are given out before transactions end, so a smaller one may appear after a larger one. Each
+#: transaction that writes events holds a lock, which keeps nobody out, from before its first id to
+#: its end: in the lock's key is the newest id before its own.
+_BEGIN = f"""
+CREATE FUNCTION hive_events_begin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(current_setting('hive.events', true), '') <> 'begun' THEN
+        PERFORM pg_advisory_xact_lock_shared({_LOCKS}, (
+            SELECT (CASE WHEN is_called THEN last_value ELSE last_value - 1 END)::int
+            FROM {_EVENTS}_id_seq
+        ));
+        PERFORM set_config('hive.events', 'begun', true);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER hive_events_begin BEFORE INSERT ON {_EVENTS}
+    FOR EACH STATEMENT EXECUTE FUNCTION hive_events_begin();
+"""  # noqa: S608 - names of our own
+#: The newest id that was given out, then what the locks say: in this order, or one would be missed.
+_NEWEST = (
+    f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {_EVENTS}_id_seq"  # noqa: S608 - as above
+)
+_OLDEST_BEGUN = f"""
+SELECT min(objid::bigint) FROM pg_locks
+WHERE locktype = 'advisory' AND classid = {_LOCKS} AND objsubid = 2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""  # noqa: S608 - as above
+
+
+def prepare_events(_apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """For a migration: what :func:`settled_event` builds on."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(_BEGIN, params=None)
+
+
+def newest_event() -> int:
+    """The newest id that was given to an event, whether it is there already or not."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST)
+        return int(cursor.fetchone()[0])
+
+
+def settled_event() -> int:
+    """The id up to which all events are there that ever will be, for statements after this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST)
+        newest = int(cursor.fetchone()[0])
+        cursor.execute(_OLDEST_BEGUN)
+        begun = cursor.fetchone()[0]
+    return newest if begun is None else min(newest, int(begun))
+
+
+def search_index(schema_editor: BaseDatabaseSchemaEditor, table: str, name: str) -> str:
+    """The statement that makes the index for searches; one that makes nothing where it cannot be.
+
+    It takes the extension pg_trgm, which is in PostgreSQL's own distribution and which the owner
+    of a database may switch on. Without it searches read every row.
+    """
+    quote = schema_editor.connection.ops.quote_name
+    try:
+        with transaction.atomic(schema_editor.connection.alias):
+            schema_editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    except DatabaseError:
+        return "SELECT 1"
+    columns = ", ".join(f"UPPER({quote(column)}::text) gin_trgm_ops" for column in _SEARCHED)
+    return f"CREATE INDEX {quote(name)} ON {quote(table)} USING gin ({columns})"
+
+
+#: As Django asks for them.
+_SEARCHED = ("task", "swarm_id")
+
+
+def connected(connection: Any, **_: object) -> None:
+    """For Django's signal: a NUL in what others wrote becomes U+FFFD; it cannot be stored."""
+    if connection.vendor == "postgresql":
+        text, document = _dumpers()
+        connection.connection.adapters.register_dumper(str, text)
+        connection.connection.adapters.register_dumper(document.of, document)
+
+
+def _dumpers() -> tuple[Any, Any]:
+    """Made when they are first needed: psycopg is not always there."""
+    if not _made:
+        from psycopg.types.json import Jsonb, JsonbDumper  # noqa: PLC0415 - see above
+        from psycopg.types.string import StrDumperUnknown  # noqa: PLC0415 - as above
+
+        class Text(StrDumperUnknown):
+            def dump(self, obj: str) -> Any:
+                return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+        class Document(JsonbDumper):
+            of = Jsonb
+
+            def dump(self, obj: Any) -> Any:
+                dumped = bytes(super().dump(obj) or b"")
+                return _NUL.sub(rb"\1\\ufffd", dumped) if b"\\u0000" in dumped else dumped
+
+        _made.extend((Text, Document))
+    return _made[0], _made[1]
+
+
+_made: list[Any] = []
