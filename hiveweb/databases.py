@@ -45,6 +45,11 @@ def database(env: Env, root: Path, state_dir: Path) -> dict[str, Any]:
     return {**found, "OPTIONS": {**_postgresql(), **found.get("OPTIONS", {})}}
 
 
+def is_server(env: Env) -> bool:
+    """Whether the database is a server that other hosts may use as well."""
+    return not env.text("DATABASE_URL", "sqlite:").startswith("sqlite:")
+
+
 def _sqlite() -> dict[str, Any]:
     return {
         # Writers take the lock when a transaction begins; a deferred one fails when it upgrades.
@@ -74,8 +79,8 @@ def _postgresql() -> dict[str, Any]:
     }
 
 
-def channel_layer(env: Env, database: dict[str, Any]) -> dict[str, Any]:
-    """What carries hints, as channels takes it: Redis, or the memory of this process.
+def channel_layers(env: Env, database: dict[str, Any]) -> dict[str, Any]:
+    """What carries hints to other processes (sessions_app/relay.py), as channels takes it.
 
     Several installations may share a Redis: each one's names begin with that of its database.
 
@@ -84,7 +89,7 @@ def channel_layer(env: Env, database: dict[str, Any]) -> dict[str, Any]:
     """
     url = env.text("REDIS_URL")
     if not url:
-        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+        return {}
     if not _usable(url):
         raise EnvError(
             "REDIS_URL cannot be read: it must be such as redis://:PASSWORD@HOST:6379/0, "
@@ -92,7 +97,7 @@ def channel_layer(env: Env, database: dict[str, Any]) -> dict[str, Any]:
         )
     _installed("REDIS_URL", "channels_redis")
     times = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 10}
-    return {
+    redis = {
         # Not the other one, which forgets who listens when Redis restarts.
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
@@ -100,6 +105,7 @@ def channel_layer(env: Env, database: dict[str, Any]) -> dict[str, Any]:
             "prefix": f"hive.{Path(str(database['NAME'])).name}.",
         },
     }
+    return {"others": redis}
 
 
 def _usable(url: str) -> bool:

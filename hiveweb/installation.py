@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from hiveweb import edge_settings, known_secrets, profiles_file, telemetry_settings
+from hiveweb import databases, edge_settings, known_secrets, profiles_file, telemetry_settings
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
 from sessions_app.conf import SERVERS, Conf, Retention
@@ -71,7 +71,8 @@ def build_conf(env: Env, root: Path) -> Conf:
         collect_max_bytes=env.integer("HIVE_COLLECT_MAX_MB", 1024, 0) * 1024 * 1024,
         collect_excludes=frozenset(env.items("HIVE_COLLECT_EXCLUDE", DEFAULT_EXCLUDES)),
         retention=_retention(env),
-        autospawn=env.switch("HIVE_AUTOSPAWN", True),
+        # With a server for all, this may be a host of pages only.
+        autospawn=env.switch("HIVE_AUTOSPAWN", not databases.is_server(env)),
         server=_server(env),
         edge=edge_settings.read(env),
         telemetry=telemetry_settings.read(env),

@@ -59,6 +59,7 @@ def config(env: Env) -> dict[str, Any]:
             "django.security.csrf": {"level": "ERROR"},  # the same: anybody would fill the log
             "daphne": {"level": "WARNING"},
             "uvicorn": {"level": "ERROR"},  # a request that cannot be read is the caller's news
+            "channels_redis": {"level": "CRITICAL"},  # sessions_app.relay says it, once
         },
     }
 

@@ -66,7 +66,11 @@ TEMPLATES = [
 DATABASES = {"default": databases.database(ENV, BASE_DIR, HIVE.state_dir)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {"default": databases.channel_layer(ENV, DATABASES["default"])}
+CHANNEL_LAYERS = {
+    # What pages and streams of this process listen to; no server can be away from it.
+    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"},
+    **databases.channel_layers(ENV, DATABASES["default"]),
+}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -18,7 +18,8 @@ class Complaint:
         known = str(error.errno) if isinstance(error, OSError) else str(error)
         if known != self._said:
             self._said = known
-            self._logger.warning("%s, trying again: %s", self._what, error)
+            said = " ".join(str(error).split())  # PostgreSQL's have several lines
+            self._logger.warning("%s, trying again: %s", self._what, said)
 
     def over(self) -> None:
         """It worked; say so if it had failed."""

@@ -14,11 +14,13 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
 from sessions_app import counted
+from sessions_app.models import postgresql
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: SQLite has one writer; more threads than this only wait for each other.
+#: SQLite has one writer; more threads than this only wait for each other. With PostgreSQL each
+#: thread is a connection, and a server has a hundred of them by default.
 THREADS = 4
 #: Readers never wait for a writer, and so must not stand behind one: they have their own threads.
 READERS = 3
@@ -125,7 +127,8 @@ async def _submit(lane: Lane, work: Callable[[], T]) -> T:
         task = asyncio.current_task()
         if future.cancelled() and task is not None and not task.cancelling():
             counted.ours.database_errors += 1
-            raise OperationalError("the database is locked, and others wait already") from None
+            what = "is locked" if connection.vendor == "sqlite" else "does not answer"
+            raise OperationalError(f"the database {what}, and others wait already") from None
         raise
     except (OperationalError, InterfaceError):
         counted.ours.database_errors += 1
@@ -156,11 +159,13 @@ def drain() -> None:
 
 
 def _run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    if connection.vendor == "postgresql":
+        postgresql.hang_up_if_cut(connection)
     try:
         return function(*args, **kwargs)
     except DatabaseError:
-        for connection in connections.all(initialized_only=True):
-            connection.close_if_unusable_or_obsolete()
+        for opened in connections.all(initialized_only=True):
+            opened.close_if_unusable_or_obsolete()
         raise
 
 

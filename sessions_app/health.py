@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from sessions_app import admission, callers, db, heartbeat, units
 from sessions_app.conf import current
-from sessions_app.models import Installation
+from sessions_app.models import Installation, postgresql
 from sessions_app.shared import Shared
 
 #: A part that does not answer within this many seconds is not ready.
@@ -62,7 +62,7 @@ class Part:
         except TimeoutError:
             found = Finding(f"no answer within {PATIENCE:g} s")
         except (DatabaseError, OSError) as error:
-            found = Finding(str(error))
+            found = Finding(" ".join(str(error).split()))  # PostgreSQL's have several lines
         return {
             "status": "unavailable" if found.trouble else "ok",
             "detail": found.trouble or found.detail,
@@ -89,6 +89,8 @@ def _file_gone() -> str:
 
 def _take_the_write_lock() -> None:
     """BEGIN IMMEDIATE and COMMIT: waits for other writers, changes and writes nothing."""
+    if connection.vendor == "postgresql":  # its writers do not wait for each other
+        postgresql.refuse_copy()
     with transaction.atomic():
         pass
 

@@ -1,7 +1,8 @@
 """The only sender to the channel layer. It carries hints: what changed stands in the rows.
 
-One watcher a process looks at the event rows when the doorbell rings, and at least twice a second
-(another process may have changed them), and hints to whoever listens that there is something new.
+One watcher a process looks at the event rows when the doorbell rings, when another process says
+that there are some (relay.py), and at least twice a second, and hints to whoever listens in this
+process that there is something new.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from django.db import DatabaseError
 
 from sessions_app import db, queries
 from sessions_app.complaints import Complaint
+from sessions_app.relay import Relay
 
 logger = logging.getLogger(__name__)
 #: Changes made by another process reach listeners within this many seconds.
@@ -41,6 +43,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._awake = asyncio.Event()
+        self._relay = Relay(lambda _: self.wake())
 
     def wake(self) -> None:
         """Look at the rows now instead of at the next tick."""
@@ -48,6 +51,14 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled. A database that is away for a while is waited for."""
+        relay = asyncio.create_task(self._relay.run(), name="publish.relay")
+        try:
+            await self._watch()
+        finally:
+            relay.cancel()
+            await asyncio.gather(relay, return_exceptions=True)
+
+    async def _watch(self) -> None:
         seen: int | None = None
         news = db.News()
         trouble = Complaint(logger, "changes cannot be read")
@@ -65,6 +76,7 @@ class Watcher:
             if events:
                 seen = events[-1][0]
                 await hint(seen, {session_id for _, session_id in events})
+                self._relay.tell(seen)
                 news.forget()  # there may be more than one page of them
                 continue
             self._awake.clear()

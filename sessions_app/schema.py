@@ -1,5 +1,6 @@
 """Bringing the database up to the code."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from sessions_app import file_lock, importing, registry
 from sessions_app.conf import current
 from sessions_app.errors import Unavailable
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, postgresql
 
 #: In the state directory: the tables have been made.
 MARKER = "schema"
@@ -24,11 +25,35 @@ def migrate() -> None:
         Unavailable: it cannot be reached or changed.
     """
     try:
-        executor = MigrationExecutor(connections["default"])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
+        with _alone():
+            executor = MigrationExecutor(connections["default"])
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
     except DatabaseError as error:
-        raise Unavailable(f"the database cannot be used: {error}") from error
+        raise Unavailable(f"the database cannot be used: {' '.join(str(error).split())}") from error
+
+
+def check() -> None:
+    """See whether a database that is a server can be used, before a spawner depends on it.
+
+    Raises:
+        Unavailable: it cannot be reached, or its tables have not been made.
+    """
+    if connections["default"].vendor == "sqlite":
+        return
+    try:
+        tables = connections["default"].introspection.table_names()
+    except DatabaseError as error:
+        raise Unavailable(f"the database cannot be used: {' '.join(str(error).split())}") from error
+    if AgentSession._meta.db_table not in tables:
+        raise Unavailable("the database has not been set up; run: manage.py migrate")
+
+
+def _alone() -> contextlib.AbstractContextManager[None]:
+    """Servers of several hosts may start at once; SQLite's locks have seen to it already."""
+    if connections["default"].vendor == "postgresql":
+        return postgresql.one_at_a_time(postgresql.MIGRATIONS)
+    return contextlib.nullcontext()
 
 
 def make_if_missing(*, take_over: bool = True) -> str:

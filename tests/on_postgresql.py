@@ -31,7 +31,7 @@ def main() -> int:
             "REDIS_URL": hints.url,
             ON_POSTGRESQL: str(server.port),
         }
-        command = [PYTHON, "-m", "pytest", *arguments]
+        command = [PYTHON, "-m", "pytest", "-m", "not sqlite", *arguments]
         return subprocess.run(
             command, check=False, cwd=ROOT, env={**os.environ, **settings}
         ).returncode

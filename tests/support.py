@@ -152,6 +152,7 @@ class Installation:
 
             self.env["DATABASE_URL"], self._forget = databases.one_more(int(port))
             self.env["REDIS_URL"] = os.environ["REDIS_URL"]
+            self.env.setdefault("HIVE_AUTOSPAWN", "on")  # as it is for the same tests elsewhere
         base.mkdir(parents=True, exist_ok=True)
         (base / "hive.env").touch()
         #: Words before each server's own: what puts it into a namespace, say.

@@ -3,15 +3,21 @@
 docs/decisions/postgresql.md says why.
 """
 
+import contextlib
 import re
+import select
+from collections.abc import Iterator
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 _EVENTS = "sessions_app_sessionevent"
 #: The first half of our advisory locks' keys; the second is the id after which events may come.
 _LOCKS = 0x48495645
+#: The first half of the keys of :func:`one_at_a_time`, and what may be the second.
+_TURNS = 0x48495646
+MIGRATIONS = 1
 #: What a text cannot hold, as JSON spells it; behind an even number of backslashes.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -41,6 +47,7 @@ _OLDEST_BEGUN = f"""
 SELECT min(objid::bigint) FROM pg_locks
 WHERE locktype = 'advisory' AND classid = {_LOCKS} AND objsubid = 2
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND pid <> pg_backend_pid()
 """  # noqa: S608 - as above
 
 
@@ -58,13 +65,54 @@ def newest_event() -> int:
 
 
 def settled_event() -> int:
-    """The id up to which all events are there that ever will be, for statements after this one."""
+    """The id up to which all events are there that ever will be, for statements after this one.
+
+    What the transaction that asks has written itself counts as being there.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST)
         newest = int(cursor.fetchone()[0])
         cursor.execute(_OLDEST_BEGUN)
         begun = cursor.fetchone()[0]
     return newest if begun is None else min(newest, int(begun))
+
+
+def hang_up_if_cut(connection: Any) -> None:
+    """Close a connection that the server has ended: the next query opens another one.
+
+    It costs no question: on one that nobody uses nothing arrives but its end.
+    """
+    open_one = connection.connection
+    if open_one is None or connection.in_atomic_block:
+        return
+    if open_one.closed or select.select([open_one.fileno()], [], [], 0)[0]:
+        connection.close()
+
+
+def refuse_copy() -> None:
+    """Ask whether rows can be written.
+
+    Raises:
+        OperationalError: no: it is the copy of another server, or was made read-only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        if cursor.fetchone()[0] == "on":
+            raise OperationalError("the database can only be read: is it a standby?")
+
+
+@contextlib.contextmanager
+def one_at_a_time(what: int) -> Iterator[None]:
+    """Wait until no other process of this installation is in such a block."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0")
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [_TURNS, what])
+    try:
+        yield
+    finally:
+        with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_TURNS, what])
+            cursor.execute("RESET lock_timeout")
 
 
 def search_index(schema_editor: BaseDatabaseSchemaEditor, table: str, name: str) -> str:

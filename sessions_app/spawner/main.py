@@ -5,11 +5,12 @@ import logging
 import signal
 import sys
 
-from sessions_app import db, workspace
+from sessions_app import db, publish, schema, workspace
 from sessions_app.conf import Conf, current
 from sessions_app.launchers.local import LocalLauncher
 from sessions_app.spawner import locks, rows
 from sessions_app.spawner.loop import Spawner
+from sessions_app.webhooks.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ def run(*, until_idle: bool = False) -> int:
     """
     conf = current()
     workspace.initialise(conf)
+    if not until_idle:
+        schema.check()
     try:
         taken = locks.take(conf, locks.HIRED if until_idle else "spawner")
     except locks.Served as error:
@@ -45,14 +48,28 @@ def run(*, until_idle: bool = False) -> int:
 
 
 async def _until_told(conf: Conf, *, until_idle: bool) -> bool:
-    """Run the spawner; True when it finished by itself, False when a signal ended it."""
+    """Run the spawner; True when it finished by itself, False when a signal ended it.
+
+    One that stays does what else a server does for others: it sends webhooks, and tells the
+    servers of pages, which are other processes, what its sessions do.
+    """
     spawner = Spawner(conf, LocalLauncher(conf.runs_dir))
     task = asyncio.create_task(spawner.run(until_idle=until_idle), name="spawner")
+    tasks = [task]
     loop = asyncio.get_running_loop()
+    if not until_idle:
+        tasks.append(asyncio.create_task(Worker(conf).run(), name="webhooks"))
+        spawner.on_change = publish.ensure_watching().wake
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     try:
-        await task
-    except asyncio.CancelledError:
-        return False
-    return True
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        publish.stop_watching()
+        for each in tasks:
+            each.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
+            raise end
+    return not task.cancelled()

@@ -5,6 +5,7 @@ command (``manage.py hive``) can run it straight through, and the local socket i
 few database threads, sleeping on the event loop where the verb pauses.
 """
 
+import re
 from collections.abc import Generator, Sequence
 
 from django.db import DatabaseError
@@ -69,12 +70,16 @@ def run(words: Sequence[str]) -> Generator[Step, None, None]:
     yield Exit(code)
 
 
+#: A table or a column that is not there, as SQLite and PostgreSQL say it.
+_UNKNOWN = re.compile(r"no such (table|column)|(relation|column) \S+ does not exist")
+
+
 def database_error(error: DatabaseError) -> Unavailable:
     """What a database's complaint means for the operator."""
-    text = str(error)
-    if "no such table" in text or "no such column" in text or "does not exist" in text:
+    text = " ".join(str(error).split())  # PostgreSQL's have several lines
+    if _UNKNOWN.search(text):
         return Unavailable("the database has not been set up; run: manage.py migrate")
-    if "locked" in text:
+    if "locked" in text or "lock timeout" in text:
         return Unavailable("the database is busy; try again")
     return Unavailable(f"the database cannot be used: {text}")
 

@@ -91,6 +91,7 @@ def test_hours_and_reasons_are_those_of_the_rows() -> None:
     assert day["cost_usd"] == pytest.approx(6 * 0.25)
 
 
+@pytest.mark.sqlite
 def test_what_ended_by_the_hour_is_told_by_an_index_alone() -> None:
     hours = AgentSession.objects.filter(status=Status.FAILED, ended_at__gte=timezone.now())
     plan = hours.annotate(hour=dialects.hour("ended_at")).values_list("hour").explain()

@@ -93,6 +93,7 @@ def test_a_search_finds_what_fits_in_the_order_asked_for(sort: str) -> None:
         assert found == everything, wish
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("search", SEARCHES, ids=range(len(SEARCHES)))
 @pytest.mark.parametrize("beside", BESIDE, ids=range(len(BESIDE)))
 def test_a_search_reads_no_row_that_it_does_not_find(
@@ -105,6 +106,7 @@ def test_a_search_reads_no_row_that_it_does_not_find(
     assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("wish", "sort"),
     [({"status": "failed"}, ""), ({"priority": "high"}, ""), ({}, "state"), ({}, "-priority")],
