@@ -19,6 +19,7 @@ run: install ## serve the dashboard and the API on http://127.0.0.1:8765 (HIVE_P
 
 test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
+	$(BIN)/python -m tests.on_postgresql $(PARALLEL) $(PYTEST)
 
 test-long: install-dev system-dev ## the full-length runs of tests/chaos, one after the other
 	$(BIN)/python -m pytest --run-long tests/chaos $(PYTEST)

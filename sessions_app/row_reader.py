@@ -19,6 +19,7 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 
 from sessions_app.models import AgentSession
+from sessions_app.models.dialects import JSONText
 
 T = TypeVar("T")
 _decode = json.JSONDecoder().decode
@@ -44,6 +45,7 @@ _PLAIN: dict[type, Callable[[Any], Any]] = {
     models.BooleanField: {0: False, 1: True}.__getitem__,
     models.DateTimeField: _moment,
     models.JSONField: _json,
+    JSONText: _json,
 }
 
 

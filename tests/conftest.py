@@ -1,5 +1,6 @@
 """Fixtures for all tests: installations and servers of their own."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -13,7 +14,10 @@ from sessions_app import callers, workspace
 from sessions_app.callers import Caller
 from sessions_app.conf import Conf
 from tests import databases
-from tests.support import SAMPLE, TOKEN, Installation, Server, installation
+from tests.support import ON_POSTGRESQL, SAMPLE, TOKEN, Installation, Server, installation
+
+#: Run by tests.on_postgresql, as `make test` does.
+collect_ignore = [] if ON_POSTGRESQL in os.environ else ["postgresql"]
 
 # Begun in the background by a shell, we would ignore this, and so would all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

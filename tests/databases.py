@@ -13,7 +13,14 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 import psycopg
 
-from tests.support import PATIENCE, Installation, eventually, free_port, remove_tree
+from tests.support import (
+    ON_POSTGRESQL,
+    PATIENCE,
+    Installation,
+    eventually,
+    free_port,
+    remove_tree,
+)
 
 #: PostgreSQL refuses to run as root.
 NOBODY = "nobody"
@@ -195,9 +202,14 @@ class Redis(DatabaseServer):
         return asked.stdout.strip() == b"PONG"
 
 
-def one_more(port: int) -> tuple[str, Callable[[], None]]:
-    """A database on a server that another process started, and how to get rid of it again."""
-    server = PostgreSQL(Path("/"), port)
+def shared() -> PostgreSQL:
+    """The server that tests.on_postgresql has started."""
+    return PostgreSQL(Path("/"), int(os.environ[ON_POSTGRESQL]))
+
+
+def one_more() -> tuple[str, Callable[[], None]]:
+    """A database on that server, and how to get rid of it again."""
+    server = shared()
     url = server.migrated()
     return url, lambda: server.drop(url.rpartition("/")[2])
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -147,10 +148,10 @@ class Installation:
             **settings,
         }
         self._forget: Callable[[], None] = lambda: None
-        if (port := os.environ.get(ON_POSTGRESQL)) and "DATABASE_URL" not in settings:
+        if ON_POSTGRESQL in os.environ and "DATABASE_URL" not in settings:
             from tests import databases  # noqa: PLC0415 - it takes us for its work
 
-            self.env["DATABASE_URL"], self._forget = databases.one_more(int(port))
+            self.env["DATABASE_URL"], self._forget = databases.one_more()
             self.env["REDIS_URL"] = os.environ["REDIS_URL"]
             self.env.setdefault("HIVE_AUTOSPAWN", "on")  # as it is for the same tests elsewhere
         base.mkdir(parents=True, exist_ok=True)
@@ -217,6 +218,17 @@ class Installation:
             )
         except OSError:
             return False
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Carry out a statement of the test's own, its parameters marked ``?``; its rows."""
+        if (url := self.env.get("DATABASE_URL", "")).startswith("postgres"):
+            import psycopg  # noqa: PLC0415 - most tests do without
+
+            with psycopg.connect(url, autocommit=True) as made:
+                found = made.execute(statement.replace("?", "%s").encode(), values or None)
+                return found.fetchall() if found.description else []
+        with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as rows, rows:
+            return rows.execute(statement, values).fetchall()
 
     def session_dir(self, session_id: str) -> Path:
         """Where a session's directory must lie."""

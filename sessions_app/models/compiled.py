@@ -14,6 +14,8 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.models import Field, Model, QuerySet
 
+from sessions_app.models.dialects import JSONText
+
 M = TypeVar("M", bound=Model)
 #: What stands in a compiled query in the place of a value that is not known yet, by its type.
 SOME_TIME = datetime(1971, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
@@ -210,7 +212,7 @@ def _stored(field: Any, value: Any, here: Any) -> Any:
             return str(value.replace(tzinfo=None))
         if kind is UUID and of is models.UUIDField:
             return value.hex
-        if of is models.JSONField and kind in (dict, list) and field.encoder is None:
+        if of in (models.JSONField, JSONText) and kind in (dict, list) and field.encoder is None:
             return json.dumps(value)
     return field.get_db_prep_save(value, here)
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.contract.container import Container, blocks
-from tests.support import ROOT, eventually, installation, slack
+from tests.support import ON_POSTGRESQL, ROOT, eventually, installation, slack
 
+#: Without a server each command takes a second. The database makes no difference there.
+MODES = ["server up"] if ON_POSTGRESQL in os.environ else ["server up", "server down"]
 BLOCKS = blocks(ROOT / "docs" / "session-api.md")
 UNKNOWN = str(uuid.uuid4())
 
 
-@pytest.fixture(scope="module", params=["server up", "server down"])
+@pytest.fixture(scope="module", params=MODES)
 def container(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Container]:

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import itertools
-import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,11 +20,10 @@ QUICK = ["--exit", "--seconds", "0"]
 EVENTS = f"{API}/events"
 
 
-def stored(site: Installation, where: str = "1") -> list[tuple[int, str, str]]:
+def stored(site: Installation, where: str = "1 = 1") -> list[tuple[int, str, str]]:
     """(id, kind, session id) of the events in the database."""
     query = f"SELECT id, kind, session_id FROM sessions_app_sessionevent WHERE {where} ORDER BY id"  # noqa: S608
-    with contextlib.closing(sqlite3.connect(site.database, timeout=20)) as rows:
-        return [(n, kind, str(uuid.UUID(i))) for n, kind, i in rows.execute(query)]
+    return [(n, kind, str(uuid.UUID(str(i)))) for n, kind, i in site.sql(query)]
 
 
 def told(events: list[Event]) -> list[tuple[int, str, str]]:
@@ -47,13 +45,11 @@ def upto(stream: Stream, event_id: int) -> list[Event]:
 
 def add_events(site: Installation, number: int, session_id: str | None = None) -> int:
     """Write events of some session; returns the last one's id."""
-    with contextlib.closing(sqlite3.connect(site.database, timeout=20)) as rows, rows:
-        rows.executemany(
-            "INSERT INTO sessions_app_sessionevent (session_id, kind, at, data) "
-            "VALUES (?, 'pinned', '2026-11-25 12:00:00', '{}')",
-            [(uuid.UUID(session_id or str(uuid.uuid4())).hex,)] * number,
-        )
-        return int(rows.execute("SELECT max(id) FROM sessions_app_sessionevent").fetchone()[0])
+    of = uuid.UUID(session_id or str(uuid.uuid4())).hex
+    row = f"('{of}', 'pinned', '2026-11-25 12:00:00', '{{}}')"
+    rows = ", ".join([row] * number)
+    site.sql(f"INSERT INTO sessions_app_sessionevent (session_id, kind, at, data) VALUES {rows}")  # noqa: S608
+    return int(site.sql("SELECT max(id) FROM sessions_app_sessionevent")[0][0])
 
 
 def test_a_reader_is_told_all_that_happens_from_now_on(
