@@ -14,6 +14,8 @@ import pytest
 from tests import databases
 from tests.support import ON_POSTGRESQL, PYTHON, ROOT
 
+#: So many of pytest's workers find the database of their own made; further ones make it.
+WORKERS = 4
 UNIT = (
     *("services", "lifecycle", "queries", "filters", "orders", "search", "idempotency", "events"),
     *("compiled", "performance", "overview", "bulk"),
@@ -33,12 +35,15 @@ def main() -> int:
     if not any(word.startswith("tests/") for word in arguments):
         arguments += CHOSEN
     with databases.postgresql() as server, databases.redis() as hints:
+        url = server.migrated()
+        for worker in ("", *(f"_gw{number}" for number in range(WORKERS))):
+            server.create(f"test_{url.rpartition('/')[2]}{worker}", databases.MIGRATED)
         settings = {
-            "DATABASE_URL": server.migrated(),  # pytest-django makes its own beside it
+            "DATABASE_URL": url,
             "REDIS_URL": hints.url,
             ON_POSTGRESQL: str(server.port),
         }
-        command = [PYTHON, "-m", "pytest", "-m", "not sqlite", *arguments]
+        command = [PYTHON, "-m", "pytest", "-m", "not sqlite", "--reuse-db", *arguments]
         done = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings})
     nothing = done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED and "-k" in arguments
     return 0 if nothing else done.returncode

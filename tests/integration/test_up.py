@@ -81,6 +81,11 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(site: Installation)
         ("HIVE_COMMAND", '["unfinished"', "HIVE_COMMAND cannot be read"),
         ("HIVE_TOKEN", "short", "HIVE_TOKEN must have at least 16"),
         ("DATABASE_URL", "nonsense://x", "DATABASE_URL cannot be read"),
+        (
+            "DATABASE_URL",
+            "postgres://127.0.0.1:1/x",
+            "the database cannot be used: connection fail",
+        ),
         ("HIVE_HOST", "no.such.host.invalid", "cannot listen on no.such.host.invalid"),
         ("HIVE_ENV_FILE", "/nonexistent/hive.env", "/nonexistent/hive.env cannot be read"),
     ],

@@ -47,6 +47,7 @@ def test_a_row_that_is_inserted_is_the_row_that_the_orm_reads() -> None:
         assert getattr(found, field.attname) == getattr(row, field.attname), field.name
 
 
+@pytest.mark.sqlite
 def test_values_are_stored_as_the_orm_stores_them() -> None:
     row = _session(
         status=Status.STARTING,
