@@ -173,7 +173,7 @@ class PostgreSQL(DatabaseServer):
     def cut(self, database: str) -> int:
         """Cut every connection to a database; returns how many there were."""
         rows = self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608 - a test's own
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "  # noqa: S608 - a test's own
             f"WHERE datname = '{database}' AND pid <> pg_backend_pid()"
         )
         return len(rows)

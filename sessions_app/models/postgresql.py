@@ -15,9 +15,9 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 _EVENTS = "sessions_app_sessionevent"
 #: The first half of our advisory locks' keys; the second is the id after which events may come.
 _LOCKS = 0x48495645
-#: The first half of the keys of :func:`one_at_a_time`, and what may be the second.
+#: The first half of the keys of :func:`one_at_a_time` and :class:`Turn`; what may be the second.
 _TURNS = 0x48495646
-MIGRATIONS = 1
+MIGRATIONS, WEBHOOKS = 1, 2
 #: What a text cannot hold, as JSON spells it; behind an even number of backslashes.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -113,6 +113,44 @@ def one_at_a_time(what: int) -> Iterator[None]:
         with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_TURNS, what])
             cursor.execute("RESET lock_timeout")
+
+
+class Turn:
+    """Of all processes of an installation one at a time has it, as long as it lives and asks.
+
+    On a connection of its own: a connection that is cut is a turn that is over.
+    """
+
+    def __init__(self, what: int) -> None:
+        self._what = what
+        self._connection: Any = None
+        self._mine = False
+
+    def mine(self) -> bool:
+        """Whether it is ours, taken if nobody has it. Blocking.
+
+        Raises:
+            OperationalError: the database is away.
+        """
+        import psycopg  # noqa: PLC0415 - it is not always there
+
+        try:
+            if self._connection is None:
+                settings = connection.get_connection_params()
+                self._connection = psycopg.connect(**settings, autocommit=True)
+            asked = "SELECT true" if self._mine else "SELECT pg_try_advisory_lock(%s, %s)"
+            values = None if self._mine else (_TURNS, self._what)
+            self._mine = bool(self._connection.execute(asked, values).fetchone()[0])
+        except psycopg.Error as error:
+            self.release()
+            raise OperationalError(str(error)) from error
+        return self._mine
+
+    def release(self) -> None:
+        """Let another have it."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._mine = None, False
 
 
 def search_index(schema_editor: BaseDatabaseSchemaEditor, table: str, name: str) -> str:

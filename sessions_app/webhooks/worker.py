@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from sessions_app import counted, db
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
-from sessions_app.models import Webhook
+from sessions_app.models import Webhook, postgresql
 from sessions_app.webhooks import bell, outbox, queueing, signing
 from sessions_app.webhooks.outbox import Job
 from sessions_app.webhooks.sending import Result, Sender
@@ -41,7 +41,7 @@ GRACE = 1.0
 
 
 class Worker:
-    """Makes and sends the deliveries of one installation; one server at a time does.
+    """Makes and sends the deliveries of one installation; one at a time does, others wait.
 
     Args:
         conf: the settings.
@@ -72,6 +72,10 @@ class Worker:
         self._again: set[UUID] = set()
         self._tried: dict[UUID, datetime | None] = {}
         self._stopping = False
+        # With several hosts each has a worker.
+        several = connection.vendor == "postgresql"
+        self._turn = postgresql.Turn(postgresql.WEBHOOKS) if several else None
+        self._idle = False
         self._trouble = Complaint(logger, "webhooks cannot be looked after")
 
     async def run(self) -> None:
@@ -98,6 +102,8 @@ class Worker:
                 for pump in pumps:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
+            if self._turn is not None:
+                self._turn.release()
 
     async def _round_or_pause(self) -> float:
         """One look at what there is to do; returns seconds until the next."""
@@ -105,7 +111,7 @@ class Worker:
             await self._round()
         except DatabaseError as error:
             self._news.forget()
-            self._rung = True
+            self._rung, self._idle = True, self._turn is not None
             self._trouble.say(error)
             return RETRY
         except Exception:
@@ -117,6 +123,10 @@ class Worker:
         return TICK
 
     async def _round(self) -> None:
+        self._idle = self._turn is not None and not await asyncio.to_thread(self._turn.mine)
+        if self._idle:
+            self._begun, self._rung = False, True  # where the others got to is in the rows
+            return
         now = time.monotonic()
         thorough = self._rung or now - self._looked >= THOROUGH
         if thorough:
@@ -176,7 +186,7 @@ class Worker:
     async def _send_all(self, webhook_id: UUID) -> None:
         """Send one delivery after the other until nothing more can be sent now."""
         try:
-            while not self._stopping and (job := await self._next(webhook_id)) is not None:
+            while (job := await self._next(webhook_id)) is not None:
                 result = await self._send(job)
                 outcome = "failed" if result.error else "delivered"
                 counted.ours.webhook_attempts[outcome] += 1
@@ -189,7 +199,8 @@ class Worker:
             logger.exception("webhook %s: sending failed, going on", webhook_id)
 
     async def _next(self, webhook_id: UUID) -> Job | None:
-        return await db.read(outbox.next_job, webhook_id)
+        over = self._stopping or self._idle
+        return None if over else await db.read(outbox.next_job, webhook_id)
 
     async def _send(self, job: Job) -> Result:
         async with contextlib.AsyncExitStack() as slots:
