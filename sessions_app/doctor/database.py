@@ -97,7 +97,10 @@ def _rows(examination: Examination) -> Iterator[Finding]:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
         examination.readable = examination.writable = False
-        yield Finding("database_unusable", "database", f"it cannot be read: {error}", _RESTORE)
+        sqlite = connection.vendor == "sqlite"
+        todo = _RESTORE if sqlite else "start its server, or look at DATABASE_URL"
+        what = f"it cannot be read: {' '.join(str(error).split())}"
+        yield Finding("database_unusable", "database", what, todo)
         return
     if plan:
         examination.readable = False

@@ -101,8 +101,8 @@ def note(job: Job, result: Result, backoff: Sequence[float] = BACKOFF) -> bool:
     off = False
     now = timezone.now()
     with transaction.atomic():
-        row = WebhookDelivery.objects.filter(id=job.delivery).first()
-        webhook = Webhook.objects.filter(id=job.webhook).first()
+        row = WebhookDelivery.objects.select_for_update().filter(id=job.delivery).first()
+        webhook = Webhook.objects.select_for_update().filter(id=job.webhook).first()
         if row is None or webhook is None:  # removed meanwhile
             return False
         _log(row, result, now)
