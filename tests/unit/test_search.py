@@ -131,6 +131,7 @@ def plans(look: Callable[[], object]) -> list[str]:
     return found
 
 
+@pytest.mark.sqlite
 def test_the_longest_runs_are_read_in_order_and_those_that_go_on_alone() -> None:
     for sort in ("duration", "-duration"):
         ended, going_on, *_ = plans(partial(queries.find, sort=sort))
@@ -138,6 +139,7 @@ def test_the_longest_runs_are_read_in_order_and_those_that_go_on_alone() -> None
         assert "USING INDEX session_running" in going_on
 
 
+@pytest.mark.sqlite
 def test_what_ended_in_a_day_is_summed_up_from_an_index() -> None:
     *counted, used = plans(lambda: performance.of_ended(24))
     assert len(counted) == 3
