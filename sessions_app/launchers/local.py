@@ -60,7 +60,8 @@ class LocalLauncher:
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._answers[key] = answer
         try:
-            await self._send(spec, key, executable)
+            run_dir = self._run_dir(spec.session_id)
+            await self._send(spec, key, executable, run_dir)
             async with asyncio.timeout(ANSWER_TIME):
                 error = await answer
         except (TimeoutError, ConnectionError) as problem:
@@ -72,13 +73,17 @@ class LocalLauncher:
             self._answers.pop(key, None)
         if error:
             raise LaunchError(f"cannot start {executable}: {error}")
-        return await self.find(spec.session_id, spec.attempt)
+        return await self._find(spec.session_id, spec.attempt, run_dir, launched=False)
 
     async def find(
         self, session_id: UUID, attempt: int, *, launched: bool = False
     ) -> LocalRun | None:
         """See :class:`sessions_app.launchers.base.Launcher`."""
-        run_dir = self._run_dir(session_id)
+        return await self._find(session_id, attempt, self._run_dir(session_id), launched=launched)
+
+    async def _find(
+        self, session_id: UUID, attempt: int, run_dir: Path, *, launched: bool
+    ) -> LocalRun | None:
         with open_directory(run_dir) as fd:
             launch = records.read(fd, f"launch-{attempt}")
             if launch is None and not launched:
@@ -132,7 +137,7 @@ class LocalLauncher:
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return run_dir
 
-    async def _send(self, spec: LaunchSpec, key: str, executable: str) -> None:
+    async def _send(self, spec: LaunchSpec, key: str, executable: str, run_dir: Path) -> None:
         request = {
             "executable": executable,
             "argv": list(spec.argv),
@@ -145,14 +150,14 @@ class LocalLauncher:
             open_fds.callback(os.close, memory)
             _fill(memory, json.dumps(request).encode())
             cwd = open_fds.enter_context(open_directory(Path(spec.cwd)))
-            run_dir = open_fds.enter_context(open_directory(self._run_dir(spec.session_id)))
+            records_fd = open_fds.enter_context(open_directory(run_dir))
             while True:
                 door = self._door or self._open_door()
                 try:
                     socket.send_fds(
                         door,
                         [key.encode()],
-                        [run_dir, memory, spec.log_fd, cwd],
+                        [records_fd, memory, spec.log_fd, cwd],
                     )
                 except BlockingIOError:
                     await asyncio.sleep(0.005)
