@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
 import time
@@ -34,7 +35,7 @@ class Lane(Enum):
     WRITE = "write"
     READ = "read"
     #: Writes, in a millisecond or two, one after the other: many threads would wait for SQLite's
-    #: one writer and for the interpreter's lock, and take longer all together.
+    #: one writer and for the interpreter's lock, and take longer all together. Elsewhere: WRITE.
     BRIEF = "brief"
     #: Takes long, and may: it leaves the other threads to those who wait for an answer.
     LONG = "long"
@@ -115,6 +116,8 @@ async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 async def _submit(lane: Lane, work: Callable[[], T]) -> T:
+    if lane is Lane.BRIEF and not _one_writer():
+        lane = Lane.WRITE
     future = _POOLS[lane].submit(copy_context().run, work)  # who asks is known in the thread, too
     _under_way[future] = lane
     future.add_done_callback(_done)
@@ -135,6 +138,11 @@ async def _submit(lane: Lane, work: Callable[[], T]) -> T:
         raise
     finally:
         timer.cancel()
+
+
+@functools.cache
+def _one_writer() -> bool:
+    return connection.vendor == "sqlite"
 
 
 def _done(future: Future[Any]) -> None:
