@@ -7,10 +7,10 @@ query, an id that is unknown or hidden, a session that waits in the queue.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hiveweb.request import Request
-from sessions_app import projection
+from sessions_app import row_json
 from sessions_app.api import conditional, sessions
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import Status
@@ -24,31 +24,47 @@ _PATH = re.compile(
 )
 _QUERY = re.compile(rb"(?:fields=([a-z_,]*))?\Z")
 _JSON = (b"Content-Type", b"application/json")
+_OWNER = row_json.FIELDS.index("owner")
 _CACHE = (b"Cache-Control", conditional.CACHE.encode())
 
 
 class _Known(NamedTuple):
-    """A row, and what is answered of the whole of it: body and tag."""
+    """Whose session it is, and what is answered of the whole of it: body and tag."""
 
-    row: AgentSession
+    id: object
+    owner: str
     whole: tuple[bytes, str] | None
 
 
 def _session(row: AgentSession) -> _Known:
     waits = row.status == Status.STARTING and not row.claimed_by  # its place takes queries
-    return _Known(row, None if waits else sessions.body_of(row))
+    return _Known(row.id, row.owner, None if waits else sessions.body_of(row))
+
+
+def _quick(session_id: str, values: tuple[Any, ...]) -> _Known | None:
+    body = row_json.body(session_id, values)
+    if body is None:
+        return None
+    return _Known(session_id, values[_OWNER], (body, conditional.tag_of_session(body)))
 
 
 def _status(row: AgentSession) -> _Known:
-    return _Known(row, sessions.status_body_of(row))
+    return _Known(row.id, row.owner, sessions.status_body_of(row))
+
+
+def _quick_status(session_id: str, values: tuple[Any, ...]) -> _Known:
+    _, owner, status = values
+    body = row_json.status_body(session_id, status)
+    return _Known(session_id, owner, (body, conditional.tag_of(body)))
 
 
 class Reads:
     """Answers what it can of the requests that the guard has let in."""
 
     def __init__(self) -> None:
-        self._session = RowReader(_session, *projection.FIELDS)
-        self._status = RowReader(_status, "id", "owner", "status")
+        self._session = RowReader(_session, *row_json.FIELDS, quick=_quick)
+        self._row = RowReader(lambda row: row, *row_json.FIELDS)
+        self._status = RowReader(_status, "id", "owner", "status", quick=_quick_status)
 
     def answer(self, request: Request) -> Answer | None:
         """The answer, or None for a request that Django is to answer.
@@ -68,12 +84,19 @@ class Reads:
             return None
         reader = self._status if asked[2] else self._session
         found = reader.get(asked[1])
-        if found is None or found.whole is None or not AgentSession.objects.shows(found.row):
+        if (
+            found is None
+            or found.whole is None
+            or not AgentSession.objects.shows_one(found.id, found.owner)
+        ):
             return None
         body, tag = found.whole
         if chosen[1] and not asked[2]:
+            row = self._row.get(asked[1])
+            if row is None:
+                return None
             try:
-                body, tag = sessions.body_of(found.row, chosen[1].decode())
+                body, tag = sessions.body_of(row, chosen[1].decode())
             except Invalid:
                 return None
         lines = [(b"ETag", tag.encode()), _CACHE, (b"Content-Length", b"%d" % len(body))]

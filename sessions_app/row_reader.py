@@ -56,19 +56,26 @@ class RowReader(Generic[T]):
         make: what is wanted of a row, and of nothing else: it is asked again only when the row is
             another one than last time.
         *names: the fields to read; all if left out.
+        quick: makes the same of a session's id and its row's values, in the order of the names, as
+            SQLite has them; or None, for ``make`` to do it.
         file: the SQLite file; by default that of the settings.
     """
 
     def __init__(
-        self, make: Callable[[AgentSession], T], *names: str, file: str | None = None
+        self,
+        make: Callable[[AgentSession], T],
+        *names: str,
+        quick: Callable[[str, tuple[Any, ...]], T | None] | None = None,
+        file: str | None = None,
     ) -> None:
-        self._make = make
+        self._make, self._quick = make, quick
         self._known: dict[str, tuple[tuple[Any, ...], T]] = {}
         #: Ids of rows that were read once: who asks for ever another one would fill the memory
         #: with what nobody asks for again, which costs as much as reading a row.
         self._once: dict[str, None] = {}
         meta = AgentSession._meta
-        fields = [field for field in meta.concrete_fields if not names or field.attname in names]
+        by_name = {field.attname: field for field in meta.concrete_fields}
+        fields = [by_name[name] for name in names or by_name]
         self._names = [field.attname for field in fields]
         selected = ", ".join(f'"{field.column}"' for field in fields)
         self._query = f'SELECT {selected} FROM "{meta.db_table}" WHERE id = ?'  # noqa: S608 - ours
@@ -108,7 +115,9 @@ class RowReader(Generic[T]):
         known = self._known.get(session_id)
         if known is not None and known[0] == values:
             return known[1]
-        made = self._make(self._session(values))
+        made = self._quick(session_id, values) if self._quick else None
+        if made is None:
+            made = self._make(self._session(values))
         self._remember(session_id, values, made)
         return made
 

@@ -51,16 +51,27 @@ def extra(**more: Any) -> dict[str, Any]:
 def encode(value: object) -> tuple[bytes, str]:
     """A value as JSON, and its tag."""
     body = problems.encode(value)
-    return body, f'"{_hash(body)}"'
+    return body, tag_of(body)
+
+
+def tag_of(body: bytes) -> str:
+    """The tag of an answer."""
+    return f'"{_hash(body)}"'
 
 
 def encode_session(session: dict[str, Any]) -> tuple[bytes, str]:
     """A whole session as JSON, and its tag."""
     body = problems.encode(session)
-    of_body = of_row = _hash(body)
-    if session["waiting"]:
-        of_row = _hash(problems.encode({**session, "waiting": None}))
-    return body, f'"{of_row}.{of_body}"'
+    if not session["waiting"]:
+        return body, tag_of_session(body)
+    row = problems.encode({**session, "waiting": None})
+    return body, f'"{_hash(row)}.{_hash(body)}"'
+
+
+def tag_of_session(body: bytes) -> str:
+    """The tag of a whole session that waits for nothing."""
+    found = _hash(body)
+    return f'"{found}.{found}"'
 
 
 def _hash(body: bytes) -> str:

@@ -37,10 +37,14 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         Raises:
             Unauthorized: nobody has said who asks.
         """
+        return self.shows_one(session.id, session.owner)
+
+    def shows_one(self, session_id: object, owner: str) -> bool:
+        """As :meth:`shows`, of the session with this id and owner."""
         caller = callers.current()
         if caller.via is Via.RUN:
-            return caller.principal.partition(":")[2] == str(session.id)
-        return self.shows_all() or session.owner == caller.principal
+            return caller.principal.partition(":")[2] == str(session_id)
+        return self.shows_all() or owner == caller.principal
 
     def shows_all(self) -> bool:
         """Whether whoever asks may see every session.
