@@ -21,8 +21,8 @@ ARENAS, MAPPED = 2, 256 * 1024
 def without_unused() -> AbstractContextManager[None]:
     """For a block, in which daphne is imported, act as if :data:`UNUSED` were not installed.
 
-    Nor is WAMP itself imported, which daphne's library for websockets has beside these. It is 15
-    MB, and a fifth of the time to start.
+    Nor is WAMP itself imported, which daphne's library for websockets has beside these. With the
+    next one it is 18 MB, and a tenth of the time to start.
     """
     wamp = ModuleType("autobahn.twisted.wamp")
     wamp.ApplicationSession = None  # type: ignore[attr-defined]  # a name that it asks for
@@ -33,7 +33,7 @@ def without_test_client() -> AbstractContextManager[None]:
     """For a block, in which Ninja is imported, let it have its signal without Django's test client.
 
     Ninja takes the signal of changed settings from where tests have it, and with that ``unittest``,
-    Jinja if there is any, and a dozen of other modules: 5 MB, a tenth of a second.
+    Jinja if there is any, and a dozen of other modules.
     """
     tests = ModuleType("django.test.signals")
     tests.setting_changed = signals.setting_changed  # type: ignore[attr-defined]  # where it is
