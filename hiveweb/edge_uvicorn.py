@@ -16,7 +16,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hiveweb.deadlines import Deadlines
-from hiveweb.edge_rules import LINGER, MAX_HEADER_BYTES, MAX_HEADERS, cut, progress, refusal
+from hiveweb.edge_rules import LINGER, MAX_HEADER_BYTES, MAX_HEADERS, PIECE, cut, progress, refusal
 from hiveweb.edge_uvicorn_quick import answer_at_once
 from hiveweb.edge_uvicorn_shared import Shared
 from hiveweb.edge_uvicorn_sockets import Socket
@@ -61,6 +61,7 @@ class Channel(Deadlines, HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request may take no longer to come than to be sent."""
         super().connection_made(transport)
+        transport.max_size = PIECE  # type: ignore[attr-defined]  # asyncio's, not in its types
         self._context = copy_context()  # what one request says of itself is not the next one's
         self._memory = Memory(self._context)
         host = str(self.client[0]) if self.client else ""
