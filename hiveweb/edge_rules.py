@@ -32,8 +32,8 @@ MAX_WAITING = 4 * 1024 * 1024
 #: Seconds: so often a websocket's client is asked whether it is there, and so long it may take to
 #: say so.
 PING_EVERY, PING_TIMEOUT = 20, 30
-#: Bytes that are read from a connection at once. For asyncio's own 256 KiB the C library maps memory
-#: anew each time (sessions_app.lean), which takes as long as answering.
+#: Bytes that are read from a connection at once. For asyncio's own 256 KiB the C library maps
+#: memory anew each time (sessions_app.lean), which takes as long as answering.
 PIECE = 64 * 1024
 #: What we call ourselves.
 SERVER = b"hiveweb"
