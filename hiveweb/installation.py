@@ -12,7 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from hiveweb import databases, edge_settings, known_secrets, profiles_file, telemetry_settings
+from hiveweb import (
+    cluster_settings,
+    databases,
+    edge_settings,
+    known_secrets,
+    profiles_file,
+    telemetry_settings,
+)
 from hiveweb.env import Env, EnvError, socket_path, state_dir
 from sessions_app import machine, units
 from sessions_app.conf import SERVERS, Conf, Retention
@@ -76,6 +83,7 @@ def build_conf(env: Env, root: Path) -> Conf:
         server=_server(env),
         edge=edge_settings.read(env),
         telemetry=telemetry_settings.read(env),
+        cluster=cluster_settings.read(env),
         secrets=known_secrets.known(env, profiles.values()),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from sessions_app.errors import Invalid
-from sessions_app.lifecycle import OnUsageLimit
+from sessions_app.lifecycle import DEFAULT_POOL, OnUsageLimit
 from sessions_app.limits import Limits
 from sessions_app.masking import Known
 from sessions_app.profiles import DEFAULT_PROFILE, CommandProfile
@@ -83,6 +83,28 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """One host among others; docs/settings.md describes each.
+
+    Attributes:
+        node: this host's name.
+        pools: which sessions it runs, beside those that ask for it by name.
+        lease: seconds without a sign of life after which a host is taken for lost.
+        address: where other hosts reach its API; empty for nowhere.
+    """
+
+    node: str = "localhost"
+    pools: tuple[str, ...] = (DEFAULT_POOL,)
+    lease: float = 60.0
+    address: str = ""
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """The pools, and its own name."""
+        return tuple(dict.fromkeys((*self.pools, self.node)))
+
+
+@dataclass(frozen=True, slots=True)
 class Conf:
     """One installation's settings; docs/settings.md describes each.
 
@@ -119,6 +141,7 @@ class Conf:
     server: str = SERVERS[0]
     edge: Edge = field(default_factory=Edge)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    cluster: Cluster = field(default_factory=Cluster)
     secrets: Known = field(default_factory=Known, repr=False)
 
     @property

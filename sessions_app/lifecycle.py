@@ -73,6 +73,25 @@ class OnUsageLimit(StrEnum):
     RETRY = "retry"
 
 
+class OnLost(StrEnum):
+    """What follows when the host that runs a session is lost."""
+
+    FAIL = "fail"
+    RETRY = "retry"
+
+
+class NodeState(StrEnum):
+    """Whether a host takes sessions."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    LOST = "lost"
+
+
+#: The pool of sessions that ask for none, and of hosts that name none.
+DEFAULT_POOL = "default"
+
+
 class EventKind(StrEnum):
     """What a row of the event log records."""
 

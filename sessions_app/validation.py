@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sessions_app.errors import Invalid, NotFound
-from sessions_app.lifecycle import FINISHED, OnUsageLimit, Priority, Status
+from sessions_app.lifecycle import DEFAULT_POOL, FINISHED, OnLost, OnUsageLimit, Priority, Status
 
 #: The kernel takes no argument over 131,072 bytes (MAX_ARG_STRLEN); the rest is for its NUL.
 MAX_TASK_BYTES = 128_000
@@ -24,6 +24,9 @@ MAX_DELAY = timedelta(days=366)
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 _SWARM_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}\Z")
+
+#: Names of pools and hosts: a channel of PostgreSQL has no room for longer ones.
+POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 _NUMBER = "a number"
 _TYPE_NAMES = {list: "an array", str: "a string", int: _NUMBER, float: _NUMBER, bool: "a bool"}
@@ -87,6 +90,26 @@ def on_usage_limit(word: object) -> OnUsageLimit | None:
         if word == candidate.value:
             return candidate
     raise Invalid(f"on_usage_limit must be fail or retry, not {shorten(str(word), 40)!r}")
+
+
+def on_lost(word: object) -> OnLost:
+    """``fail`` (also when empty or None) or ``retry``."""
+    try:
+        return OnLost(str(word or OnLost.FAIL))
+    except ValueError:
+        raise Invalid(f"on_lost must be fail or retry, not {shorten(str(word), 40)!r}") from None
+
+
+def pool(word: object) -> str:
+    """The name of a pool or a host; the default pool when empty or None."""
+    if word is None or word == "":
+        return DEFAULT_POOL
+    if not (isinstance(word, str) and POOL.fullmatch(word)):
+        raise Invalid(
+            "a pool has 1 to 40 letters, digits, dots, dashes and underscores, "
+            f"not {shorten(str(word), 40)!r}"
+        )
+    return word
 
 
 def status(word: str) -> Status:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models, transaction
 from django.utils import timezone
 
-from sessions_app import callers
+from sessions_app import callers, lifecycle
 from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
@@ -185,6 +185,7 @@ class AgentSession(models.Model):
     #: The limits in force (limits.Limits.as_json), settled when the session is created.
     limits = models.JSONField(default=dict, blank=True)
     on_usage_limit = models.CharField(max_length=8, default=OnUsageLimit.FAIL)
+    on_lost = models.CharField(max_length=8, default=lifecycle.OnLost.FAIL)
     #: How many retries for usage limits, one after the other, have led to this session.
     usage_retries = models.PositiveSmallIntegerField(default=0)
     #: It ended for a usage limit and is to be tried again: the spawner makes the new session.
@@ -229,6 +230,9 @@ class AgentSession(models.Model):
     usage_detail = models.TextField(blank=True, default="")
     usage_reset_at = models.DateTimeField(null=True, blank=True)
 
+    #: Hosts that serve it may run it; and the host that has, or had, it (models.Node).
+    pool = models.CharField(max_length=40, default=lifecycle.DEFAULT_POOL)
+    node = models.CharField(max_length=40, blank=True, default="")
     #: Counts launches tried; an attempt that was given up can never run any more.
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=64, blank=True, default="")

@@ -1,0 +1,47 @@
+"""Hosts that run sessions: rows, by the database's clock."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from sessions_app.lifecycle import NodeState
+
+
+class Node(models.Model):
+    """One host's spawner. Its name is what sessions carry in ``node``.
+
+    ``draining`` is what an administrator wants, ``lost_at`` what was found: since then its
+    sessions have been settled elsewhere, until it comes back.
+    """
+
+    name = models.CharField(max_length=40, primary_key=True)
+    #: Of its state directory: a second host of the same name has another.
+    instance = models.CharField(max_length=36)
+    boot_id = models.CharField(max_length=36)
+    version = models.CharField(max_length=32)
+    #: Where its own API is reached by other hosts; empty when it says nowhere.
+    address = models.CharField(max_length=255, blank=True, default="")
+    slots = models.PositiveIntegerField()
+    memory = models.BigIntegerField()
+    #: What it serves; its own name beside them.
+    pools = models.JSONField(default=list)
+    #: Seconds without a heartbeat after which it is lost.
+    lease = models.FloatField()
+    #: The database's time when it was last heard of, and when its spawner started.
+    heartbeat = models.DateTimeField()
+    since = models.DateTimeField()
+    draining = models.BooleanField(default=False)
+    lost_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> NodeState:
+        """Whether it takes sessions, and if not, why."""
+        if self.lost_at is not None:
+            return NodeState.LOST
+        return NodeState.DRAINING if self.draining else NodeState.ACTIVE
