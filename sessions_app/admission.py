@@ -8,12 +8,13 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils import timezone
 
-from sessions_app import doorbell, machine, units
+from sessions_app import db, doorbell, machine, units
 from sessions_app.clock import wire_time
+from sessions_app.cluster import nodes
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession, UsageHold
-from sessions_app.models.compiled import SOME_TIME, Compiled
+from sessions_app.models.compiled import SOME_NAME, SOME_TIME, Compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,33 @@ _TAKEN = Compiled(
         .values_list("id")
     )
 )
+_TAKEN_BY = Compiled(
+    lambda node: (
+        AgentSession.objects.order_by()
+        .filter(status__in=sorted(ACTIVE), claimed_by=node)
+        .values_list("id")
+    ),
+    node=SOME_NAME,
+)
 _HOLDS = Compiled(
     lambda now: UsageHold.objects.filter(until__gt=now).order_by("profile"), now=SOME_TIME
 )
 
 
-def slots_taken() -> int:
-    """Live sessions: claimed and not ended. Counted, never kept in a counter."""
+def slots_taken(node: str = "") -> int:
+    """Live sessions: claimed and not ended. Counted, never kept in a counter.
+
+    Args:
+        node: only those of this host, where there may be several.
+    """
+    if node and db.clustered():
+        return _TAKEN_BY.count(node=node)
     return _TAKEN.count()
+
+
+def slots(conf: Conf) -> int:
+    """How many sessions run at once, on all hosts together."""
+    return nodes.slots() if db.clustered() else conf.slots
 
 
 def holds(now: datetime | None = None) -> list[Hold]:
@@ -140,8 +160,14 @@ def low_disk(conf: Conf) -> str:
     return ""
 
 
-def why_nothing_starts() -> str:
-    """What keeps the next waiting session from starting, in words; there is always something."""
+def why_nothing_starts(pool: str = "") -> str:
+    """What keeps the next waiting session from starting, in words; there is always something.
+
+    Args:
+        pool: the pool it asks for, where there may be several hosts.
+    """
+    if db.clustered():
+        return nodes.why_waits(pool) or "about to start"
     conf = current()
     taken = slots_taken()
     if taken >= conf.slots:

@@ -22,7 +22,10 @@ _PRIORITIES = frozenset({"", _PRIORITY_NOT_GIVEN, *(priority.word for priority i
 
 #: ``--run-time`` and the other limits.
 _LIMIT_OPTIONS = {f"--{name.replace('_', '-')}": name for name in limits.NAMES}
-_CREATE_OPTIONS = ("--profile", "--on-usage-limit", "--not-before", *_LIMIT_OPTIONS)
+_CREATE_OPTIONS = (
+    *("--profile", "--on-usage-limit", "--not-before", "--pool", "--on-lost"),
+    *_LIMIT_OPTIONS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class NewSession:
     not_before: str = field(default="", kw_only=True)
     limits: dict[str, str] = field(default_factory=dict, kw_only=True)
     on_usage_limit: str = field(default="", kw_only=True)
+    pool: str = field(default="", kw_only=True)
+    on_lost: str = field(default="", kw_only=True)
 
 
 def split(
@@ -129,6 +134,8 @@ def new_session(words: Sequence[str]) -> NewSession:
         not_before=options.get("--not-before", ""),
         limits={name: options[o] for o, name in _LIMIT_OPTIONS.items() if o in options},
         on_usage_limit=options.get("--on-usage-limit", ""),
+        pool=options.get("--pool", ""),
+        on_lost=options.get("--on-lost", ""),
     )
 
 

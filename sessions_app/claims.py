@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from sessions_app import admission
+from sessions_app import admission, db
 from sessions_app.clock import wire_time
+from sessions_app.cluster import nodes, permits
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import EventKind, Priority, Status
 from sessions_app.models import AgentSession
@@ -100,15 +101,32 @@ def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
     return claimed
 
 
-def claim_next(owner: str, slots: int) -> AgentSession | None:
-    """Take the next waiting session for ``owner`` if a slot is free."""
-    while admission.slots_taken() < slots:
-        session = _queue().filter(admission.startable()).first()
-        if session is None:
-            return None
-        if _claim(session, owner):
-            return session
-    return None
+def claim_next(node: str, slots: int, pool: str | None = None) -> AgentSession | None:
+    """Take the next waiting session for a host if it has a slot free.
+
+    Where there may be several hosts, each session is taken by one of them, and nothing by one
+    that is draining or was taken for lost.
+
+    Args:
+        node: the host's name.
+        slots: how many sessions it may have.
+        pool: only sessions that ask for this pool.
+    """
+    while True:
+        with transaction.atomic():
+            if db.clustered() and not nodes.may_claim(node):
+                return None
+            if admission.slots_taken(node) >= slots:
+                return None
+            waiting = _queue().filter(admission.startable(nodes.now()))
+            if pool is not None:
+                waiting = waiting.filter(pool=pool)
+            # What another host looks at just now is passed over; SQLite has one writer anyway.
+            session = waiting.select_for_update(skip_locked=True, no_key=True).first()
+            if session is None:
+                return None
+            if _claim(session, node):
+                return session
 
 
 def _claim(session: AgentSession, owner: str) -> bool:
@@ -122,25 +140,31 @@ def _claim(session: AgentSession, owner: str) -> bool:
         at=now,
         data={"attempt": session.attempt + 1},
         claimed_by=owner,
+        node=owner,
         attempt=session.attempt + 1,
     )
     if claimed:
         session.updated = now
-        session.claimed_by = owner
+        session.claimed_by = session.node = owner
         session.attempt += 1
     return claimed
 
 
 def release(session_id: uuid.UUID, attempt: int, why: str) -> bool:
     """Put a claimed session whose launch was given up back into the queue."""
-    return AgentSession.objects.advance(
-        session_id,
-        EventKind.RELEASED,
-        when=[Status.STARTING],
-        guard={"attempt": attempt, "verdict": ""},
-        data={"why": why},
-        claimed_by="",
-    )
+    with transaction.atomic():
+        released = AgentSession.objects.advance(
+            session_id,
+            EventKind.RELEASED,
+            when=[Status.STARTING],
+            guard={"attempt": attempt, "verdict": ""},
+            data={"why": why},
+            claimed_by="",
+            node="",
+        )
+        if released and db.clustered():
+            permits.defer(AgentSession.objects.values_list("pool", flat=True).get(id=session_id))
+    return released
 
 
 def waiting(session: AgentSession) -> Waiting | None:
@@ -151,14 +175,15 @@ def waiting(session: AgentSession) -> Waiting | None:
     holds = admission.holds(now)
     if not holds and (session.not_before is None or session.not_before <= now):
         ahead_of_it = _AHEAD.count(now=now, key=session.queue_key, behind=session.id)
-        return Waiting(ahead_of_it + 1, admission.why_nothing_starts())
+        return Waiting(ahead_of_it + 1, admission.why_nothing_starts(session.pool))
     held = _held(session, now, {hold.profile: hold for hold in holds})
     ahead = _queue().filter(
         Q(queue_key__lt=session.queue_key) | Q(queue_key=session.queue_key, id__lt=session.id)
     )
     may_start = admission.startable(now)
     if held is None:
-        return Waiting(ahead.filter(may_start).count() + 1, admission.why_nothing_starts())
+        place = ahead.filter(may_start).count() + 1
+        return Waiting(place, admission.why_nothing_starts(session.pool))
     place = _queue().filter(may_start).count() + ahead.exclude(may_start).count() + 1
     return Waiting(place, *held)
 
@@ -168,17 +193,19 @@ def all_waiting() -> dict[uuid.UUID, Waiting]:
 
     Those that may start come first, then those that are held.
     """
-    sessions = list(_queue().only("id", "profile", "not_before", "parent"))
+    sessions = list(_queue().only("id", "profile", "not_before", "parent", "pool"))
     if not sessions:
         return {}
     now = timezone.now()
     by_profile = {hold.profile: hold for hold in admission.holds(now)}
-    reasons = [(session.id, _held(session, now, by_profile)) for session in sessions]
+    reasons = [(session, _held(session, now, by_profile)) for session in sessions]
     reasons.sort(key=lambda pair: pair[1] is not None)
-    common = admission.why_nothing_starts()
+    pools = {session.pool for session in sessions} if db.clustered() else {sessions[0].pool}
+    common = {pool: admission.why_nothing_starts(pool) for pool in pools}
+    anywhere = next(iter(common.values()))
     return {
-        session_id: Waiting(place, *(held or (common, None)))
-        for place, (session_id, held) in enumerate(reasons, start=1)
+        session.id: Waiting(place, *(held or (common.get(session.pool, anywhere), None)))
+        for place, (session, held) in enumerate(reasons, start=1)
     }
 
 

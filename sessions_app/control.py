@@ -122,6 +122,8 @@ def another(
         profile=old.profile,
         limits=old.limits,
         on_usage_limit=old.on_usage_limit,
+        pool=old.pool,
+        on_lost=old.on_lost,
         retry_of=old,
         session_id=session_id,
         record=record,

@@ -29,6 +29,11 @@ READERS = 3
 PATIENCE, LONG_PATIENCE = 20.0, 3600.0
 
 
+def clustered() -> bool:
+    """Whether several hosts may share the rows: then they launch by permits, under leases."""
+    return connection.vendor == "postgresql"
+
+
 class Lane(Enum):
     """Which threads do a piece of work."""
 

@@ -11,6 +11,11 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60
 
 
+def boot_id() -> str:
+    """This boot of this kernel."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
 def total_memory() -> int:
     """Bytes of memory: the machine's, or what our control group may use if that is less."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -147,7 +147,7 @@ def queue_json() -> dict[str, Any]:
     """
     waiting = claims.all_waiting()
     return {
-        "slots": current().slots,
+        "slots": admission.slots(current()),
         "taken": admission.slots_taken(),
         "waiting": len(waiting),
         "next": next(iter(waiting.values())).reason if waiting else "",

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from sessions_app import callers, claims, doorbell, registry, run_token, validation, workspace
 from sessions_app.callers import Role, Via
+from sessions_app.cluster import nodes, permits
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, NotFound, Unavailable
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
@@ -32,6 +33,8 @@ def create(
     profile: str = "",
     limits: Mapping[str, object] | None = None,
     on_usage_limit: str = "",
+    pool: str = "",
+    on_lost: str = "",
     retry_of: AgentSession | None = None,
     session_id: uuid.UUID | None = None,
     record: Callable[[uuid.UUID], None] | None = None,
@@ -49,6 +52,8 @@ def create(
         limits: limits by name in the place of the profile's and the settings' ones; values as in
             :meth:`sessions_app.limits.Limits.with_overrides`.
         on_usage_limit: ``fail`` or ``retry``; empty for the profile's own.
+        pool: which hosts may run it; empty for the default pool.
+        on_lost: ``retry`` makes another one when its host is lost; empty for ``fail``.
         retry_of: the session that this one is another try of.
         session_id: its id; a new one if None.
         record: writes down more, given the id, in the transaction that makes the row; if it
@@ -78,6 +83,8 @@ def create(
         profile=command.name,
         limits=conf.limits_of(command).with_overrides(limits).as_json(),
         on_usage_limit=validation.on_usage_limit(on_usage_limit) or command.on_usage_limit,
+        on_lost=validation.on_lost(on_lost),
+        pool=nodes.known_pool(conf, validation.pool(pool)),
         parent=retry_of.id if retry_of else None,
         status=Status.STARTING if start else Status.CREATED,
         created=now,
@@ -97,6 +104,8 @@ def create(
         compiled.insert(session)
         happened = {EventKind.CREATED: {}, **({EventKind.STARTING: {"args": 0}} if start else {})}
         AgentSession.objects.note_all(session_id, happened, at=now)
+        if start:
+            permits.defer(session.pool, not_before)
     try:
         announce(work=start)
     except Unavailable as error:
@@ -160,8 +169,10 @@ def start(
                 not_before=not_before,
                 args=validation.args([*session.args, *extra]),
             )
-            if started and record is not None:
-                record(session.id)
+            if started:
+                permits.defer(session.pool, not_before)
+                if record is not None:
+                    record(session.id)
         session = workspace.project(session.id) or get(session.id)
     if session.finished:
         raise Conflict(
@@ -280,10 +291,11 @@ def announce(*, work: bool = False) -> None:
     """
     conf = current()
     state_dir = str(conf.state_dir)
+    permits.ring()
     if doorbell.ring(state_dir):
         return
     alive = doorbell.spawner(state_dir) is not None  # it may be busy starting: it will look
-    if not alive and work and conf.autospawn:
+    if not alive and work and conf.autospawn and not nodes.anybody():
         try:
             doorbell.hire(state_dir, str(conf.manage_py))
         except OSError as error:

@@ -57,6 +57,13 @@ class Create(Strict):
         "`fail`. The profile's own if left out.",
         json_schema_extra={"enum": ["fail", "retry", None]},
     )
+    on_lost: str | None = Field(
+        None,
+        description="When the host that runs it is lost: `retry` on another one, or `fail`, which "
+        "is meant if left out.",
+        json_schema_extra={"enum": ["fail", "retry", None]},
+    )
+    pool: str = Field("", description="Which hosts may run it; those of the pool `default`.")
 
 
 class Start(Strict):

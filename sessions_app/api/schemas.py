@@ -100,6 +100,9 @@ class Session(Schema):
     )
     limits: LimitsInForce
     on_usage_limit: Literal["fail", "retry"]
+    on_lost: Literal["fail", "retry"]
+    pool: str = Field(description="which hosts may run it")
+    node: str | None = Field(description="the host that runs it, or ran it")
     usage_limit: UsageLimit | None
     pinned: bool
     log_cut: LogCut | None

@@ -72,6 +72,8 @@ def _create(
         profile=body.profile,
         limits=body.limits,
         on_usage_limit=body.on_usage_limit or "",
+        pool=body.pool,
+        on_lost=body.on_lost or "",
         record=record,
         start=body.start,
         not_before=not_before,

@@ -20,6 +20,7 @@ M = TypeVar("M", bound=Model)
 #: What stands in a compiled query in the place of a value that is not known yet, by its type.
 SOME_TIME = datetime(1971, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
 SOME_ID = UUID("6b1f3a52-0f5e-4a9a-9d5c-5a4c39e10d77")
+SOME_NAME = "no host has this name 7919"
 SOME_NUMBER, SOME_COUNT, OTHER_COUNT = 7_919_104_729.25, 7_919_104_731, 7_919_104_733
 
 #: Values of these types are stored as they are in fields of those.

@@ -27,11 +27,11 @@ PUT_OFF = "put off until a time of their own"
 def present(now: datetime) -> dict[str, Any]:
     """How everything is: sessions the caller may see; slots and machine, which are everybody's."""
     conf = current()
-    taken = admission.slots_taken()
+    taken, slots = admission.slots_taken(), admission.slots(conf)
     trouble, detail = heartbeat.spawner(conf.state_dir)
     return {
         "sessions": queries.counts(),
-        "slots": {"total": conf.slots, "taken": taken, "free": max(0, conf.slots - taken)},
+        "slots": {"total": slots, "taken": taken, "free": max(0, slots - taken)},
         "queue": _queue(conf, now),
         "memory": _memory(conf),
         "disks": _disks(conf),

@@ -173,6 +173,9 @@ PARSERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "paused_seconds": _one("paused_seconds", _seconds),
     "limits": _one("limits", _limits),
     "on_usage_limit": _one("on_usage_limit", OnUsageLimit),
+    "on_lost": _one("on_lost", OnLost),
+    "pool": _one("pool", validation.pool),
+    "node": _one("node", _node),
     "usage_limit": _object(
         detail=("usage_detail", _text), resets=("usage_reset_at", lambda value: _moment(value)[0])
     ),

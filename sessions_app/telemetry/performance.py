@@ -44,7 +44,7 @@ def summary(hours: float = 24.0) -> dict[str, Any]:
         "hours": hours,
         "sessions": queries.counts(),
         "waiting": rows.filter(status=Status.STARTING, claimed_by="").count(),
-        "slots": current().slots,
+        "slots": admission.slots(current()),
         "taken": admission.slots_taken(),
         **of_ended(hours),
     }

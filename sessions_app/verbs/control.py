@@ -29,6 +29,8 @@ def _create(words: list[str]) -> Verb:
         profile=wanted.profile,
         limits=wanted.limits,
         on_usage_limit=wanted.on_usage_limit,
+        pool=wanted.pool,
+        on_lost=wanted.on_lost,
     )
     yield line(str(session.id))  # first: a start that is refused leaves a session to be found
     if wanted.start:
