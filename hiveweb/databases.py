@@ -41,7 +41,8 @@ def database(env: Env, root: Path, state_dir: Path) -> dict[str, Any]:
         raise EnvError("DATABASE_URL must begin with postgres:// or sqlite:///")
     if not found["NAME"]:
         raise EnvError("DATABASE_URL has no database: it must end in /NAME")
-    _installed("DATABASE_URL", "psycopg")
+    for module in ("psycopg", "procrastinate"):
+        _installed("DATABASE_URL", module)
     return {**found, "OPTIONS": {**_postgresql(), **found.get("OPTIONS", {})}}
 
 
@@ -77,6 +78,11 @@ def _postgresql() -> dict[str, Any]:
         "tcp_user_timeout": _NOTICED * 1000,
         "options": " ".join(f"-c {name}={value}" for name, value in server.items()),
     }
+
+
+def apps(database: dict[str, Any]) -> list[str]:
+    """The further Django applications that a database takes: the engine's tables."""
+    return ["procrastinate.contrib.django"] if database["ENGINE"] == POSTGRESQL else []
 
 
 def channel_layers(env: Env, database: dict[str, Any]) -> dict[str, Any]:

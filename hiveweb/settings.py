@@ -64,6 +64,7 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": databases.database(ENV, BASE_DIR, HIVE.state_dir)}
+INSTALLED_APPS += databases.apps(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {

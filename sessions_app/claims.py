@@ -12,7 +12,7 @@ from sessions_app import admission, db
 from sessions_app.clock import wire_time
 from sessions_app.cluster import nodes, permits
 from sessions_app.conf import Conf, current
-from sessions_app.lifecycle import EventKind, Priority, Status
+from sessions_app.lifecycle import ACTIVE, EventKind, Priority, Status
 from sessions_app.models import AgentSession
 from sessions_app.models.compiled import SOME_ID, SOME_NUMBER, SOME_TIME, Compiled
 
@@ -77,6 +77,16 @@ def _startable(most: int) -> list[AgentSession]:
     if admission.holds(now):
         return list(_queue().filter(admission.startable(now))[:most])
     return _NEXT.objects(now=now)[:most]
+
+
+def taken_on(node: str) -> QuerySet[AgentSession]:
+    """Sessions that a spawner has taken on and that have not ended.
+
+    Args:
+        node: the host whose spawner, where there may be several.
+    """
+    taken = AgentSession.objects.filter(status__in=sorted(ACTIVE)).exclude(claimed_by="")
+    return taken.filter(claimed_by=node) if db.clustered() else taken
 
 
 def anybody_waits() -> bool:

@@ -21,7 +21,6 @@ from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
 from sessions_app.models import AgentSession, compiled
 
 logger = logging.getLogger(__name__)
-_UNCLAIMED = {"claimed_by": ""}
 
 
 def create(
@@ -47,15 +46,12 @@ def create(
         task: 1 to 128,000 bytes of text.
         priority: ``high``, ``medium`` (also when empty or None) or ``low``.
         metadata: a JSON object or None.
-        args: arguments for the command, before those given at the start.
-        profile: the name of a command profile; empty for the default one.
+        args, profile: arguments for the command, before those of the start; empty for the default.
         limits: limits by name in the place of the profile's and the settings' ones; values as in
             :meth:`sessions_app.limits.Limits.with_overrides`.
         on_usage_limit: ``fail`` or ``retry``; empty for the profile's own.
-        pool: which hosts may run it; empty for the default pool.
-        on_lost: ``retry`` makes another one when its host is lost; empty for ``fail``.
-        retry_of: the session that this one is another try of.
-        session_id: its id; a new one if None.
+        pool, on_lost: which hosts may run it; ``retry`` elsewhere when one is lost. Or empty.
+        retry_of, session_id: what it is another try of; its id, a new one if None.
         record: writes down more, given the id, in the transaction that makes the row; if it
             fails, nothing is left behind.
         start: it is started, too, in the same transaction. Where no spawner can be had for it, it
@@ -84,7 +80,7 @@ def create(
         limits=conf.limits_of(command).with_overrides(limits).as_json(),
         on_usage_limit=validation.on_usage_limit(on_usage_limit) or command.on_usage_limit,
         on_lost=validation.on_lost(on_lost),
-        pool=nodes.known_pool(conf, validation.pool(pool)),
+        pool=nodes.known_pool(conf, pool),
         parent=retry_of.id if retry_of else None,
         status=Status.STARTING if start else Status.CREATED,
         created=now,
@@ -145,8 +141,7 @@ def start(
             changes nothing; not for one that is refused.
 
     Raises:
-        NotFound: there is no such session.
-        Forbidden: it is not the caller's to start.
+        NotFound, Forbidden: there is no such session; it is not the caller's to start.
         Invalid: an argument cannot be passed on.
         Conflict: it has ended; a session runs once.
     """
@@ -169,10 +164,10 @@ def start(
                 not_before=not_before,
                 args=validation.args([*session.args, *extra]),
             )
+            if started and record is not None:
+                record(session.id)
             if started:
                 permits.defer(session.pool, not_before)
-                if record is not None:
-                    record(session.id)
         session = workspace.project(session.id) or get(session.id)
     if session.finished:
         raise Conflict(
@@ -203,8 +198,7 @@ def stop(session_id: object) -> AgentSession:
     period; :func:`sessions_app.hints.until` waits for that.
 
     Raises:
-        NotFound: there is no such session.
-        Forbidden: it is not the caller's to stop.
+        NotFound, Forbidden: there is no such session; it is not the caller's to stop.
     """
     session = get(session_id)
     callers.require_over(session.owner, "stop sessions")
@@ -215,7 +209,7 @@ def stop(session_id: object) -> AgentSession:
         session.id,
         EventKind.FAILED,
         when=[Status.CREATED, Status.STARTING],
-        guard=_UNCLAIMED,
+        guard={"claimed_by": ""},
         at=now,
         data={"reason": Reason.STOPPED},
         status=Status.FAILED,
@@ -289,8 +283,7 @@ def announce(*, work: bool = False) -> None:
     Raises:
         Unavailable: a spawner is needed and cannot be started.
     """
-    conf = current()
-    state_dir = str(conf.state_dir)
+    conf, state_dir = current(), str(current().state_dir)
     permits.ring()
     if doorbell.ring(state_dir):
         return

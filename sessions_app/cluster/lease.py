@@ -9,7 +9,6 @@ those, when the lease has run out. Written in place: a full disk takes it.
 import contextlib
 import json
 import os
-from pathlib import Path
 from uuid import UUID
 
 from sessions_app.clock import boot_clock
@@ -73,6 +72,6 @@ class Lease:
             (self._directory / name).unlink(missing_ok=True)
 
 
-def was_fenced(state_dir: Path, session_id: UUID) -> bool:
+def was_fenced(conf: Conf, session_id: UUID) -> bool:
     """Whether the fence has stopped this session."""
-    return (state_dir / FENCED_DIR / f"{session_id}{STOPPED}").exists()
+    return (conf.state_dir / FENCED_DIR / f"{session_id}{STOPPED}").exists()

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from hiveweb import VERSION
-from sessions_app import callers, db, machine
+from sessions_app import callers, db, machine, validation
 from sessions_app.callers import Role
 from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
@@ -101,6 +101,16 @@ def beat(conf: Conf) -> NodeState:
     return NodeState.DRAINING if draining else NodeState.ACTIVE
 
 
+def depart(conf: Conf) -> None:
+    """This host's spawner ends. Where it leaves nothing running, nobody waits for its lease."""
+    node = Node.objects.filter(name=conf.cluster.node, instance=instance(conf.state_dir))
+    with transaction.atomic():
+        locked = node.select_for_update().first()
+        busy = AgentSession.objects.filter(claimed_by=conf.cluster.node, status__in=ACTIVE)
+        if locked is not None and not busy.exists():
+            node.filter(lost_at=None).update(lost_at=Now())
+
+
 def lose_silent() -> list[str]:
     """Take for lost whoever has been silent for longer than its lease; their names.
 
@@ -133,13 +143,13 @@ def anybody() -> bool:
     return db.clustered() and Node.objects.filter(lost_at=None).exists()
 
 
-def known_pool(conf: Conf, pool: str) -> str:
-    """A pool, as it is. Where one host is all there is, it must be one of that host's.
+def known_pool(conf: Conf, word: object) -> str:
+    """A pool by its name. Where one host is all there is, it must be one of that host's.
 
     Raises:
-        Invalid: this host does not serve it, and no other can.
+        Invalid: it is no name; or this host does not serve it, and no other can.
     """
-    served = conf.cluster.serves
+    pool, served = validation.pool(word), conf.cluster.serves
     if pool not in served and pool != DEFAULT_POOL and not db.clustered():
         raise Invalid(f"there is no pool {pool!r} here; choose from {', '.join(served)}")
     return pool
@@ -150,8 +160,8 @@ def why_waits(pool: str) -> str:
     nodes = [node for node in Node.objects.filter(lost_at=None) if pool in node.pools]
     active = [node for node in nodes if node.state is NodeState.ACTIVE]
     if not active:
-        drained = "every host that serves it is drained" if nodes else "no host that is up serves it"
-        return f"pool {pool}: {drained}; see: hive nodes"
+        who = "every host that serves it is drained" if nodes else "no host that is up serves it"
+        return f"pool {pool}: {who}; see: hive nodes"
     room = sum(node.slots for node in active)
     names = [node.name for node in active]
     taken = AgentSession.objects.filter(status__in=ACTIVE, claimed_by__in=names).count()

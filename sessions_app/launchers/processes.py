@@ -25,7 +25,7 @@ REST = 2.0
 SETTLED = 10.0
 _ID_LENGTH = 36
 #: How the recorder's processes are called (sessions_app.launchers.recorder).
-_OURS = (b"hive-recorder", b"hive-forkserver")
+_OURS = (b"hive-recorder", b"hive-forkserver", b"hive-fence")
 TICKS: int = os.sysconf("SC_CLK_TCK")
 PAGE: int = os.sysconf("SC_PAGE_SIZE")
 
@@ -112,6 +112,10 @@ class Table:
         then descend from the run and are none of it.
         """
         return pid == os.getpid() or self.by_pid[pid].ours
+
+    def sessions(self) -> set[str]:
+        """The ids that processes carry in their environment."""
+        return set(self._sessions)
 
     def of_session(self, session: str) -> list[Process]:
         """The processes that carry a session's id in their environment."""

@@ -20,6 +20,8 @@ Makes a session: its directories, log file and entry in the registry. It does no
                   (each of these: `off` for no limit; without it, the profile's and the settings')
   --on-usage-limit retry
                   try once more when the account's usage limit is reset (default: fail)
+  --pool NAME     which hosts may run it: those that serve this pool, or the host of that name
+  --on-lost retry make another session like it when its host is lost (default: fail)
   --              ends the options, for a task that looks like one
 
 Prints the id on standard output, and the session as JSON on standard error.

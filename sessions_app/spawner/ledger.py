@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sessions_app import claims, services, workspace
+from sessions_app import claims, db, services, workspace
 from sessions_app.clock import boot_clock
+from sessions_app.cluster import lease
 from sessions_app.collect import Collection
 from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
-from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
+from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession
 from sessions_app.spawner import usage_limits
 from sessions_app.spawner.verdict import outcome
@@ -25,6 +26,7 @@ from sessions_app.telemetry.summary import Measured
 logger = logging.getLogger(__name__)
 _ENDED = {Status.COMPLETED: EventKind.COMPLETED, Status.FAILED: EventKind.FAILED}
 NEVER_RAN = "stopped before it ran"
+FENCED = "this host was cut off, and what would be tried again elsewhere was stopped in time"
 
 
 def load(session_id: UUID) -> AgentSession | None:
@@ -141,6 +143,8 @@ def _end(
 ) -> tuple[Status, Reason, str, dict[str, Any]]:
     """How a session ends that is as given: state, reason, detail and the other new values."""
     status, reason, detail = outcome(session, exited, success_codes)
+    if db.clustered() and not session.verdict and lease.was_fenced(current(), session.id):
+        status, reason, detail = Status.FAILED, Reason.LOST, FENCED
     now = datetime.now(UTC)
     at = min(datetime.fromtimestamp(exited.at, UTC), now) if exited else now
     pause = _pause_over(session)
@@ -177,9 +181,22 @@ def _pause_over(session: AgentSession) -> dict[str, Any]:
     }
 
 
+def lost(session: AgentSession, detail: str) -> bool:
+    """End a session whose host is lost; ``detail`` says so. False: somebody else was first."""
+    if session.verdict:
+        status, reason = Status(session.verdict_status), Reason(session.verdict)
+        detail = f"{session.verdict_detail}; {detail}"
+    else:
+        status, reason = Status.FAILED, Reason.LOST
+    if session.status == Status.STARTING:  # it may have been launched: nobody knows
+        status = Status.FAILED
+    changes = {**_pause_over(session), **usage_limits.consequences(session, reason)}
+    return _finish(session, [Status(session.status)], status, reason, detail, **changes)
+
+
 def stop_all() -> int:
-    """Ask for the end of every session that a spawner has taken on; how many there still are."""
-    claimed = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
+    """Ask for the end of every session that this spawner has taken on; how many there still are."""
+    claimed = claims.taken_on(current().cluster.node)
     for session_id in claimed.filter(verdict="").values_list("id", flat=True):
         services.ask_to_stop(session_id, "stopped with the server (--stop-sessions)")
     return claimed.count()

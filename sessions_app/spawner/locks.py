@@ -2,7 +2,8 @@
 
 Two spawners on one database would launch under two state directories, and a session could run
 twice; two on one workspace would overwrite each other's index.json. Each lock's file has a note of
-who holds it. A PostgreSQL database will need an advisory lock of its own in :func:`_shared`.
+who holds it. A PostgreSQL database is for several: there each host has a name of its own
+(sessions_app.cluster.nodes).
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from typing import Protocol
 
 from django.db import connection
 
-from sessions_app import doorbell
+from sessions_app import db, doorbell
 from sessions_app.conf import Conf
 from sessions_app.errors import Conflict, Unavailable
 from sessions_app.launchers import processes, records
@@ -145,6 +146,8 @@ def _shared(conf: Conf, kind: str) -> Iterator[_Shared]:
         file = Path(name).resolve()
         lock = _FileLock(file.with_name(file.name + DATABASE_LOCK_SUFFIX), note)
         yield _Shared(f"database ({name})", "DATABASE_URL", lock, ours=True)
+    if db.clustered():
+        return  # hosts of one installation may share it
     lock = _FileLock(conf.sessions_dir / WORKSPACE_LOCK, note)
     yield _Shared(f"workspace ({conf.workspace})", "HIVE_WORKSPACE", lock, ours=False)
 

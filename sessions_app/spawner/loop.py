@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import db, doorbell, heartbeat, logs, registry, workspace
+from sessions_app import claims, db, doorbell, heartbeat, logs, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
 from sessions_app.launchers.base import Launcher
 from sessions_app.models import AgentSession
 from sessions_app.spawner import housekeeping, ledger, rows
+from sessions_app.spawner.hosting import Hosting
 from sessions_app.spawner.indexing import Indexer
 from sessions_app.spawner.projecting import Projector
 from sessions_app.spawner.sampling import Sampler
@@ -42,7 +42,7 @@ class Spawner:
     def __init__(self, conf: Conf, launcher: Launcher) -> None:
         self._conf = conf
         self._launcher = launcher
-        self._name = socket.gethostname()[:64]
+        self._name = conf.cluster.node
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._watchdog = Watchdog(conf, launcher, self._supervisors, self.wake)
@@ -55,6 +55,16 @@ class Spawner:
         self._checked = 0.0
         self._claims = True
         self._trouble = Complaint(logger, "the database cannot be used")
+        self._hosting: Hosting | None = None
+        if db.clustered():
+            self._hosting = Hosting(
+                conf,
+                launcher,
+                lambda: list(self._supervised),
+                lambda session: self._supervise(session.id, adopt=False, row=session),
+                self.wake,
+                lambda: self._claims,
+            )
         self.on_change: Callable[[], None] = lambda: None
 
     def _supervisors(self) -> list[Supervisor]:
@@ -78,6 +88,8 @@ class Spawner:
                 user.name,
             )
         with self._listening():
+            if self._hosting:
+                await self._hosting.arrive()
             await db.call(workspace.remove_interrupted_creates, self._conf)
             await self._adopt_all()
             helpers = [
@@ -95,6 +107,7 @@ class Spawner:
                     housekeeping.run(self._conf, wanted=not until_idle), name="spawner.housekeeping"
                 ),
                 asyncio.create_task(housekeeping.forget(self._conf), name="spawner.keys"),
+                *(self._hosting.helpers() if self._hosting else ()),
             ]
             try:
                 while not (until_idle and await self._idle()):
@@ -114,6 +127,8 @@ class Spawner:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                if self._hosting:
+                    await self._hosting.depart()
                 await self._launcher.close()
 
     def _running(self) -> list[AgentSession]:
@@ -141,8 +156,10 @@ class Spawner:
         return not self._supervised and not await db.read(rows.work_left)
 
     async def _adopt_all(self) -> None:
-        for session in await db.read(lambda: list(rows.claimed())):
+        for session in await db.read(lambda: list(claims.taken_on(self._name))):
             self._supervise(session.id, adopt=True, row=session)
+            if self._hosting:
+                self._hosting.adopting(session)
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""
@@ -215,12 +232,15 @@ class Spawner:
                 await asyncio.sleep(BREATH)
         logger.error("%s sessions could not be stopped and are left", len(self._supervised))
 
-    def _supervise(self, session_id: UUID, *, adopt: bool, row: AgentSession | None = None) -> None:
+    def _supervise(
+        self, session_id: UUID, *, adopt: bool, row: AgentSession | None = None
+    ) -> "asyncio.Task[None]":
         supervisor = Supervisor(
             self._conf, self._launcher, session_id, self.wake, self._sampler.sum_up
         )
         task = asyncio.create_task(self._see_through(supervisor, adopt=adopt, row=row))
         self._supervised[session_id] = (supervisor, task)
+        return task
 
     async def _see_through(
         self, supervisor: Supervisor, *, adopt: bool, row: AgentSession | None
@@ -249,3 +269,5 @@ class Spawner:
             if known is not None and known[1] is asyncio.current_task():
                 del self._supervised[session_id]
             self._awake.set()
+            if self._hosting:
+                self._hosting.freed()

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from sessions_app import claims
+from sessions_app import claims, db
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE, Reason, Status
 from sessions_app.models import AgentSession
@@ -50,11 +50,6 @@ _ASKING = Compiled(
 )
 
 
-def claimed() -> QuerySet[AgentSession]:
-    """Sessions that a spawner has taken on and that have not ended."""
-    return AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
-
-
 def work_left() -> bool:
     """Whether a session waits, runs, or is to be tried again."""
     return (
@@ -76,13 +71,17 @@ def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | No
     asked = Asked()
     for session_id, verdict in _ASKING.tuples():
         (asked.decided if verdict else asked.pausing).append(session_id)
+    several = db.clustered()
     if supervised is not None:
-        asked.unsettled = usage_limits.queue_retries()
-        asked.ours = list(claimed().values_list("id", flat=True))
+        if not several:  # else one of the hosts does it (reconcile)
+            asked.unsettled = usage_limits.queue_retries()
+        asked.ours = list(claims.taken_on(owner).values_list("id", flat=True))
         if unclaimed := set(supervised) - set(asked.ours):  # they have just ended, as a rule
             there = AgentSession.objects.filter(id__in=unclaimed)
             asked.gone = unclaimed - set(there.values_list("id", flat=True))
-    if claim:
+            if several:  # or were settled by others, who took this host for lost
+                asked.decided += unclaimed - asked.gone
+    if claim and not several:  # else it takes permits
         asked.claimed = claims.claim_waiting(owner, conf)
     asked.unsettled |= claims.anybody_waits()
     return asked

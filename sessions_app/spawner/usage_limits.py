@@ -1,4 +1,4 @@
-"""What follows when a run ended because the account's usage limit was reached: hold, retry."""
+"""What follows a run that ended for a usage limit, or with its host: hold, retry."""
 
 import logging
 import random
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sessions_app import admission, control, services
 from sessions_app.errors import HiveError, Invalid
-from sessions_app.lifecycle import EventKind, OnUsageLimit, Reason, Status
+from sessions_app.lifecycle import EventKind, OnLost, OnUsageLimit, Reason, Status
 from sessions_app.models import AgentSession
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ JITTER = 60.0
 BACKOFF, LONGEST_BACKOFF = timedelta(minutes=5), timedelta(hours=12)
 #: More retries in a row than this help nobody.
 MAX_RETRIES = 20
+#: A session is tried again so often when its hosts are lost one after the other.
+MAX_LOST = 3
 
 
 def reset_of(session: AgentSession) -> datetime:
@@ -29,8 +31,9 @@ def reset_of(session: AgentSession) -> datetime:
 
 def consequences(session: AgentSession, reason: Reason) -> dict[str, object]:
     """Further changes of a session's row when it ends for ``reason``."""
-    again = reason == Reason.USAGE_LIMITED and session.on_usage_limit == OnUsageLimit.RETRY
-    return {"retry_wanted": True} if again else {}
+    limited = reason == Reason.USAGE_LIMITED and session.on_usage_limit == OnUsageLimit.RETRY
+    lost = reason == Reason.LOST and session.on_lost == OnLost.RETRY
+    return {"retry_wanted": True} if limited or lost else {}
 
 
 def hold_profile(session: AgentSession) -> None:
@@ -71,6 +74,9 @@ def queue_retries() -> bool:
 
 
 def _retry(session: AgentSession) -> None:
+    if session.reason == Reason.LOST:
+        _retry_lost(session)
+        return
     if session.usage_retries >= MAX_RETRIES:
         _note(session, f"not tried again: limited {MAX_RETRIES} times in a row")
         return
@@ -82,6 +88,28 @@ def _retry(session: AgentSession) -> None:
     waiting = AgentSession.objects.filter(id=new_id, status=Status.CREATED)
     if waiting.update(usage_retries=session.usage_retries + 1):
         services.start(new_id, not_before=retry_time(session))
+
+
+def _retry_lost(session: AgentSession) -> None:
+    """Its host was lost: at once, wherever there is room. What takes one host after the other
+    with it is not tried for ever."""
+    if _lost_in_a_row(session) > MAX_LOST:
+        _note(session, f"not tried again: {MAX_LOST + 1} hosts were lost with it in a row")
+        return
+    new_id = uuid.uuid5(session.id, "lost-retry")
+    if not AgentSession.objects.filter(id=new_id).exists():
+        control.another(session, new_id)
+        AgentSession.objects.note(session.id, EventKind.RETRIED, session=str(new_id))
+    if AgentSession.objects.filter(id=new_id, status=Status.CREATED).exists():
+        services.start(new_id)
+
+
+def _lost_in_a_row(session: AgentSession) -> int:
+    count, parent = 1, session.parent
+    while parent and count <= MAX_LOST:
+        found = AgentSession.objects.filter(id=parent, reason=Reason.LOST).first()
+        count, parent = count + (found is not None), found.parent if found else None
+    return count
 
 
 def _note(session: AgentSession, why: str) -> None:

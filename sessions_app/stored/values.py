@@ -8,7 +8,7 @@ from typing import Any
 
 from sessions_app import validation
 from sessions_app.errors import HiveError
-from sessions_app.lifecycle import OnUsageLimit, Reason, Status
+from sessions_app.lifecycle import OnLost, OnUsageLimit, Reason, Status
 from sessions_app.limits import Limits
 
 MAX_DETAIL = 2000
@@ -83,6 +83,10 @@ def _text(value: object) -> str:
         raise TypeError
     value.encode()  # raises for what UTF-8 cannot carry
     return validation.shorten(value, MAX_DETAIL)
+
+
+def _node(value: object) -> str:
+    return validation.pool(value) if value else ""
 
 
 def _number(low: int, high: int) -> Callable[[object], int]:

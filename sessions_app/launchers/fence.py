@@ -1,0 +1,146 @@
+"""The fence: a small process that stops what others will run again once this host's lease is over.
+
+Standard library only; it outlives the spawner, and starts as recorders do. In the state directory
+it reads ``lease.json`` and, in ``fence/``, a file for each session that is to be tried again when
+this host is lost (sessions_app.cluster.lease writes both). When the lease has not been renewed for
+80 % of its length, by CLOCK_BOOTTIME, it stops those sessions and no others: SIGTERM, and SIGKILL
+before the lease is over. An attempt that was not executed by then never will be. It leaves when it
+has nothing to guard.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+
+from sessions_app.launchers import records
+
+LOCK, LEASE, DIRECTORY, STOPPED = "fence.lock", "lease.json", "fence", ".stopped"
+#: Shares of the lease: when it stops sessions, how long those have to end by themselves, and how
+#: often it looks.
+SHARE, GRACE, LOOK = 0.8, 0.1, 0.02
+#: As it names itself, beside the recorders (processes.Process.ours).
+NAME = b"hive-fence"
+_PR_SET_NAME = 15
+
+
+def main(state_dir: str, runs_dir: str, grace: float) -> None:
+    """Guard until there is nothing to guard. ``grace``: seconds from SIGTERM to SIGKILL at most."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, NAME, 0, 0, 0)
+    _spare_us()
+    os.chdir(state_dir)
+    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    told: dict[str, float] = {}
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # there is one
+        while guarded := _guarded():
+            renewed, lease = _lease()
+            since = _now() - renewed
+            if since >= SHARE * lease:
+                _stop(guarded, runs_dir, min(grace, GRACE * lease), told)
+            else:
+                told.clear()
+            time.sleep(max(0.05, min(LOOK * lease, SHARE * lease - since)))
+        # Who guards a session looks for the lock afterwards: one of us sees the other.
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        if not _guarded():
+            return
+
+
+def _spare_us() -> None:
+    """Where memory runs out, others go first, as far as that is ours to say."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("-900")
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _guarded() -> list[str]:
+    try:
+        return [name for name in os.listdir(DIRECTORY) if "." not in name]
+    except OSError:
+        return []
+
+
+def _lease() -> tuple[float, float]:
+    """When it was renewed, and its length. One that cannot be read is over."""
+    try:
+        with open(LEASE, "rb") as file:
+            content = json.loads(file.read())
+        renewed, lease = float(content["renewed"]), float(content["lease"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0, 1.0
+    return (renewed if renewed <= _now() else 0.0), lease  # else it is of another boot
+
+
+def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, float]) -> None:
+    """Stop what lives of these sessions: ask first, and kill what is left after the grace."""
+    from sessions_app.launchers import processes  # noqa: PLC0415 - it is large, and rarely needed
+
+    table = processes.Known().snapshot(afresh=True)
+    for session in sessions:
+        launch = _launch(session, runs_dir)
+        if launch is None:
+            continue
+        first = session not in told
+        since = told.setdefault(session, _now())
+        number = signal.SIGKILL if _now() - since >= grace else signal.SIGTERM
+        leader, started = _number(launch, "pid"), _number(launch, "start_time")
+        recorder = table.by_pid.get(_number(launch, "recorder_pid"))
+        ours = recorder is not None and recorder.started == launch.get("recorder_start")
+        roots = {recorder.pid} if recorder is not None and ours else set()
+        there = table.by_pid.get(leader)
+        seen = processes.ticks() if there is not None and there.started == started else started
+        members = table.members(session, leader, started, seen, roots)
+        if members:
+            _note(session)
+        for pid in members:
+            if first or number == signal.SIGKILL:  # it is asked once
+                processes.send(pid, table.by_pid[pid].started, number)
+
+
+def _launch(session: str, runs_dir: str) -> dict[str, object] | None:
+    """The launch record of the attempt that is guarded; None where nothing runs, nor ever will."""
+    try:
+        with open(f"{DIRECTORY}/{session}", encoding="ascii") as file:
+            attempt = int(file.read())
+        os.makedirs(f"{runs_dir}/{session}", mode=0o700, exist_ok=True)
+        run_dir = os.open(f"{runs_dir}/{session}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        if records.write_launch(run_dir, attempt, {"abandoned": True, "at": time.time()}):
+            return None
+        launch = records.read(run_dir, f"launch-{attempt}")
+    except OSError:
+        return None
+    finally:
+        os.close(run_dir)
+    here = (records.boot_id(), records.pid_namespace())
+    if not launch or (launch.get("boot_id"), launch.get("pid_ns")) != here:
+        return None
+    return launch
+
+
+def _number(launch: dict[str, object], name: str) -> int:
+    value = launch.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _note(session: str) -> None:
+    """Say that it was we who stopped it; where that cannot be written, its end tells less."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(f"{DIRECTORY}/{session}{STOPPED}", os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
