@@ -113,7 +113,8 @@ class Engine:
             self._pending = 0
             running = asyncio.create_task(_run(worker), name="engine.worker")
             try:
-                await asyncio.wait({running, gate.broken}, return_when=asyncio.FIRST_COMPLETED)
+                ends: set[asyncio.Future[Any]] = {running, gate.broken}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 error = gate.broken.result() if gate.broken.done() else None
             finally:
                 gate.close()
