@@ -32,6 +32,7 @@ from sessions_app.api import (
     events,
     log_places,
     logs,
+    nodes,
     outputs,
     overview,
     performance,
@@ -77,6 +78,7 @@ api.add_router("", audit.router)
 api.add_router("", telemetry.router)
 api.add_router("", performance.router)
 api.add_router("", overview.router)
+api.add_router("", nodes.router)
 api.add_router("", webhooks.router)
 
 

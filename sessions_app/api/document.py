@@ -28,6 +28,7 @@ TAGS = {
     "logs": "Logs are bytes at offsets: read parts of them, or follow them.",
     "outputs": "What a run left: listed, file by file, or all at once.",
     "telemetry": "What sessions use and do, measured.",
+    "hosts": "The machines that run sessions. For administrators.",
     "access": "Who you are, and who did what.",
     "webhooks": "Other services are told of events, by signed requests. For administrators.",
 }

@@ -5,6 +5,7 @@ from typing import Any
 from sessions_app.api import (
     bulk_schemas,
     log_schemas,
+    nodes,
     overview,
     performance,
     telemetry_schemas,
@@ -131,6 +132,9 @@ ANSWERS: dict[str, Any] = {
     **log_schemas.EXAMPLES,
     **webhook_examples.ANSWERS,
     "get_performance": performance.EXAMPLE,
+    "list_nodes": {"nodes": [nodes.EXAMPLE]},
+    "drain_node": {**nodes.EXAMPLE, "state": "draining"},
+    "uncordon_node": nodes.EXAMPLE,
     "get_overview": overview.EXAMPLE,
     "create_session": CREATED,
     "list_sessions": {"sessions": [RUNNING], "next_cursor": None},

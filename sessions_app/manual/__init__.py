@@ -1,6 +1,6 @@
 """What ``hive --help`` and ``hive VERB --help`` print."""
 
-from sessions_app.manual import people, sessions, upkeep, webhooks
+from sessions_app.manual import hosts, people, sessions, upkeep, webhooks
 
 _CODES = """\
 Exit codes: 0 done; 1 failed; 2 arguments that cannot be understood; 3 the session's state does
@@ -34,6 +34,9 @@ SUMMARIES = {
     "init": "make the directories and the registry",
     "import": "take over the sessions of the old shell script",
     "doctor": "find what is broken, and mend it if asked",
+    "nodes": "print the hosts that run sessions",
+    "drain": "start nothing more on a host",
+    "uncordon": "let a drained host take sessions again",
     "link": "print a one-time link that signs a browser in",
     "user": "people who may sign in: create, list, role, disable, enable",
     "token": "tokens of programs: create, list, revoke",
@@ -42,7 +45,7 @@ SUMMARIES = {
     "up": "run the server: dashboard, API, local socket and spawner",
     "spawner": "run sessions without a web server",
 }
-_PAGES = {**sessions.PAGES, **upkeep.PAGES, **people.PAGES, **webhooks.PAGES}
+_PAGES = {**sessions.PAGES, **upkeep.PAGES, **people.PAGES, **webhooks.PAGES, **hosts.PAGES}
 
 
 def overview() -> str:

@@ -17,6 +17,7 @@ from sessions_app.verbs import (
     cleaning,
     control,
     metrics,
+    nodes,
     people,
     performance,
     reading,
@@ -39,6 +40,7 @@ _VERBS: VerbTable = {
     **webhooks.VERBS,
     **repair.VERBS,
     **swarms.VERBS,
+    **nodes.VERBS,
 }
 
 

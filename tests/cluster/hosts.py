@@ -137,9 +137,7 @@ class Cluster:
     def alive(self, session_id: str) -> list[int]:
         """The processes of a session's command."""
         return [
-            pid
-            for pid, line in self.asker.processes(session_id).items()
-            if "acting_hive" in line
+            pid for pid, line in self.asker.processes(session_id).items() if "acting_hive" in line
         ]
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter
 
 from tests.cluster.hosts import Cluster
-from tests.support import eventually
 
 
 def test_sessions_are_spread_by_slots_and_pools(hosts: Cluster) -> None:

@@ -1,0 +1,89 @@
+"""The hosts that run sessions, for administrators."""
+
+from typing import Any, Literal
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+from pydantic import Field
+
+from sessions_app.api.answers import answer, responses, show
+from sessions_app.cluster import nodes
+
+router = Router(tags=["hosts"])
+
+
+class Node(Schema):
+    """A host."""
+
+    name: str
+    state: Literal["active", "draining", "lost"]
+    pools: list[str] = Field(description="whose sessions it runs; its own name is one of them")
+    slots: int
+    taken: int
+    memory: int = Field(description="bytes")
+    version: str
+    boot_id: str
+    address: str | None = Field(description="where other hosts reach its API")
+    lease: float = Field(description="seconds of silence after which it is taken for lost")
+    heartbeat: str = Field(description="when it was heard of last, by the database's clock")
+    silent_seconds: float
+    since: str = Field(description="when its spawner started")
+    lost: str | None = Field(description="since when it is lost")
+
+
+class Nodes(Schema):
+    """All hosts, by name; empty where one host is all there is."""
+
+    nodes: list[Node]
+
+
+#: An example of a host.
+EXAMPLE: dict[str, Any] = {
+    "name": "host-1",
+    "state": "active",
+    "pools": ["default", "host-1"],
+    "slots": 40,
+    "taken": 12,
+    "memory": 16_777_216_000,
+    "version": "0.1.0",
+    "boot_id": "0b6f3c1e-6a6c-4c8f-9f57-0d3d4b1f7e11",
+    "address": "http://10.0.0.5:8765",
+    "lease": 60.0,
+    "heartbeat": "2026-11-26T07:00:00+00:00",
+    "silent_seconds": 2.113,
+    "since": "2026-11-25T21:14:05+00:00",
+    "lost": None,
+}
+
+
+@router.get(
+    "/nodes",
+    operation_id="list_nodes",
+    summary="List hosts",
+    response=responses(200, Nodes),
+)
+async def list_nodes(request: HttpRequest) -> HttpResponse:
+    """The hosts that run sessions, with their states and slots. For administrators."""
+    return await show(lambda: {"nodes": nodes.everybody()})
+
+
+@router.post(
+    "/nodes/{name}/drain",
+    operation_id="drain_node",
+    summary="Start nothing more on a host",
+    response=responses(200, Node, 404),
+)
+async def drain_node(request: HttpRequest, name: str) -> HttpResponse:
+    """What runs there goes on to its end. Drained already: success. For administrators."""
+    return await answer(200, nodes.drain, name)
+
+
+@router.post(
+    "/nodes/{name}/uncordon",
+    operation_id="uncordon_node",
+    summary="Let a host take sessions again",
+    response=responses(200, Node, 404),
+)
+async def uncordon_node(request: HttpRequest, name: str) -> HttpResponse:
+    """The end of a drain. For administrators."""
+    return await answer(200, lambda: nodes.drain(name, wanted=False))

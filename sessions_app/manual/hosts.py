@@ -1,0 +1,35 @@
+"""The manual's pages about hosts."""
+
+#: By verb.
+PAGES = {
+    "nodes": """\
+usage: hive nodes [--json]
+
+Prints the hosts that run sessions: state (active, draining, lost), slots taken, memory, when each
+was heard of last, and the pools it serves. A host enters itself when `hive spawner` starts on it
+with a DATABASE_URL of PostgreSQL; it is lost when it has been silent for longer than its HIVE_LEASE
+or has left with nothing to do. Where one host is all there is, there are none to print.
+
+  --json          print all of it as one JSON object
+
+  hive nodes
+  hive nodes --json | jq -r '.nodes[] | select(.state == "lost").name'
+""",
+    "drain": """\
+usage: hive drain HOST
+
+Starts no further session on a host; those that run there go on to their ends, and those that wait
+are run by other hosts of their pools. It stays so, whatever is restarted, until `hive uncordon`.
+Prints the host as JSON; `taken` is what still runs there.
+
+  hive drain host-2
+  until [ "$(hive drain host-2 | jq .taken)" = 0 ]; do sleep 10; done   # then switch it off
+""",
+    "uncordon": """\
+usage: hive uncordon HOST
+
+Lets a drained host take sessions again. Prints the host as JSON.
+
+  hive uncordon host-2
+""",
+}

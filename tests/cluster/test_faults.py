@@ -1,0 +1,60 @@
+"""What happens to sessions when spawners, hosts and the database fail."""
+
+import signal
+import time
+
+from tests.cluster.hosts import LEASE, Cluster
+from tests.support import eventually
+
+
+def test_a_spawner_that_dies_and_returns_adopts_its_own_sessions_first(hosts: Cluster) -> None:
+    a = hosts.host("a", HIVE_SLOTS="2")
+    running = hosts.begin(2, "sleep", "600")
+    hosts.until("running", 2)
+    before = {session: hosts.alive(session) for session in running}
+
+    a.signal(signal.SIGKILL)
+    (third,) = hosts.begin(1, "say", "at last")
+    a.start()
+    adopted = eventually(lambda: "nothing", "it") if False else running
+    hosts.act(f"services.stop({running[0]!r}); told = 0")
+    eventually(lambda: hosts.rows()[third][0] == "completed", "the third, once a slot is free")
+
+    assert hosts.alive(running[1]) == before[running[1]], adopted
+    assert hosts.rows()[running[0]][:2] == ("failed", "stopped")
+    assert hosts.rows()[running[1]][0] == "running"
+
+
+def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(hosts: Cluster) -> None:
+    a = hosts.host("a", HIVE_SLOTS="2")
+    (again,) = hosts.begin(
+        1, "trap", "SIGTERM", "asked to end", "say", "begun", "sleep", "600", on_lost="retry"
+    )
+    (once,) = hosts.begin(1, "say", "begun", "sleep", "600")
+    hosts.until("running", 2)
+    hosts.host("b", HIVE_SLOTS="2")
+
+    a.signal(signal.SIGSTOP)
+    cut = time.monotonic()
+    seen: list[tuple[int, int]] = []
+
+    def retried() -> str | None:
+        found = [i for i, row in hosts.rows().items() if str(row[3]) == again]
+        seen.append((len(hosts.alive(again)), len(found) and len(hosts.alive(found[0]))))
+        return found[0] if found and hosts.rows()[found[0]][0] == "running" else None
+
+    second = eventually(retried, "the session to run on the other host")
+    took = time.monotonic() - cut
+
+    assert took >= 0.8 * LEASE
+    assert all(here == 0 or there == 0 for here, there in seen), seen
+    rows = hosts.rows()
+    assert rows[again][:3] == ("failed", "lost", "a")
+    assert rows[once][:3] == ("failed", "lost", "a")
+    assert rows[second][2] == "b"
+    assert hosts.alive(once), "nobody runs it again, so nobody had to stop it"
+
+    a.signal(signal.SIGCONT)
+    eventually(lambda: not hosts.alive(once), "what was settled to be stopped when a comes back")
+    assert "begun" in hosts.asker.log(once).read_text()
+    assert len(hosts.alive(second)) == 1
