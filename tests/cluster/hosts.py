@@ -15,7 +15,7 @@ from tests.support import PATIENCE, PYTHON, ROOT, Installation, eventually
 
 #: Short, so that tests need not wait; long enough for a loaded machine to renew it.
 LEASE = 6.0
-_ACT = "from sessions_app import callers, services; callers.become(callers.SYSTEM); "
+_ACT = "from sessions_app import callers, queries, services; callers.become(callers.SYSTEM); "
 
 
 class Host:
@@ -75,15 +75,17 @@ class Cluster:
         """An installation with a state directory of its own on the cluster's database."""
         made = Installation(
             self.base / name,
-            DATABASE_URL=self.url,
-            HIVE_AUTOSPAWN="0",
-            HIVE_LEASE=f"{LEASE:g}",
-            HIVE_STOP_GRACE="1",
-            HIVE_MIN_FREE_MEMORY="off",
-            HIVE_COMMAND=json.dumps(ACTING),
-            HIVE_WORKSPACE=str(self.base / "workspace"),
-            HIVE_LOG_DIR=str(self.base / "log"),
-            **settings,
+            **{
+                "DATABASE_URL": self.url,
+                "HIVE_AUTOSPAWN": "0",
+                "HIVE_LEASE": f"{LEASE:g}",
+                "HIVE_STOP_GRACE": "1",
+                "HIVE_MIN_FREE_MEMORY": "off",
+                "HIVE_COMMAND": json.dumps(ACTING),
+                "HIVE_WORKSPACE": str(self.base / "workspace"),
+                "HIVE_LOG_DIR": str(self.base / "log"),
+                **settings,
+            },
         )
         made.workspace, made.log_dir = self.base / "workspace", self.base / "log"
         self._sites.append(made)

@@ -4,6 +4,7 @@ import signal
 import time
 
 from tests.cluster.hosts import LEASE, Cluster
+from tests.databases import PostgreSQL
 from tests.support import eventually
 
 
@@ -16,11 +17,10 @@ def test_a_spawner_that_dies_and_returns_adopts_its_own_sessions_first(hosts: Cl
     a.signal(signal.SIGKILL)
     (third,) = hosts.begin(1, "say", "at last")
     a.start()
-    adopted = eventually(lambda: "nothing", "it") if False else running
     hosts.act(f"services.stop({running[0]!r}); told = 0")
     eventually(lambda: hosts.rows()[third][0] == "completed", "the third, once a slot is free")
 
-    assert hosts.alive(running[1]) == before[running[1]], adopted
+    assert hosts.alive(running[1]) == before[running[1]]
     assert hosts.rows()[running[0]][:2] == ("failed", "stopped")
     assert hosts.rows()[running[1]][0] == "running"
 
@@ -58,3 +58,32 @@ def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(hosts: C
     eventually(lambda: not hosts.alive(once), "what was settled to be stopped when a comes back")
     assert "begun" in hosts.asker.log(once).read_text()
     assert len(hosts.alive(second)) == 1
+
+
+def test_postgresql_restarts_and_cuts_connections_and_work_goes_on(
+    hosts: Cluster, postgresql: PostgreSQL
+) -> None:
+    a = hosts.host("a", HIVE_SLOTS="2", HIVE_LEASE="60")
+    (running,) = hosts.begin(1, "count", "100000", "0.05")
+    hosts.until("running", 1)
+    before = hosts.alive(running)
+
+    for restart in (False, True):
+        postgresql.cut(hosts.database)
+        if restart:
+            postgresql.stop()
+            time.sleep(2)  # away for a while
+            postgresql.start()
+        hosts.begin(1, "say", "afterwards")
+        hosts.until("completed", 1 + restart)
+
+    assert hosts.alive(running) == before
+    assert hosts.rows()[running][0] == "running"
+    hosts.act(f"services.stop({running!r}); told = 0")
+    hosts.until("failed", 1)
+    lines = hosts.asker.log(running).read_text().splitlines()
+    assert [line for line in lines if line.startswith("line ")] == [
+        f"line {number:06d}" for number in range(1, len(lines) + 1)
+    ][: len(lines)]
+    assert a.process is not None
+    assert a.process.poll() is None

@@ -29,6 +29,7 @@ READERS = (
     "hiveweb/logs.py",
     "hiveweb/settings.py",
     "hiveweb/databases.py",
+    "hiveweb/cluster_settings.py",
 )
 _NAME = r"(?:HIVE_[A-Z_]+|[A-Z]+_URL)"
 
