@@ -284,11 +284,11 @@ def announce(*, work: bool = False) -> None:
         Unavailable: a spawner is needed and cannot be started.
     """
     conf, state_dir = current(), str(current().state_dir)
-    permits.ring()
-    if doorbell.ring(state_dir):
+    elsewhere = permits.ring()
+    if doorbell.ring(state_dir) or (elsewhere and not conf.autospawn):
         return
     alive = doorbell.spawner(state_dir) is not None  # it may be busy starting: it will look
-    if not alive and work and conf.autospawn and not nodes.anybody():
+    if not alive and work and conf.autospawn:
         try:
             doorbell.hire(state_dir, str(conf.manage_py))
         except OSError as error:

@@ -138,11 +138,6 @@ def may_claim(name: str) -> bool:
     return node is None or node.state is NodeState.ACTIVE
 
 
-def anybody() -> bool:
-    """Whether a host that is not lost has a spawner; False where one host is all there is."""
-    return db.clustered() and Node.objects.filter(lost_at=None).exists()
-
-
 def known_pool(conf: Conf, word: object) -> str:
     """A pool by its name. Where one host is all there is, it must be one of that host's.
 

@@ -32,11 +32,12 @@ def defer(pool: str, not_before: datetime | None = None) -> None:
     app.configure_task(TASK, queue=pool, schedule_at=not_before).defer(pool=pool)
 
 
-def ring() -> None:
-    """Ask the spawners of all hosts to look at the rows; after the commit."""
+def ring() -> bool:
+    """Ask the spawners of all hosts to look at the rows, after the commit; whether that is done."""
     if db.clustered():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [BELL])
+    return db.clustered()
 
 
 # One statement, and so one moment: a start comes with its permit, or neither is seen.

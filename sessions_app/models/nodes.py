@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from sessions_app.lifecycle import NodeState
+from sessions_app.lifecycle import DEFAULT_POOL, NodeState, OnLost
 
 
 class Node(models.Model):
@@ -45,3 +45,19 @@ class Node(models.Model):
         if self.lost_at is not None:
             return NodeState.LOST
         return NodeState.DRAINING if self.draining else NodeState.ACTIVE
+
+
+class Hosted(models.Model):
+    """What a session has to do with hosts: those that serve ``pool`` may run it, ``node`` has it,
+    or had it; ``on_lost`` says what follows when that is lost.
+    """
+
+    pool = models.CharField(max_length=40, default=DEFAULT_POOL)
+    node = models.CharField(max_length=40, blank=True, default="")
+    on_lost = models.CharField(max_length=8, default=OnLost.FAIL)
+    #: Counts launches tried; an attempt that was given up can never run any more.
+    attempt = models.PositiveIntegerField(default=0)
+    claimed_by = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        abstract = True

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 from django.db import models, transaction
 from django.utils import timezone
 
-from sessions_app import callers, lifecycle
+from sessions_app import callers
 from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
 from sessions_app.models import compiled, indexes
 from sessions_app.models.dialects import JSONText
 from sessions_app.models.events import record
+from sessions_app.models.nodes import Hosted
 
 
 class AgentSessionManager(models.Manager["AgentSession"]):
@@ -162,7 +163,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
         record([(session_id, kind, data) for kind, data in events.items()], at)
 
 
-class AgentSession(models.Model):
+class AgentSession(Hosted):
     """One hive-mind run and everything that is known about it.
 
     ``status`` says where the session is; ``reason``, ``exit_code`` and ``exit_signal`` how it
@@ -185,7 +186,6 @@ class AgentSession(models.Model):
     #: The limits in force (limits.Limits.as_json), settled when the session is created.
     limits = models.JSONField(default=dict, blank=True)
     on_usage_limit = models.CharField(max_length=8, default=OnUsageLimit.FAIL)
-    on_lost = models.CharField(max_length=8, default=lifecycle.OnLost.FAIL)
     #: How many retries for usage limits, one after the other, have led to this session.
     usage_retries = models.PositiveSmallIntegerField(default=0)
     #: It ended for a usage limit and is to be tried again: the spawner makes the new session.
@@ -230,12 +230,6 @@ class AgentSession(models.Model):
     usage_detail = models.TextField(blank=True, default="")
     usage_reset_at = models.DateTimeField(null=True, blank=True)
 
-    #: Hosts that serve it may run it; and the host that has, or had, it (models.Node).
-    pool = models.CharField(max_length=40, default=lifecycle.DEFAULT_POOL)
-    node = models.CharField(max_length=40, blank=True, default="")
-    #: Counts launches tried; an attempt that was given up can never run any more.
-    attempt = models.PositiveIntegerField(default=0)
-    claimed_by = models.CharField(max_length=64, blank=True, default="")
     pid = models.IntegerField(null=True, blank=True)
 
     working_dir = models.TextField()
