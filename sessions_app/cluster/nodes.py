@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import DurationField, ExpressionWrapper, F, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,10 +18,12 @@ from sessions_app.clock import wire_time
 from sessions_app.conf import Conf
 from sessions_app.errors import Conflict, Invalid, NotFound
 from sessions_app.lifecycle import ACTIVE, DEFAULT_POOL, NodeState
-from sessions_app.models import AgentSession, AuditEvent, Node
+from sessions_app.models import AgentSession, AuditEvent, Node, Rounds
 
 #: In the state directory: tells it from that of another host of the same name.
 INSTANCE = "instance"
+#: So much of a lease without a look for lost hosts is a gap.
+GAP = 0.25
 
 
 def now() -> datetime:
@@ -111,23 +112,35 @@ def depart(conf: Conf) -> None:
             node.filter(lost_at=None).update(lost_at=Now())
 
 
-def lose_silent() -> list[str]:
+def lose_silent(lease: float) -> list[str]:
     """Take for lost whoever has been silent for longer than its lease; their names.
 
     In a transaction of the caller's, which settles their sessions in it: their rows are locked.
+    Silence counts only while somebody looked all the time: where the database was away from
+    everybody, nobody is lost for it.
+
+    Args:
+        lease: the caller's, of which a quarter without a look is a gap.
     """
-    silence = ExpressionWrapper(
-        F("lease") * Value(timedelta(seconds=1)), output_field=DurationField()
-    )
-    silent = (
-        Node.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(lost_at=None)
-        .annotate(silence=silence)
-        .filter(heartbeat__lt=Now() - F("silence"))
-    )
-    names = [node.name for node in silent]
+    moment = now()  # before their rows are read: who is heard of in between is not silent
+    since = _looked_since(moment, timedelta(seconds=GAP * lease))
+    there = Node.objects.select_for_update(no_key=True, skip_locked=True).filter(lost_at=None)
+    names = [
+        node.name
+        for node in there
+        if moment - max(node.heartbeat, since) > timedelta(seconds=node.lease)
+    ]
     Node.objects.filter(name__in=names).update(lost_at=Now())
     return names
+
+
+def _looked_since(moment: datetime, gap: timedelta) -> datetime:
+    rounds, _ = Rounds.objects.get_or_create(id=1, defaults={"last": moment, "since": moment})
+    if moment - rounds.last > gap:
+        rounds.since = moment
+    rounds.last = moment
+    rounds.save()
+    return rounds.since
 
 
 def may_claim(name: str) -> bool:

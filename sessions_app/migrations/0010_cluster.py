@@ -29,6 +29,14 @@ class Migration(migrations.Migration):
                 'ordering': ['name'],
             },
         ),
+        migrations.CreateModel(
+            name='Rounds',
+            fields=[
+                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('last', models.DateTimeField()),
+                ('since', models.DateTimeField()),
+            ],
+        ),
         migrations.AddField(
             model_name='agentsession',
             name='node',

@@ -47,6 +47,17 @@ class Node(models.Model):
         return NodeState.DRAINING if self.draining else NodeState.ACTIVE
 
 
+class Rounds(models.Model):
+    """The one row that says since when somebody has looked for lost hosts without a gap."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    last = models.DateTimeField()
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"since {self.since.isoformat()}"
+
+
 class Hosted(models.Model):
     """What a session has to do with hosts: those that serve ``pool`` may run it, ``node`` has it,
     or had it; ``on_lost`` says what follows when that is lost.

@@ -33,7 +33,7 @@ def once(conf: Conf) -> None:
     with transaction.atomic():
         if not _ours():
             return
-        for name in lose_silent():
+        for name in lose_silent(conf.cluster.lease):
             logger.error("host %s is lost: it has said nothing for longer than its lease", name)
         _settle_lost()
         permits.clear_away(conf.cluster.lease)

@@ -14,7 +14,7 @@ from tests.integration.acting import ACTING
 from tests.support import PATIENCE, PYTHON, ROOT, Installation, eventually
 
 #: Short, so that tests need not wait; long enough for a loaded machine to renew it.
-LEASE = 6.0
+LEASE = 8.0
 _ACT = "from sessions_app import callers, queries, services; callers.become(callers.SYSTEM); "
 
 

@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from tests.cluster.hosts import LEASE, Cluster
 from tests.databases import PostgreSQL
 from tests.support import eventually
@@ -25,7 +27,10 @@ def test_a_spawner_that_dies_and_returns_adopts_its_own_sessions_first(hosts: Cl
     assert hosts.rows()[running[1]][0] == "running"
 
 
-def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(hosts: Cluster) -> None:
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["hung", "dead"])
+def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(
+    hosts: Cluster, how: signal.Signals
+) -> None:
     a = hosts.host("a", HIVE_SLOTS="2")
     (again,) = hosts.begin(
         1, "trap", "SIGTERM", "asked to end", "say", "begun", "sleep", "600", on_lost="retry"
@@ -34,7 +39,7 @@ def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(hosts: C
     hosts.until("running", 2)
     hosts.host("b", HIVE_SLOTS="2")
 
-    a.signal(signal.SIGSTOP)
+    a.signal(how)
     cut = time.monotonic()
     seen: list[tuple[int, int]] = []
 
@@ -54,7 +59,10 @@ def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(hosts: C
     assert rows[second][2] == "b"
     assert hosts.alive(once), "nobody runs it again, so nobody had to stop it"
 
-    a.signal(signal.SIGCONT)
+    if how is signal.SIGSTOP:
+        a.signal(signal.SIGCONT)
+    else:
+        a.start()
     eventually(lambda: not hosts.alive(once), "what was settled to be stopped when a comes back")
     assert "begun" in hosts.asker.log(once).read_text()
     assert len(hosts.alive(second)) == 1
