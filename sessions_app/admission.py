@@ -166,9 +166,9 @@ def why_nothing_starts(pool: str = "") -> str:
     Args:
         pool: the pool it asks for, where there may be several hosts.
     """
-    if db.clustered():
-        return nodes.why_waits(pool) or "about to start"
     conf = current()
+    if db.clustered():
+        return nodes.why_waits(pool, lambda: brake(conf)) or "about to start"
     taken = slots_taken()
     if taken >= conf.slots:
         return f"all {conf.slots} slots are taken"

@@ -23,6 +23,7 @@ class Node(Schema):
     memory: int = Field(description="bytes")
     version: str
     boot_id: str
+    obstacle: str | None = Field(description="what keeps it from starting anything now")
     address: str | None = Field(description="where other hosts reach its API")
     lease: float = Field(description="seconds of silence after which it is taken for lost")
     heartbeat: str = Field(description="when it was heard of last, by the database's clock")
@@ -47,6 +48,7 @@ EXAMPLE: dict[str, Any] = {
     "memory": 16_777_216_000,
     "version": "0.1.0",
     "boot_id": "0b6f3c1e-6a6c-4c8f-9f57-0d3d4b1f7e11",
+    "obstacle": None,
     "address": "http://10.0.0.5:8765",
     "lease": 60.0,
     "heartbeat": "2026-11-26T07:00:00+00:00",

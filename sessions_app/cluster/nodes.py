@@ -3,6 +3,8 @@
 import contextlib
 import os
 import uuid
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from hiveweb import VERSION
 from sessions_app import callers, db, machine, validation
 from sessions_app.callers import Role
 from sessions_app.clock import wire_time
-from sessions_app.conf import Conf
+from sessions_app.conf import Conf, current
 from sessions_app.errors import Conflict, Invalid, NotFound
 from sessions_app.lifecycle import ACTIVE, DEFAULT_POOL, NodeState
 from sessions_app.models import AgentSession, AuditEvent, Node, Rounds
@@ -89,14 +91,18 @@ def _silent(node: Node) -> bool:
     return node.lost_at is not None or (now() - node.heartbeat).total_seconds() > node.lease
 
 
-def beat(conf: Conf) -> NodeState:
+def beat(conf: Conf, obstacle: str = "") -> NodeState:
     """This host is alive, says the database's clock. Nothing is changed of one that is lost.
+
+    Args:
+        conf: whose host.
+        obstacle: what keeps it from starting anything, in words.
 
     Returns:
         Its state as it stands now.
     """
     ours = Node.objects.filter(name=conf.cluster.node, instance=instance(conf.state_dir))
-    if not ours.filter(lost_at=None).update(heartbeat=Now()):
+    if not ours.filter(lost_at=None).update(heartbeat=Now(), obstacle=obstacle[:255]):
         return NodeState.LOST
     draining = ours.values_list("draining", flat=True).first()
     return NodeState.DRAINING if draining else NodeState.ACTIVE
@@ -163,17 +169,33 @@ def known_pool(conf: Conf, word: object) -> str:
     return pool
 
 
-def why_waits(pool: str) -> str:
-    """Why no session of a pool starts now; empty when nothing is in the way."""
-    nodes = [node for node in Node.objects.filter(lost_at=None) if pool in node.pools]
+def why_waits(pool: str, here: Callable[[], str]) -> str:
+    """Why no session of a pool starts now; empty when nothing is in the way.
+
+    Args:
+        pool: which one.
+        here: what keeps this very host from starting anything, if it is one that could.
+    """
+    there = list(Node.objects.filter(lost_at=None))
+    nodes = [node for node in there if pool in node.pools]
     active = [node for node in nodes if node.state is NodeState.ACTIVE]
+    if not there:
+        return "no spawner runs; start one with: hive up"
     if not active:
         who = "every host that serves it is drained" if nodes else "no host that is up serves it"
         return f"pool {pool}: {who}; see: hive nodes"
-    room = sum(node.slots for node in active)
-    names = [node.name for node in active]
-    taken = AgentSession.objects.filter(status__in=ACTIVE, claimed_by__in=names).count()
-    return f"all {room} slots of pool {pool} are taken" if taken >= room else ""
+    taken = Counter(
+        AgentSession.objects.filter(
+            status__in=sorted(ACTIVE), claimed_by__in=[node.name for node in active]
+        ).values_list("claimed_by", flat=True)
+    )
+    free = [node for node in active if taken[node.name] < node.slots]
+    if not free:
+        room = sum(node.slots for node in active)
+        return f"all {room} slots are taken" + ("" if pool == DEFAULT_POOL else f" (pool {pool})")
+    us = current().cluster.node
+    obstacles = [here() if node.name == us else node.obstacle for node in free]
+    return obstacles[0] if all(obstacles) else ""
 
 
 def slots() -> int:
@@ -233,6 +255,7 @@ def everybody() -> list[dict[str, Any]]:
             "memory": node.memory,
             "version": node.version,
             "boot_id": node.boot_id,
+            "obstacle": node.obstacle or None,
             "address": node.address or None,
             "lease": node.lease,
             "heartbeat": wire_time(node.heartbeat),

@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('lease', models.FloatField()),
                 ('heartbeat', models.DateTimeField()),
                 ('since', models.DateTimeField()),
+                ('obstacle', models.CharField(blank=True, default='', max_length=255)),
                 ('draining', models.BooleanField(default=False)),
                 ('lost_at', models.DateTimeField(blank=True, null=True)),
             ],

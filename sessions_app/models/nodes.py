@@ -30,6 +30,8 @@ class Node(models.Model):
     #: The database's time when it was last heard of, and when its spawner started.
     heartbeat = models.DateTimeField()
     since = models.DateTimeField()
+    #: What keeps it from starting anything: memory or a disk is low.
+    obstacle = models.CharField(max_length=255, blank=True, default="")
     draining = models.BooleanField(default=False)
     lost_at = models.DateTimeField(null=True, blank=True)
 

@@ -142,7 +142,7 @@ class Hosting:
 
     async def _say_alive(self) -> None:
         since = boot_clock()
-        state = await db.call(nodes.beat, self._conf)
+        state = await db.call(nodes.beat, self._conf, admission.brake(self._conf))
         if state is NodeState.LOST:
             logger.warning("host %s was taken for lost; it comes back", self._node)
             since = boot_clock()

@@ -6,11 +6,12 @@ right within a moment by whoever is there.
 """
 
 import logging
+from datetime import timedelta
 
 from django.db import connection, transaction
 
 from sessions_app.cluster import permits
-from sessions_app.cluster.nodes import lose_silent
+from sessions_app.cluster.nodes import lose_silent, now
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession, Node
@@ -35,7 +36,7 @@ def once(conf: Conf) -> None:
             return
         for name in lose_silent(conf.cluster.lease):
             logger.error("host %s is lost: it has said nothing for longer than its lease", name)
-        _settle_lost()
+        _settle_lost(conf.cluster.lease)
         permits.clear_away(conf.cluster.lease)
     with transaction.atomic():  # what was settled stays so, whatever comes of the retries
         if _ours():
@@ -49,12 +50,17 @@ def _ours() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _settle_lost() -> None:
-    """End the sessions of hosts that are lost."""
-    lost = {node.name: node for node in Node.objects.exclude(lost_at=None)}
-    theirs = AgentSession.objects.filter(status__in=sorted(ACTIVE), claimed_by__in=sorted(lost))
-    for session in theirs:
-        silent = lost[session.claimed_by].lease
-        ledger.lost(
-            session, f"its host {session.claimed_by} was lost: silent for more than {silent:g} s"
-        )
+def _settle_lost(lease: float) -> None:
+    """End the sessions of hosts that are lost, and of hosts of which there is no row."""
+    nodes = {node.name: node for node in Node.objects.all()}
+    there = [name for name, node in nodes.items() if node.lost_at is None]
+    taken = AgentSession.objects.filter(status__in=sorted(ACTIVE)).exclude(claimed_by="")
+    for session in taken.exclude(claimed_by__in=there):
+        node = nodes.get(session.claimed_by)
+        if node is not None:
+            why = f"was lost: silent for more than {node.lease:g} s"
+        elif now() - session.updated > timedelta(seconds=lease):
+            why = "is not known"
+        else:
+            continue
+        ledger.lost(session, f"its host {session.claimed_by} {why}")

@@ -124,12 +124,16 @@ def test_a_session_says_its_pool_and_its_host(conf: Conf) -> None:
     claims.release(claimed.id, claimed.attempt, "interrupted")
     assert services.get(session.id).node == ""
 
-    with pytest.raises(Invalid, match="no pool 'gpu' here; choose from default"):
-        services.create("x", pool="gpu")
     with pytest.raises(Invalid, match="a pool has"):
         services.create("x", pool="../x")
     with pytest.raises(Invalid, match="fail or retry"):
         services.create("x", on_lost="maybe")
+
+
+@pytest.mark.sqlite
+def test_where_one_host_is_all_there_is_its_pools_are_all_there_are(conf: Conf) -> None:
+    with pytest.raises(Invalid, match="no pool 'gpu' here; choose from default"):
+        services.create("x", pool="gpu")
 
 
 def test_what_was_lost_is_made_again_once_but_not_for_ever(conf: Conf) -> None:
