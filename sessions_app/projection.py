@@ -16,6 +16,7 @@ FIELDS = (
     *("collected_files", "collected_bytes", "parent", "paused_at", "paused_seconds"),
     *("stalled_since", "limits", "on_usage_limit", "usage_detail", "usage_reset_at", "pinned"),
     *("log_cut_from", "log_cut_to", "log_removed", "outputs_removed", "swarm_id", "claimed_by"),
+    *("pool", "node", "on_lost"),
 )
 
 
