@@ -285,7 +285,7 @@ def announce(*, work: bool = False) -> None:
     """
     conf, state_dir = current(), str(current().state_dir)
     elsewhere = permits.ring()
-    if doorbell.ring(state_dir) or (elsewhere and not conf.autospawn):
+    if doorbell.ring(state_dir) or elsewhere:
         return
     alive = doorbell.spawner(state_dir) is not None  # it may be busy starting: it will look
     if not alive and work and conf.autospawn:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from sessions_app import db
-from sessions_app.models import AgentSession, UsageHold
+from sessions_app.models import AgentSession, Node, UsageHold
 
 #: The name of the task.
 TASK = "hive.permit"
@@ -33,13 +33,15 @@ def defer(pool: str, not_before: datetime | None = None) -> None:
 
 
 def ring() -> bool:
-    """Ask the spawners of all hosts to look at the rows, after the commit; whether that is done."""
-    if db.clustered():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, '')", [BELL])
-    return db.clustered()
+    """Ask the spawners of all hosts to look at the rows, after the commit; whether one is up."""
+    if not db.clustered():
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_RING.format(nodes=Node._meta.db_table), [BELL])
+        return bool(cursor.fetchone()[1])
 
 
+_RING = "SELECT pg_notify(%s, ''), EXISTS (SELECT 1 FROM {nodes} WHERE lost_at IS NULL)"
 # One statement, and so one moment: a start comes with its permit, or neither is seen.
 _COUNTS = """
 WITH waiting AS (
