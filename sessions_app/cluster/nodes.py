@@ -45,6 +45,8 @@ def instance(state_dir: Path) -> str:
         OSError: it cannot be written.
     """
     path = state_dir / INSTANCE
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(encoding="ascii").strip()
     draft = path.with_name(f"{INSTANCE}.{os.getpid()}")
     draft.write_text(str(uuid.uuid4()), encoding="ascii")
     with contextlib.suppress(FileExistsError):

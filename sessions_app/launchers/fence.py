@@ -23,6 +23,8 @@ LOCK, LEASE, DIRECTORY, STOPPED = "fence.lock", "lease.json", "fence", ".stopped
 #: Shares of the lease: when it stops sessions, how long those have to end by themselves, and how
 #: often it looks.
 SHARE, GRACE, LOOK = 0.8, 0.1, 0.02
+#: While something is left to be stopped it looks again after so long (s); never sooner than that.
+AGAIN, SHORTEST = 0.1, 0.02
 #: As it names itself, beside the recorders (processes.Process.ours).
 NAME = b"hive-fence"
 _PR_SET_NAME = 15
@@ -42,12 +44,13 @@ def main(state_dir: str, runs_dir: str, grace: float) -> None:
             return  # there is one
         while guarded := _guarded():
             renewed, lease = _lease()
-            since = _now() - renewed
-            if since >= SHARE * lease:
-                _stop(guarded, runs_dir, min(grace, GRACE * lease), told)
-            else:
+            left, pause = SHARE * lease - (_now() - renewed), LOOK * lease
+            if left > 0:
                 told.clear()
-            time.sleep(max(0.05, min(LOOK * lease, SHARE * lease - since)))
+                pause = min(pause, left)
+            elif _stop(guarded, runs_dir, min(grace, GRACE * lease), told):
+                pause = min(pause, AGAIN)
+            time.sleep(max(pause, SHORTEST))
         # Who guards a session looks for the lock afterwards: one of us sees the other.
         fcntl.flock(lock, fcntl.LOCK_UN)
         if not _guarded():
@@ -82,11 +85,14 @@ def _lease() -> tuple[float, float]:
     return (renewed if renewed <= _now() else 0.0), lease  # else it is of another boot
 
 
-def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, float]) -> None:
-    """Stop what lives of these sessions: ask first, and kill what is left after the grace."""
+def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, float]) -> bool:
+    """Stop what lives of these sessions: ask first, and kill what is left after the grace.
+
+    Returns whether there was any.
+    """
     from sessions_app.launchers import processes  # noqa: PLC0415 - it is large, and rarely needed
 
-    table = processes.Known().snapshot(afresh=True)
+    table, alive = processes.Known().snapshot(afresh=True), False
     for session in sessions:
         launch = _launch(session, runs_dir)
         if launch is None:
@@ -102,10 +108,12 @@ def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, floa
         seen = processes.ticks() if there is not None and there.started == started else started
         members = table.members(session, leader, started, seen, roots)
         if members:
+            alive = True
             _note(session)
         for pid in members:
             if first or number == signal.SIGKILL:  # it is asked once
                 processes.send(pid, table.by_pid[pid].started, number)
+    return alive
 
 
 def _launch(session: str, runs_dir: str) -> dict[str, object] | None:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from sessions_app.spawner import reconcile, strays
 logger = logging.getLogger(__name__)
 #: The database hears of us this often, as a share of the lease.
 BEAT = 0.1
+#: Where a session could not be guarded (the disk is full, say), none is taken for so long (s).
+REST = 10.0
 _FENCE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from sessions_app.launchers import fence; fence.main(*sys.argv[2:4], float(sys.argv[4]))"
@@ -62,6 +65,7 @@ class Hosting:
         self._node, self._seconds = conf.cluster.node, conf.cluster.lease
         self._lease = Lease(conf)
         self._state = NodeState.ACTIVE
+        self._rests_until = 0.0
         self._engine = Engine(
             pools=conf.cluster.serves,
             slots=conf.slots,
@@ -105,7 +109,7 @@ class Hosting:
         """How many sessions more this host takes now."""
         if not (self._open() and self._state is NodeState.ACTIVE and self._lease.holds):
             return 0
-        if admission.brake(self._conf):
+        if admission.brake(self._conf) or time.monotonic() < self._rests_until:
             return 0
         return self._conf.slots - len(self._supervised())
 
@@ -119,6 +123,7 @@ class Hosting:
                 self._ensure_fence()
         except OSError as error:
             logger.warning("session %s: it cannot be guarded: %s", session.id, error)
+            self._rests_until = time.monotonic() + REST
             fit = False
         else:
             fit = self._lease.holds  # else others may have taken it over while we stood still
