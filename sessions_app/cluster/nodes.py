@@ -24,8 +24,8 @@ from sessions_app.models import AgentSession, AuditEvent, Node, Rounds
 
 #: In the state directory: tells it from that of another host of the same name.
 INSTANCE = "instance"
-#: So much of a lease without a look for lost hosts is a gap.
-GAP = 0.25
+#: So much of a lease without a look for lost hosts is a gap (which a host that beats survives).
+GAP = 0.5
 
 
 def now() -> datetime:
@@ -128,7 +128,7 @@ def lose_silent(lease: float) -> list[str]:
     everybody, nobody is lost for it.
 
     Args:
-        lease: the caller's, of which a quarter without a look is a gap.
+        lease: the caller's, of which half without a look is a gap.
     """
     moment = now()  # before their rows are read: who is heard of in between is not silent
     since = _looked_since(moment, timedelta(seconds=GAP * lease))
