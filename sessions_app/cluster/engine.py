@@ -33,7 +33,7 @@ RETRY = 1.0
 #: Connections of the worker; one of its own beside them listens.
 CONNECTIONS = 3
 #: Waiting for one of them takes so long (s) at most.
-PATIENCE = 5.0
+PATIENCE = 2.0
 
 #: Take one session of a pool; None when none may run.
 Take = Callable[[str], Awaitable["asyncio.Task[None] | None"]]

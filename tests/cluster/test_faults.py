@@ -27,6 +27,10 @@ def test_a_spawner_that_dies_and_returns_adopts_its_own_sessions_first(hosts: Cl
     assert hosts.rows()[running[1]][0] == "running"
 
 
+#: What a spawner says when the engine's worker has ended for the database's sake.
+_GAVE_UP = "permits cannot be taken"
+
+
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["hung", "dead"])
 def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(
     hosts: Cluster, how: signal.Signals
@@ -80,7 +84,7 @@ def test_postgresql_restarts_and_cuts_connections_and_work_goes_on(
         postgresql.cut(hosts.database)
         if restart:
             postgresql.stop()
-            time.sleep(2)  # away for a while
+            eventually(lambda: _GAVE_UP in a.output.read_text(), "the engine's worker to end")
             postgresql.start()
         hosts.begin(1, "say", "afterwards")
         hosts.until("completed", 1 + restart)
