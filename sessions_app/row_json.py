@@ -28,7 +28,8 @@ _WHOLE = (
     '"profile":%s,"args":%s,"reason":%s,"detail":%s,"exit_code":%s,"exit_signal":%s,"queued":%s,'
     '"started":%s,"ended":%s,"collected":{"files":%d,"bytes":%d},"parent":null,"paused":false,'
     '"paused_since":null,"paused_seconds":0.0,"stalled_since":null,"limits":{"run_time":null,'
-    '"idle_time":null,"log_size":null,"memory":null},"on_usage_limit":%s,"usage_limit":null,'
+    '"idle_time":null,"log_size":null,"memory":null},"on_usage_limit":%s,"on_lost":%s,"pool":%s,'
+    '"node":%s,"usage_limit":null,'
     '"pinned":%s,"log_cut":null,"log_removed":%s,"outputs_removed":%s,"swarm_id":%s,"waiting":null}'
 )
 
@@ -53,6 +54,7 @@ def body(session_id: str, values: tuple[Any, ...]) -> bytes | None:
         files, size, parent, paused_at, paused_seconds,
         stalled_since, limits, on_usage_limit, usage_detail, _, pinned,
         _, log_cut_to, log_removed, outputs_removed, swarm_id, claimed_by,
+        pool, node, on_lost,
     ) = values  # fmt: skip
     unusual = parent or paused_at or paused_seconds or stalled_since or usage_detail or log_cut_to
     if unusual or limits not in _UNLIMITED or (status == Status.STARTING and not claimed_by):
@@ -66,7 +68,8 @@ def body(session_id: str, values: tuple[Any, ...]) -> bytes | None:
             *(_json(args), text(reason) if reason else "null", text(detail) if detail else "null"),
             *(_number(exit_code), _number(exit_signal)),
             *(_moment(queued_at), _moment(started_at), _moment(ended_at), files, size),
-            *(text(on_usage_limit), _FLAGS[pinned], _FLAGS[log_removed], _FLAGS[outputs_removed]),
+            *(text(on_usage_limit), text(on_lost), text(pool), text(node) if node else "null"),
+            *(_FLAGS[pinned], _FLAGS[log_removed], _FLAGS[outputs_removed]),
             text(swarm_id) if swarm_id else "null",
         )
     except (ValueError, TypeError, LookupError):  # edited by hand

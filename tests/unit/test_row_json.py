@@ -26,6 +26,7 @@ PLAIN: tuple[dict[str, Any], ...] = (
     {"status": "running", "started_at": NOON.replace(microsecond=0), "swarm_id": "swarm-1"},
     {"status": "completed", "exit_code": 0, "ended_at": NOON, "reason": "exited", "pinned": True},
     {"status": "failed", "exit_signal": 9, "detail": 'said: "no"', "collected_files": 2**31},
+    {"pool": "gpu", "node": "host-2", "on_lost": "retry"},
     {"log_removed": True, "outputs_removed": True, "collected_bytes": 2**40, "limits": {}},
 )
 #: What is left to the usual way.
