@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from sessions_app import db, files, queries, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, SessionEvent
 
 logger = logging.getLogger(__name__)
 #: Files and rows are compared this often (s). index.json is written at most as often, and above
@@ -101,14 +101,17 @@ class Projector:
             mark = int(self._watermark.read_text(encoding="ascii"))
         except (OSError, ValueError):
             mark = 0
-        changes = queries.changes_after(mark)
-        sessions = changes.sessions if changes.complete else AgentSession.objects.iterator()
-        for session in sessions:
+        newest = queries.latest_event()
+        rows = AgentSession.objects.order_by()
+        if mark <= newest:  # else it is another database
+            told = SessionEvent.objects.filter(id__gt=mark).order_by().values("session_id")
+            rows = rows.filter(id__in=told)
+        for session_id in rows.values_list("id", flat=True).iterator():
             try:
-                workspace.project(session.id)
+                workspace.project(session_id)
             except ValueError as error:
-                logger.error("session %s: its row cannot be read: %s", session.id, error)
-        return changes.cursor
+                logger.error("session %s: its row cannot be read: %s", session_id, error)
+        return newest
 
     async def _look(self, seen: _Index) -> _Index:
         """The rows as they are now. Counted too: a row deleted by hand leaves no event."""
