@@ -70,24 +70,27 @@ class SessionsConsumer(Viewer):
 
     async def _follow(self, cursor: int | None) -> None:
         feed, greeted = live.feed(), False
+        if cursor is None:  # it is told from here on, not from a moment before
+            self._wake()
         while True:
             self._awake.clear()
             try:
-                update = await feed.after(cursor)
+                update = await feed.after(cursor, self._heard_at)
                 frames = list(update.frames)
                 if not (frames or greeted):
                     frames = [await db.read(live.greeting, update)]
             except DatabaseError:
                 await asyncio.sleep(RETRY_DATABASE)
                 continue
-            greeted = True
+            # What it was told first may be of just before it began to listen.
+            moved, greeted = cursor != update.cursor or not greeted, True
             for frame in frames:
                 await self._window.room(len(frame))
                 await self.tell_text(frame)
                 # A page acknowledges what a frame carries: all but the last have the old cursor.
                 carried = update.cursor if cursor is None or frame is frames[-1] else cursor
                 self._window.sent(carried, len(frame))
-            moved, cursor = cursor != update.cursor, update.cursor
+            cursor = update.cursor
             await self._tell_queue(update)
             await feed.next_turn()
             if not moved:

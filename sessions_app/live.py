@@ -255,24 +255,25 @@ class Feed:
         now = asyncio.get_running_loop().time() + hash(sees()) % 100 * TURN / 100
         await asyncio.sleep(TURN - now % TURN)
 
-    async def after(self, since: int | None) -> Update:
-        """:func:`list_update`, of this moment or of one just passed.
+    async def after(self, since: int | None, heard: float = 0.0) -> Update:
+        """:func:`list_update`, of this moment or of one just passed, begun after ``heard``.
+
+        Args:
+            since: as there.
+            heard: when (loop time) the viewer heard of a change, which must not be missing.
 
         Raises:
             DatabaseError: the database cannot be read now.
         """
         loop = asyncio.get_running_loop()
-        fresh_from = loop.time() - SHARED_FOR
-        self._readings = {
-            key: (begun, task)
-            for key, (begun, task) in self._readings.items()
-            if not task.done() or begun >= fresh_from
-        }
-        key = (since, sees())
-        if key not in self._readings:
+        now, key = loop.time(), (since, sees())
+        for other, (begun, task) in list(self._readings.items()):
+            if task.done() and begun < now - SHARED_FOR:
+                del self._readings[other]
+        if key not in self._readings or self._readings[key][0] < heard:
             task = loop.create_task(db.read(list_update, since))
             task.add_done_callback(_retrieve)
-            self._readings[key] = (loop.time(), task)
+            self._readings[key] = (now, task)
         return await asyncio.shield(self._readings[key][1])
 
 

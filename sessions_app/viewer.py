@@ -93,6 +93,7 @@ class Viewer:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
+        self._heard_at = 0.0
         self._window = Window()
         self._closing = False
         self._listening = contextlib.AsyncExitStack()
@@ -169,7 +170,11 @@ class Viewer:
 
     async def hear(self, session_id: uuid.UUID | None = None) -> None:
         """Be woken by changes of a session, or of any, for as long as the page is there."""
-        await self._listening.enter_async_context(hints.hearing(session_id, self._awake.set))
+        await self._listening.enter_async_context(hints.hearing(session_id, self._wake))
+
+    def _wake(self) -> None:
+        self._awake.set()
+        self._heard_at = asyncio.get_running_loop().time()
 
     async def give_up(self, code: int) -> None:
         """Close for good; the page does not come back for these codes."""

@@ -221,6 +221,20 @@ async def test_viewers_that_know_the_same_share_a_reading(
     assert later.cursor == 3
 
 
+async def test_who_has_heard_of_a_change_is_told_nothing_from_before_it(
+    readings: list[int | None],
+) -> None:
+    feed, clock = Feed(), asyncio.get_running_loop().time
+    before = asyncio.create_task(feed.after(5))
+    await asyncio.sleep(0)
+    heard = clock()
+
+    updates = await asyncio.gather(*(feed.after(5, heard) for _ in range(20)))
+
+    assert (await before).cursor == 1
+    assert {update.cursor for update in updates} == {2}
+
+
 async def test_a_viewer_that_leaves_does_not_take_the_reading_from_the_others(
     readings: list[int | None],
 ) -> None:
