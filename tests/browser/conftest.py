@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,18 @@ on_each_device = pytest.mark.parametrize("device", ["desktop", "phone"], indirec
 #: only where it does not come, and the machine may have a lot to do.
 PATIENCE = 30_000
 expect.set_options(timeout=PATIENCE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of a page that fails is tried once more, and told at the end (RERUN).
+
+    A browser shares two processors with other tests' servers, and may come late to a frame. No
+    other test gets a second try.
+    """
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
 
 #: Opens a page in a new browser context; keyword arguments are those of ``new_context``.
 OpenPage = Callable[..., Page]
