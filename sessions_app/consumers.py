@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError
 
-from sessions_app import db, live, log_follow, log_tail, services, validation
+from sessions_app import db, live, log_follow, log_readings, log_tail, services, validation
 from sessions_app.errors import Invalid, NotFound
 from sessions_app.row_reader import RowReader
 from sessions_app.viewer import GONE, Viewer
@@ -174,7 +174,8 @@ class SessionConsumer(Viewer):
                 if chunk.offset > offset:
                     await self.tell({"type": "cut", "offset": chunk.offset})
                 await self._window.room(len(chunk.data))
-                await self.tell_piece(chunk.offset, chunk.data)
+                shared = log_readings.shared().are_shared(log_file)
+                await self.tell_piece(chunk.offset, chunk.data, shared=shared)
                 offset = chunk.end
                 self._window.sent(offset, len(chunk.data))
         await self.tell({"type": "end", "offset": offset})

@@ -12,7 +12,7 @@ from typing import Any
 #: RFC 6455, 5.2: the last (and only) frame of a message, of text or of bytes.
 _TEXT, _BYTES = 0x81, 0x82
 #: So many frames are remembered, each for those who get it at about the same time.
-_REMEMBERED = 8
+_TEXTS, _PIECES = 8, 4
 
 
 def head(kind: int, size: int) -> bytes:
@@ -24,14 +24,19 @@ def head(kind: int, size: int) -> bytes:
     return bytes((kind, 127)) + size.to_bytes(8, "big")
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_TEXTS)
 def of_text(text: str) -> bytes:
     """The whole frame of a text."""
     data = text.encode()
     return head(_TEXT, len(data)) + data
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_PIECES)
+def of_shared_piece(offset: int, data: bytes) -> bytes:
+    """As :func:`of_piece`, for many: who is alone would have it kept for nobody."""
+    return of_piece(offset, data)
+
+
 def of_piece(offset: int, data: bytes) -> bytes:
     """The whole frame of bytes of a log and where they stand."""
     return head(_BYTES, 8 + len(data)) + offset.to_bytes(8, "big") + data
@@ -56,10 +61,15 @@ class Sender:
         else:
             self._push(of_text(text))
 
-    async def piece(self, offset: int, data: bytes) -> None:
-        """Bytes of a log: 8 bytes with their offset (big-endian), and they themselves."""
+    async def piece(self, offset: int, data: bytes, *, shared: bool = False) -> None:
+        """Bytes of a log: 8 bytes with their offset (big-endian), and they themselves.
+
+        Args:
+            offset, data: as above.
+            shared: others get the same about now.
+        """
         if self._push is None:
             whole = offset.to_bytes(8, "big") + data
             await self._send({"type": "websocket.send", "bytes": whole})
         else:
-            self._push(of_piece(offset, data))
+            self._push((of_shared_piece if shared else of_piece)(offset, data))

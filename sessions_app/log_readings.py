@@ -66,6 +66,11 @@ class Readings:
                 log.close()
                 del self._logs[path]
 
+    def are_shared(self, path: str) -> bool:
+        """Whether more than one follow the log."""
+        log = self._logs.get(path)
+        return log is not None and log.readers > 1
+
     async def read(
         self,
         read: Read,

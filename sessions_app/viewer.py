@@ -190,9 +190,9 @@ class Viewer:
         """Send one text frame, as :func:`sessions_app.live.encode` has it."""
         await self._sender.text(text)
 
-    async def tell_piece(self, offset: int, data: bytes) -> None:
-        """Send one frame with bytes of a log."""
-        await self._sender.piece(offset, data)
+    async def tell_piece(self, offset: int, data: bytes, *, shared: bool) -> None:
+        """Send one frame with bytes of a log, which others may get as well."""
+        await self._sender.piece(offset, data, shared=shared)
 
     async def _beat(self) -> None:
         while True:

@@ -69,6 +69,16 @@ async def test_a_connection_that_takes_frames_gets_them() -> None:
     assert connection.messages == []
 
 
+async def test_a_piece_that_many_get_is_framed_once() -> None:
+    many, alone = Connection(), Connection()
+    for connection, shared in ((many, True), (alone, False)):
+        for _ in range(2):
+            await Sender(partial(reply, connection)).piece(7, b"log", shared=shared)
+    assert many.frames[0] is many.frames[1]
+    assert alone.frames[0] is not alone.frames[1]
+    assert many.frames == alone.frames
+
+
 async def test_any_other_server_gets_messages() -> None:
     connection = Connection()
 
