@@ -29,6 +29,11 @@ MAX_HEADERS = 100
 LINGER = 5.0
 #: What a websocket's client has said and nobody has heard yet, in bytes.
 MAX_WAITING = 4 * 1024 * 1024
+#: So much of that may be said a second for longer (bytes); at once, as much as may wait.
+MAX_RATE = 4 * 1024 * 1024
+#: What each message costs beside its own bytes. Our pages say a few words for each frame that they
+#: get.
+MESSAGE_BYTES = 500
 #: Seconds: so often a websocket's client is asked whether it is there, and so long it may take to
 #: say so.
 PING_EVERY, PING_TIMEOUT = 20, 30
@@ -85,6 +90,20 @@ class Turnstile:
         if time.monotonic() - self._said >= SAY_EVERY:
             self._said = time.monotonic()
             logger.warning(text + ": further ones are closed", *args)
+
+
+class Talk:
+    """What a websocket's client said lately: it fades at the rate that is allowed."""
+
+    _said = 0.0
+    _heard_at = 0.0
+
+    def is_too_much(self, size: int) -> bool:
+        """Whether a message of so many bytes is, after what was said before."""
+        now = time.monotonic()
+        faded = (now - self._heard_at) * MAX_RATE
+        self._said, self._heard_at = max(0.0, self._said - faded) + size + MESSAGE_BYTES, now
+        return self._said > MAX_WAITING
 
 
 def progress(connection: socket.socket) -> tuple[bool, int]:

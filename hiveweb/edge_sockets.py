@@ -6,19 +6,12 @@ this after ``daphne.server``.
 """
 
 import contextlib
-import time
 from typing import Any
 
 from daphne import ws_protocol
 from twisted.internet import reactor
 
-from hiveweb.edge_rules import MAX_WAITING
-
-#: So much may be said a second for longer (bytes); at once, as much as may wait.
-MAX_RATE = 4 * 1024 * 1024
-#: What each message costs beside its own bytes. Our pages say a few words for each frame that they
-#: get.
-MESSAGE_BYTES = 500
+from hiveweb.edge_rules import MAX_WAITING, MESSAGE_BYTES, Talk
 
 _reactor: Any = reactor
 
@@ -27,10 +20,8 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]  # daphne is 
     """Daphne's websocket; one that is too loud is cut off, and may come again."""
 
     _waiting = 0
-    #: What was said lately: it fades at the rate that is allowed. And when that was.
-    _said = 0.0
-    _heard_at = 0.0
     _cut = False
+    _talk: Talk | None = None
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803 - autobahn's
         """Pass a message on, unless too many wait already, or come."""
@@ -38,12 +29,9 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]  # daphne is 
             return
         if self.application_queue.empty():
             self._waiting = 0
-        size = len(payload) + MESSAGE_BYTES
-        self._waiting += size
-        now = time.monotonic()
-        faded = (now - self._heard_at) * MAX_RATE
-        self._said, self._heard_at = max(0.0, self._said - faded) + size, now
-        if max(self._waiting, self._said) > MAX_WAITING:
+        self._waiting += len(payload) + MESSAGE_BYTES
+        self._talk = self._talk or Talk()
+        if self._talk.is_too_much(len(payload)) or self._waiting > MAX_WAITING:
             self._cut = True
             self.transport.abortConnection()
         else:

@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from hiveweb.edge_rules import LINGER, Turnstile, cut, refusal
+from hiveweb.edge_rules import LINGER, Talk, Turnstile, cut, refusal
 from sessions_app.errors import Invalid
 
 logger = logging.getLogger(__name__)
@@ -20,12 +20,13 @@ class Socket(WebSocketsSansIOProtocol):
     """One websocket.
 
     uvicorn waits with a frame until the ones before have left it, but for 64 KiB, and reads no
-    further while a message waits to be heard.
+    further while a message waits to be heard. One that is too loud is cut off, and may come again.
     """
 
     _turnstile: Turnstile | None = None
     _host = ""
     _cut = False
+    _talk: Talk | None = None
 
     def take_place(self, turnstile: Turnstile, host: str) -> None:
         """Count in the place of the connection that this one has been so far."""
@@ -49,6 +50,15 @@ class Socket(WebSocketsSansIOProtocol):
             self.transport.close()
         if self.transport.is_closing():
             self._cut_later()
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on, unless too many come: one that never stops would keep us busy."""
+        self._talk = self._talk or Talk()
+        if self._talk.is_too_much(sum(map(len, self.frames))):
+            self.frames = []
+            cut(self.transport)
+        else:
+            super().send_receive_event_to_app()
 
     async def run_asgi(self) -> None:
         """Have the application talk; however that ends, the connection ends soon."""
