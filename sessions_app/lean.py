@@ -13,9 +13,10 @@ from django.core import signals
 #: What daphne's libraries use if it is there: TLS, which ends at the proxy in front of us, and
 #: WAMP's binary messages.
 UNUSED = ("OpenSSL", "cbor2")
-#: mallopt(3): the number of arenas, and from which size (bytes) on memory is mapped by itself.
+#: mallopt(3): the number of arenas, and from which size (bytes) on memory is mapped by itself: more
+#: than asyncio asks for each time it receives something, 256 KiB and a little.
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
-ARENAS, MAPPED = 2, 256 * 1024
+ARENAS, MAPPED = 2, 320 * 1024
 
 
 def without_unused() -> AbstractContextManager[None]:
