@@ -18,7 +18,7 @@ from tests.support import ON_POSTGRESQL, PYTHON, ROOT
 WORKERS = 4
 UNIT = (
     *("services", "lifecycle", "queries", "filters", "orders", "search", "idempotency", "events"),
-    *("compiled", "performance", "overview", "bulk"),
+    *("compiled", "performance", "overview", "bulk", "nodes"),
 )
 #: What is run there: the modules in which the database matters, the contract, what is only there.
 CHOSEN = (
