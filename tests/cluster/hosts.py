@@ -68,7 +68,6 @@ class Cluster:
         self.url = server.migrated()
         self.database = self.url.rpartition("/")[2]
         self.hosts: list[Host] = []
-        self._sites: list[Installation] = []
         self.asker = self.site("asker", HIVE_NODE="asker")
 
     def site(self, name: str, **settings: str) -> Installation:
@@ -88,7 +87,6 @@ class Cluster:
             },
         )
         made.workspace, made.log_dir = self.base / "workspace", self.base / "log"
-        self._sites.append(made)
         return made
 
     def host(self, name: str, **settings: str) -> Host:
@@ -149,8 +147,8 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(host.process.pid, signal.SIGKILL)
                 host.process.wait(PATIENCE)
-        for site in self._sites:
-            site.close()
+        self.asker.base = self.base  # runs know of the workspace only, which is of no host
+        self.asker.close()
         self.server.drop(self.database)
 
 
