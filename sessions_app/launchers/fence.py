@@ -95,12 +95,13 @@ def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, floa
     table, alive = processes.Known().snapshot(afresh=True), False
     for session in sessions:
         launch = _launch(session, runs_dir)
-        if launch is None:
-            continue
         first = session not in told
         since = told.setdefault(session, _now())
         number = signal.SIGKILL if _now() - since >= grace else signal.SIGTERM
-        leader, started = _number(launch, "pid"), _number(launch, "start_time")
+        if launch is None:
+            _forget(session, first=first)
+            continue
+        leader, started = _number(launch, "pid") or -1, _number(launch, "start_time")
         recorder = table.by_pid.get(_number(launch, "recorder_pid"))
         ours = recorder is not None and recorder.started == launch.get("recorder_start")
         roots = {recorder.pid} if recorder is not None and ours else set()
@@ -110,6 +111,8 @@ def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, floa
         if members:
             alive = True
             _note(session)
+        elif launch:
+            _forget(session, first=first)
         for pid in members:
             if first or number == signal.SIGKILL:  # it is asked once
                 processes.send(pid, table.by_pid[pid].started, number)
@@ -117,26 +120,33 @@ def _stop(sessions: list[str], runs_dir: str, grace: float, told: dict[str, floa
 
 
 def _launch(session: str, runs_dir: str) -> dict[str, object] | None:
-    """The launch record of the attempt that is guarded; None where nothing runs, nor ever will."""
+    """The launch record of the attempt that is guarded; None where nothing runs, nor ever will.
+    Empty where it cannot be told: what carries the session's id is of it then.
+    """
     try:
         with open(f"{DIRECTORY}/{session}", encoding="ascii") as file:
             attempt = int(file.read())
         os.makedirs(f"{runs_dir}/{session}", mode=0o700, exist_ok=True)
         run_dir = os.open(f"{runs_dir}/{session}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if records.write_launch(run_dir, attempt, {"abandoned": True, "at": time.time()}):
+                return None
+            launch = records.read(run_dir, f"launch-{attempt}") or {}
+        finally:
+            os.close(run_dir)
     except (OSError, ValueError):
-        return None
-    try:
-        if records.write_launch(run_dir, attempt, {"abandoned": True, "at": time.time()}):
-            return None
-        launch = records.read(run_dir, f"launch-{attempt}")
-    except OSError:
-        return None
-    finally:
-        os.close(run_dir)
+        return {}
     here = (records.boot_id(), records.pid_namespace())
-    if not launch or (launch.get("boot_id"), launch.get("pid_ns")) != here:
-        return None
-    return launch
+    elsewhere = launch and (launch.get("boot_id"), launch.get("pid_ns")) != here
+    return None if elsewhere else launch
+
+
+def _forget(session: str, *, first: bool) -> None:
+    """Nothing of it lives, and this attempt can never be launched any more: seen twice, no guard is
+    needed."""
+    if not first:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{DIRECTORY}/{session}")
 
 
 def _number(launch: dict[str, object], name: str) -> int:

@@ -208,7 +208,7 @@ class Hosting:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env={"PATH": os.defpath},
+                env={"PATH": os.defpath, "HIVE_STATE_DIR": places[0]},  # whose it is, for people
                 start_new_session=True,
             )
         )
