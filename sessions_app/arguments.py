@@ -153,6 +153,36 @@ def backup(words: Sequence[str]) -> tuple[str, bool]:
     return rest[0], "--force" in options or "--force" in rest[1:]
 
 
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What ``migrate-database`` was asked for; names that were not given are empty."""
+
+    source: str = ""
+    target: str = field(default="", repr=False)  # it may have a password in it
+    dry_run: bool = False
+    replace: bool = False
+    as_json: bool = False
+
+
+def migration(words: Sequence[str]) -> Migration:
+    """``migrate-database``'s words: options only.
+
+    Raises:
+        Invalid: other words, or an option without its value.
+    """
+    options, rest = split(
+        words, flags=["--dry-run", "--replace", "--json"], valued=["--from", "--to"]
+    )
+    nothing_else("migrate-database takes options only", rest)
+    return Migration(
+        options.get("--from", ""),
+        options.get("--to", ""),
+        "--dry-run" in options,
+        "--replace" in options,
+        "--json" in options,
+    )
+
+
 def _new_session(words: Sequence[str]) -> NewSession:
     task, priority, metadata = [*words, "", ""][:3]
     return NewSession(task, "" if priority == _PRIORITY_NOT_GIVEN else priority, metadata)

@@ -29,7 +29,7 @@ MAGIC = b"HIVE1\0"
 #: Seconds until the server has taken the connection, and until it has acknowledged the request.
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 10.0
 #: Processes of their own, not requests; the doctor has to work whatever the server does.
-_PROCESSES = (b"up", b"spawner", b"backup", b"doctor")
+_PROCESSES = (b"up", b"spawner", b"backup", b"doctor", b"migrate-database")
 
 
 def main() -> NoReturn:

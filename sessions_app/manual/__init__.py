@@ -1,6 +1,6 @@
 """What ``hive --help`` and ``hive VERB --help`` print."""
 
-from sessions_app.manual import hosts, people, sessions, upkeep, webhooks
+from sessions_app.manual import hosts, moving, people, sessions, upkeep, webhooks
 
 _CODES = """\
 Exit codes: 0 done; 1 failed; 2 arguments that cannot be understood; 3 the session's state does
@@ -30,6 +30,7 @@ SUMMARIES = {
     "unpin": "let cleanups remove it again",
     "cleanup": "remove sessions that ended long enough ago, or what is older than the settings say",
     "backup": "write a copy of the database, whatever runs",
+    "migrate-database": "copy everything from SQLite to PostgreSQL, and verify it",
     "update-status": "report the outcome of a run from inside it",
     "init": "make the directories and the registry",
     "import": "take over the sessions of the old shell script",
@@ -45,7 +46,14 @@ SUMMARIES = {
     "up": "run the server: dashboard, API, local socket and spawner",
     "spawner": "run sessions without a web server",
 }
-_PAGES = {**sessions.PAGES, **upkeep.PAGES, **people.PAGES, **webhooks.PAGES, **hosts.PAGES}
+_PAGES = {
+    **sessions.PAGES,
+    **upkeep.PAGES,
+    **moving.PAGES,
+    **people.PAGES,
+    **webhooks.PAGES,
+    **hosts.PAGES,
+}
 
 
 def overview() -> str:

@@ -143,6 +143,17 @@ def _backup(words: list[str]) -> int:
     return 0
 
 
+def _migrate_database(words: list[str]) -> int:
+    from sessions_app.moving import command  # noqa: PLC0415 - no other verb needs it
+
+    return command.run(arguments.migration(words), words, _write)
+
+
 #: These are not carried out by a server that runs: it has another current directory, and may be
 #: another user.
-_PROCESSES = {"up": _up, "spawner": _spawner, "backup": _backup}
+_PROCESSES = {
+    "up": _up,
+    "spawner": _spawner,
+    "backup": _backup,
+    "migrate-database": _migrate_database,
+}
