@@ -83,7 +83,8 @@ def rows(table: Table) -> Iterator[Row]:
     asked = ", ".join(
         values.expression(column, name) for column, name in zip(table.columns, names, strict=True)
     )
-    order = names[0] + (' COLLATE "C"' if table.key.kind in ("varchar", "text") else "")
+    order = f"{_quoted(table.name)}.{names[0]}"  # not the text of it that is asked for
+    order += ' COLLATE "C"' if table.key.kind in ("varchar", "text") else ""
     odd = [(n, f) for n, c in enumerate(table.columns) if (f := values.normal(c)) is not None]
     with connection.wrap_database_errors, _raw().cursor(name="hive_moving") as cursor:
         cursor.itersize = _AT_ONCE
