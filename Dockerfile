@@ -31,9 +31,10 @@ RUN ln -s /usr/local/lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
 WORKDIR /app
 ENV PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1
-COPY Makefile requirements.txt ./
+COPY Makefile requirements.txt requirements-cluster.txt ./
 COPY scripts/install.sh scripts/
-RUN make install
+# The clients of PostgreSQL and Redis come with it; nothing loads them until settings name a server.
+RUN make install-cluster
 COPY . .
 
 # The same values for every process of the container: `docker exec` takes them from here, what

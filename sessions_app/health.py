@@ -14,9 +14,9 @@ from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sessions_app import admission, callers, db, heartbeat, units
+from sessions_app import admission, callers, db, doorbell, heartbeat, units
 from sessions_app.conf import current
-from sessions_app.models import Installation, postgresql
+from sessions_app.models import Installation, Node, postgresql
 from sessions_app.shared import Shared
 
 #: A part that does not answer within this many seconds is not ready.
@@ -96,6 +96,11 @@ def _take_the_write_lock() -> None:
 
 
 async def _spawner() -> Finding:
+    """Where there may be several hosts, one of pages only can do its work: sessions wait."""
+    here = await asyncio.to_thread(doorbell.spawner, str(current().state_dir))
+    if db.clustered() and here is None:
+        hosts = await db.read(Node.objects.filter(lost_at=None).count)
+        return Finding("", f"none runs here; hosts that are up: {hosts}")
     return Finding(*await asyncio.to_thread(heartbeat.spawner, current().state_dir))
 
 

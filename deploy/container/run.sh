@@ -1,5 +1,9 @@
 #!/bin/sh
-# Keeps the server running, below an init that reaps: `tini -- run.sh` in the container.
+# Keeps a process of ours running, below an init that reaps: `tini -- run.sh [ROLE]` in a container.
+#
+#   up        dashboard, API and spawner in one (the default)
+#   spawner   one host among others: it runs sessions, and has no pages (docs/scaling.md)
+#   web       pages and API only
 #
 # Sessions are not children of the server: its death ends none of them, and the next one finds them
 # again. A server that dies comes back after 1 s, and after up to 30 s while it keeps dying; one
@@ -18,6 +22,17 @@ esac
 root=$(cd "$here/../.." && pwd) || exit 1
 python=$root/.venv/bin/python
 manage=$root/manage.py
+cd "$root" || exit 1
+
+case ${1:-up} in
+    up) set -- "$python" "$manage" hive up --no-sample ;;
+    spawner) set -- "$python" "$manage" hive spawner ;;
+    web) set -- "$python" -m daphne -b "${HIVE_HOST:-0.0.0.0}" -p "${HIVE_PORT:-8765}" hiveweb.asgi:application ;;
+    *)
+        say "there is no role $1; choose from up, spawner, web"
+        exit 2
+        ;;
+esac
 
 ending='' told='' server='' sleeper=''
 end() {
@@ -27,9 +42,9 @@ end() {
 }
 trap end TERM INT
 
-# Run a server to its end and set `code`. A trapped signal interrupts `wait`, so it is repeated.
+# Run the server, given as arguments, to its end and set `code`. A trapped signal interrupts `wait`, so it is repeated.
 serve() {
-    "$python" "$manage" hive up --no-sample &
+    "$@" &
     server=$!
     [ -z "$ending" ] || kill -TERM "$server" 2>/dev/null # it was told before we knew whom to tell
     told=1
@@ -52,7 +67,7 @@ rest() {
 pause=1
 while [ -z "$ending" ]; do
     begun=$(date +%s)
-    serve
+    serve "$@"
     [ -z "$ending" ] || break
     [ $(($(date +%s) - begun)) -lt "$well_after" ] || pause=1
     say "the server ended with code $code; sessions go on; starting it again in $pause s"
