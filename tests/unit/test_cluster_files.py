@@ -24,9 +24,7 @@ OBJECTS: list[dict[str, Any]] = list(
     yaml.safe_load_all((DEPLOY / "kubernetes" / "hiveweb.yaml").read_text())
 )
 ROLES = set(re.findall(r"^    (\w+)\) set --", (DEPLOY / "container/run.sh").read_text(), re.M))
-SETTINGS = set(
-    re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.M)
-)
+SETTINGS = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.M))
 OURS = {name: part for name, part in COMPOSE["services"].items() if "hiveweb" in part["image"]}
 SPAWNERS = {name: part for name, part in OURS.items() if name.startswith("spawner")}
 #: What is not a setting of ours, but passed on to sessions.
@@ -151,7 +149,9 @@ def test_sessions_recorders_and_the_fence_outlive_the_spawner() -> None:
     service = unit("spawner")
     wanted = {"KillMode": "process", "OOMPolicy": "continue", "TasksMax": "infinity"}
     assert dict(service).items() >= {**wanted, "Restart": "always"}.items()
-    assert not {"ExecStop", "ExecStopPost", "MemoryMax", "PrivateTmp", "RuntimeMaxSec"} & set(service)
+    assert not {"ExecStop", "ExecStopPost", "MemoryMax", "PrivateTmp", "RuntimeMaxSec"} & set(
+        service
+    )
     words = shlex.split(service["ExecStart"])
     assert words[2:] == ["hive", "spawner"]
     assert words[3] in manual.SUMMARIES
@@ -234,7 +234,11 @@ def test_a_container_has_what_it_takes(owner: dict[str, Any], container: dict[st
     volumes = {volume["name"] for volume in pod["volumes"]}
     volumes |= {t["metadata"]["name"] for t in owner["spec"].get("volumeClaimTemplates", [])}
     assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
-    claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if len(v) == 2 and "persistentVolumeClaim" in v]
+    claims = [
+        v["persistentVolumeClaim"]["claimName"]
+        for v in pod["volumes"]
+        if len(v) == 2 and "persistentVolumeClaim" in v
+    ]
     assert claims == [only("PersistentVolumeClaim", "files")["metadata"]["name"]]
     ours = environment()
     paths = {mount["mountPath"] for mount in container["volumeMounts"]}
@@ -265,7 +269,7 @@ def test_settings_of_kubernetes_are_ours_and_no_secret_is_among_them() -> None:
 
 def test_probes_ask_what_the_server_answers() -> None:
     (web,) = only("Deployment", "web")["spec"]["template"]["spec"]["containers"]
-    urls = (ROOT / "sessions_app" / "web_urls.py").read_text()
+    urls = (ROOT / "hiveweb" / "urls.py").read_text()
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
         assert web[probe]["httpGet"]["path"] == path
         assert f'"{path[1:]}"' in urls
@@ -291,7 +295,11 @@ def test_a_spawner_is_drained_before_its_pod_ends_and_there_is_time_for_it() -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["deploy/compose.yaml", "deploy/kubernetes/hiveweb.yaml", *(f"deploy/{u.name}" for u in UNITS.values())],
+    [
+        "deploy/compose.yaml",
+        "deploy/kubernetes/hiveweb.yaml",
+        *(f"deploy/{u.name}" for u in UNITS.values()),
+    ],
 )
 def test_the_documentation_points_to_it(path: str) -> None:
     assert path in SCALING
