@@ -18,9 +18,14 @@ if [ "${1:-}" = --back ]; then
     exit 0
 fi
 
-"$hive" drain "$node" || exit
-while left=$("$hive" nodes --json | jq -r --arg node "$node" '.nodes[] | select(.name == $node).taken'); do
-    [ "${left:-0}" != 0 ] || exit 0
-    printf 'drain: %s sessions run on %s still\n' "$left" "$node" >&2
+# PostgreSQL may be away just now: what cannot be asked may run still.
+until "$hive" drain "$node" >/dev/null; do
+    [ $? != 4 ] || exit 0
+    sleep 5
+done
+while :; do
+    left=$("$hive" nodes --json | jq -r --arg node "$node" '.nodes[] | select(.name == $node).taken')
+    [ "$left" != 0 ] || exit 0
+    printf 'drain: %s sessions run on %s still\n' "${left:-unknown}" "$node" >&2
     sleep 5
 done

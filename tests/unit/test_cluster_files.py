@@ -6,6 +6,7 @@ No test runs an engine: what can be wrong without one is looked for.
 import configparser
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,32 @@ def test_the_example_of_the_settings_is_what_the_image_has_and_what_all_share() 
         assert f"@{server}:" in Env(str(ROOT), example).text(
             {"postgres": "DATABASE_URL", "redis": "REDIS_URL"}[server]
         )
-    # and what the file says to do to it puts something in the place of each word
-    for word in re.findall(r"s/([A-Z_]+)/", (DEPLOY / "compose.yaml").read_text()):
-        assert any(word in value for value in example.values())
+
+
+def test_what_the_head_of_compose_says_makes_the_secrets(tmp_path: Path) -> None:
+    # given the commands before the first `docker compose`
+    head = (DEPLOY / "compose.yaml").read_text().partition("docker compose up -d")[0]
+    commands = "\n".join(re.findall(r"^#   (.*)$", head, re.M))
+    (tmp_path / "hive.env.example").write_text((DEPLOY / "hive.env.example").read_text())
+    # when they are carried out
+    subprocess.run(["sh", "-euc", commands], cwd=tmp_path, check=True)
+    # then each secret is there, for its owner only, and none stands for all in the example
+    made = {path.name: path for path in (tmp_path / "secrets").iterdir()}
+    assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {
+        f"secrets/{name}" for name in made
+    }
+    assert all(path.stat().st_mode & 0o077 == 0 for path in made.values())
+    settings = read_env_file(str(made["hive.env"]))
+    for server, name in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL")):
+        password = made[f"{server}_password"].read_text().strip()
+        assert f":{password}@{server}:" in settings[name]
+    example = read_env_file(str(DEPLOY / "hive.env.example"))
+    assert len(settings["HIVE_SECRET_KEY"]) == 64
+    assert set(settings) == set(example)
+    # and they come neither into the repository nor into the image
+    assert "/deploy/secrets/" in (ROOT / ".gitignore").read_text().split()
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert ignored.index("!deploy") < ignored.index("deploy/secrets")
 
 
 # --- systemd ------------------------------------------------------------------------------------
