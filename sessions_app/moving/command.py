@@ -16,7 +16,7 @@ from sessions_app.conf import Conf, current
 from sessions_app.errors import Conflict, HiveError, Unavailable
 from sessions_app.moving import work
 from sessions_app.moving.report import Report
-from sessions_app.verb_steps import Print, error_line, json_object, line, printable
+from sessions_app.verb_steps import Print, error_line, json_object, line, printable, visible
 
 Write = Callable[[Print], None]
 #: The database's file in the state directory, where DATABASE_URL says nothing else.
@@ -48,7 +48,7 @@ def run(asked: Migration, words: Sequence[str], write: Write) -> int:
         write(Print(json_object(report.as_json())))
     else:
         for text in report.lines():
-            write(line(printable(text) if text.strip() == text else text))
+            write(line(visible(text)))
     try:
         said = _verdict(report)
     except HiveError as error:
@@ -84,9 +84,9 @@ def _verdict(report: Report) -> str:
         HiveError: it was not done.
     """
     if report.refused:
-        first = report.refused[0]
+        first, count = report.refused[0], len(report.refused)
         raise HiveError(
-            f"nothing was copied: PostgreSQL does not take {len(report.refused):,} values (the "
+            f"nothing was copied: PostgreSQL does not take {count:,} value{'s' * (count > 1)} (the "
             f"first: {first['table']} {first['key']}, {first['column']} {first['what']}); "
             "--replace puts U+FFFD into texts, what else there is has to be mended in SQLite"
         )

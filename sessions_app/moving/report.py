@@ -89,7 +89,7 @@ class Report:
         """For people."""
         yield f"{self.source} -> {self.target}, as host {self.node}"
         yield ""
-        yield from _table(self.tables)
+        yield from _table(self.tables, "COPIED" if self.committed else "TO COPY")
         yield ""
         for trouble in self.troubles[:SHOWN]:
             done = "replaced by U+FFFD" if trouble["replaced"] else "not taken by PostgreSQL"
@@ -109,9 +109,9 @@ def _more(found: list[dict[str, Any]]) -> Iterator[str]:
         yield f"... and {len(found) - SHOWN:,} more; --json names all"
 
 
-def _table(tables: list[Told]) -> Iterator[str]:
+def _table(tables: list[Told], copied: str) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [
-        ("TABLE", "ROWS", "COPIED", "THERE", "DIFFERENT", "ONLY THERE"),
+        ("TABLE", "ROWS", copied, "THERE", "DIFFERENT", "ONLY THERE"),
     ]
     for told in tables:
         if told.source or told.only_there:

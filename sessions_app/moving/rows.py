@@ -71,6 +71,7 @@ class Rows:
         """A row that has something unfit, as it is to be stored; None for not at all."""
         row: list[str | None] = []
         key = raw[0].decode("ascii", "replace") if isinstance(raw[0], bytes) else str(raw[0])
+        key = table.spelled(key)
         whole = True
         for column, value in zip(table.columns, raw, strict=True):
             try:
@@ -115,9 +116,10 @@ class Rows:
             status, claimed = row[at["status"]] or "", bool(row[at["claimed_by"]])
             if status in active:
                 self._report.active[status] = self._report.active.get(status, 0) + 1
-            if status == Status.RUNNING and not (runs / _spelled(row[0])).is_dir():
+            session_id = table.spelled(row[0] or "")
+            if status == Status.RUNNING and not (runs / session_id).is_dir():
                 raise Conflict(
-                    f"session {_spelled(row[0])} runs, but {runs} has no record of it: run this on "
+                    f"session {session_id} runs, but {runs} has no record of it: run this on "
                     "its host, with the HIVE_STATE_DIR of its server"
                 )
             if status in active and claimed:
@@ -136,8 +138,3 @@ class Rows:
                 for number, names in self._source.names(query).items()
             }
         return found
-
-
-def _spelled(key: str | None) -> str:
-    text = key or ""
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

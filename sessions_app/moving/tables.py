@@ -54,6 +54,12 @@ class Table:
         """
         return [column.name for column in self.columns].index(name)
 
+    def spelled(self, key: str) -> str:
+        """A key as people know it: UUIDs have dashes."""
+        if self.key.kind != "uuid" or len(key) != 32:
+            return key
+        return "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))
+
 
 def all_of_them() -> list[Table]:
     """Every table that is copied, as PostgreSQL has it."""

@@ -146,7 +146,7 @@ class _Migration:
         self._report.different.append(
             {
                 "table": table.name,
-                "key": ours[0],
+                "key": table.spelled(ours[0] or ""),
                 "columns": [column.name for column, one, two in columns if one != two],
             }
         )
