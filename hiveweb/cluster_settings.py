@@ -20,11 +20,16 @@ def read(env: Env) -> Cluster:
     Raises:
         EnvError: a value cannot be used; the message names the setting.
     """
+    host = env.text("HIVE_INTERNAL_ADDRESS").strip("[]")
+    port = env.integer("HIVE_INTERNAL_PORT", Cluster().internal_port, 1, 65535)
     return Cluster(
         node=_node(env),
         pools=_pools(env),
         lease=_lease(env),
-        address=_address(env),
+        address=_address(env, host, port),
+        internal_host=host,
+        internal_port=port,
+        shared_storage=env.switch("HIVE_SHARED_STORAGE", False),
     )
 
 
@@ -56,19 +61,27 @@ def _lease(env: Env) -> float:
     return seconds
 
 
-def _address(env: Env) -> str:
+def _address(env: Env, host: str, port: int) -> str:
+    """Where other hosts reach us: where we listen, unless they are told another address."""
     address = env.text("HIVE_NODE_ADDRESS").rstrip("/")
-    if address:
-        try:
-            parts = urlsplit(address)
-            fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            fine = None
-        if not fine:
+    if not address:
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - a comparison
             raise EnvError(
-                "HIVE_NODE_ADDRESS must be such as http://10.0.0.5:8765: where other hosts reach "
-                "this one's API"
+                f"HIVE_INTERNAL_ADDRESS={host} is every address of this host: say in "
+                f"HIVE_NODE_ADDRESS where others reach it, such as http://10.0.0.5:{port}"
             )
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}" if host else ""
+    try:
+        parts = urlsplit(address)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fine = fine and not (parts.path or parts.query or parts.username)
+    except ValueError:
+        fine = None
+    if not fine:
+        raise EnvError(
+            "HIVE_NODE_ADDRESS must be such as http://10.0.0.5:8766: where other hosts reach "
+            "this one's HIVE_INTERNAL_ADDRESS and HIVE_INTERNAL_PORT"
+        )
     return address
 
 

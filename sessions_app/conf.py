@@ -90,13 +90,18 @@ class Cluster:
         node: this host's name.
         pools: which sessions it runs, beside those that ask for it by name.
         lease: seconds without a sign of life after which a host is taken for lost.
-        address: where other hosts reach its API; empty for nowhere.
+        address: where other hosts reach its internal listener; empty for nowhere.
+        internal_host, internal_port: what that listens on; an empty host for no listener.
+        shared_storage: workspace and log directory are the same files on all hosts.
     """
 
     node: str = "localhost"
     pools: tuple[str, ...] = (DEFAULT_POOL,)
     lease: float = 60.0
     address: str = ""
+    internal_host: str = ""
+    internal_port: int = 8766
+    shared_storage: bool = False
 
     @property
     def serves(self) -> tuple[str, ...]:
