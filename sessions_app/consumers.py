@@ -14,7 +14,10 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import DatabaseError
 
 from sessions_app import db, live, log_follow, log_readings, log_tail, services, validation
+from sessions_app.cluster.asking import where_it_is
+from sessions_app.cluster.whereabouts import Elsewhere
 from sessions_app.errors import Invalid, NotFound
+from sessions_app.models import AgentSession
 from sessions_app.row_reader import RowReader
 from sessions_app.viewer import GONE, Viewer
 
@@ -127,19 +130,19 @@ class SessionConsumer(Viewer):
     Sends ``session`` (the row, its events after ``since``, and if there are some its whole
     timeline) at each change, ``start`` with the
     offset at which the log begins, log bytes, ``cut`` with the offset where it goes on behind
-    bytes that a limit has removed, ``end`` once all of it was sent, ``removed`` when
-    the session is cleaned up. The page acknowledges log bytes by the offset it goes on from.
+    bytes that a limit has removed, ``end`` once all of it was sent, ``away`` with why nothing
+    comes from the host that has the log (empty once it comes again), ``removed`` when the session
+    is cleaned up. The page acknowledges log bytes by the offset it goes on from.
     """
 
     async def open(self, query: dict[str, int]) -> None:
         """Tell the row and the log, from ``offset`` or from the last ``tail`` bytes on."""
         session_id = validation.session_id(self.scope["url_route"]["kwargs"]["session_id"])
         session = await self._patiently(services.get, session_id)
-        tail = min(query.get("tail", DEFAULT_TAIL), MAX_TAIL)
-        offset = await db.read(_log_start, session.log_file, query.get("offset"), tail)
         await self.hear(session_id)
         self.spawn(self._follow_row(session_id, query.get("since", 0)), f"viewer of {session_id}")
-        self.spawn(self._follow_log(session_id, session.log_file, offset), f"log of {session_id}")
+        tail = min(query.get("tail", DEFAULT_TAIL), MAX_TAIL)
+        self.spawn(self._follow_log(session, query.get("offset"), tail), f"log of {session_id}")
 
     async def _follow_row(self, session_id: uuid.UUID, since: int) -> None:
         told: dict[str, Any] | None = None
@@ -164,21 +167,47 @@ class SessionConsumer(Viewer):
                 if self._awake.is_set() or row is None or _rows().get(str(session_id)) is not row:
                     break
 
-    async def _follow_log(self, session_id: uuid.UUID, log_file: str, offset: int) -> None:
+    async def _follow_log(self, session: AgentSession, wanted: int | None, tail: int) -> None:
+        try:
+            offset = await self._log_start(session, wanted, tail)
+        except NotFound:  # removed: who follows the row says so
+            return
         await self.tell({"type": "start", "offset": offset})
         self._window.sent(offset, 0)
-        async with contextlib.aclosing(
-            log_follow.follow(session_id, log_file, offset, limit=PIECE_BYTES)
-        ) as chunks:
+        chunks = log_follow.follow(
+            session.id, session.log_file, offset, limit=PIECE_BYTES, away=self._tell_away
+        )
+        async with contextlib.aclosing(chunks):
             async for chunk in chunks:
                 if chunk.offset > offset:
                     await self.tell({"type": "cut", "offset": chunk.offset})
                 await self._window.room(len(chunk.data))
-                shared = log_readings.shared().are_shared(log_file)
+                shared = log_readings.shared().are_shared(session.log_file)
                 await self.tell_piece(chunk.offset, chunk.data, shared=shared)
                 offset = chunk.end
                 self._window.sent(offset, len(chunk.data))
         await self.tell({"type": "end", "offset": offset})
+
+    async def _log_start(self, session: AgentSession, wanted: int | None, tail: int) -> int:
+        """Where the log begins; a host that has it and is away is waited for."""
+        told = ""
+        while True:
+            try:
+                offset = await log_start.wait(session, wanted, tail)
+            except Elsewhere as error:
+                if not told:
+                    await self._tell_away(error.detail)
+                told = error.detail
+            except DatabaseError:
+                pass
+            else:
+                if told:
+                    await self._tell_away("")
+                return offset
+            await asyncio.sleep(RETRY_DATABASE)
+
+    async def _tell_away(self, detail: str) -> None:
+        await self.tell({"type": "away", "detail": detail})
 
     async def _patiently(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read rows; a database that is away for a while is waited for."""
@@ -203,12 +232,14 @@ def _rows() -> RowReader[object]:
     return RowReader(lambda session: object())
 
 
-def _log_start(path: str, offset: int | None, tail: int) -> int:
+@where_it_is("log_start")
+def log_start(session: AgentSession, offset: int | None, tail: int) -> int:
     """Where a viewer's log begins: at ``offset`` if the log reaches there, else in its tail.
 
     The tail begins at the start of a line: of the first in it, or of one that is longer than it;
     of a character where that is longer than :data:`DEFAULT_TAIL`, too.
     """
+    path = session.log_file
     end = log_tail.size(path)
     if offset is not None and offset <= end:
         return offset

@@ -1,6 +1,7 @@
 """What open pages are told: changed rows as frames, read once for all viewers of a process."""
 
 import asyncio
+import contextlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from weakref import WeakKeyDictionary
 
 from django.utils import timezone
 
-from sessions_app import callers, claims, db, log_tail, orders, presentation, queries, services
+from sessions_app import callers, claims, db, log_ends, orders, presentation, queries, services
 from sessions_app.callers import Via
 from sessions_app.clock import wire_time
-from sessions_app.conf import current
+from sessions_app.cluster.whereabouts import Elsewhere
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
 from sessions_app.telemetry import activity
@@ -30,8 +31,6 @@ TURN = 0.1
 MAX_EVENTS = 500
 #: So many more, older ones count for the times of its timeline.
 MAX_TIMED_EVENTS = 5000
-#: Of the log of a failure so many bytes are looked at for its last lines.
-END_BYTES, END_LINES = 8 * 1024, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,22 +218,11 @@ def _failure(session: AgentSession) -> dict[str, Any] | None:
     if session.status != Status.FAILED:
         return None
     known = activity.of(session)
-    return presentation.failure(session, known, [] if known["errors"] else _last_lines(session))
-
-
-def _last_lines(session: AgentSession) -> list[dict[str, Any]]:
-    """The end of its log, as plain lines with their offsets."""
-    begin = log_tail.tail_offset(session.log_file, END_LINES, END_BYTES)
-    chunk = log_tail.read_on(session.log_file, begin, END_BYTES)
-    chunk = log_tail.as_shown(session.log_file, chunk, current().secrets.mask())
-    found: list[dict[str, Any]] = []
-    offset = chunk.offset
-    for line in chunk.data.splitlines(keepends=True):
-        if text := log_tail.plain(line).strip():
-            found.append({"offset": offset, "text": text})
-        offset += len(line)
-    # Messages to programs tell people little, if there is anything else.
-    return [line for line in found if not line["text"].startswith('{"')] or found
+    lines: list[dict[str, Any]] = []
+    if not known["errors"]:
+        with contextlib.suppress(Elsewhere):  # what rows know is told all the same
+            lines = log_ends.last_lines(session)
+    return presentation.failure(session, known, lines)
 
 
 def _retries(session_id: uuid.UUID) -> list[str]:

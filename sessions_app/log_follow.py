@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import functools
+import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
 from django.db import DatabaseError
 
-from sessions_app import counted, db, hints, log_readings, log_tail, log_watch
+from sessions_app import counted, db, hints, log_frames, log_readings, log_tail, log_watch
+from sessions_app.cluster import asking, whereabouts
+from sessions_app.cluster.whereabouts import Address, Elsewhere, Kind
 from sessions_app.conf import current
+from sessions_app.errors import NotFound
 from sessions_app.lifecycle import FINISHED, Status
 from sessions_app.log_tail import Chunk
 from sessions_app.models import AgentSession
@@ -18,6 +23,12 @@ from sessions_app.row_reader import RowReader
 
 #: The most bytes of one chunk.
 CHUNK = 64 * 1024
+#: A host that is away is asked again after this (s).
+RETRY = 1.0
+
+
+class Moved(Exception):
+    """The session was taken by another host."""
 
 
 async def follow(
@@ -27,6 +38,7 @@ async def follow(
     *,
     limit: int = CHUNK,
     quiet: float | None = None,
+    away: Callable[[str], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[Chunk, None]:
     """The log's bytes from ``offset`` on, without gap or repetition, as they are written.
 
@@ -44,6 +56,64 @@ async def follow(
         offset: where to begin, in bytes; beyond the end means at the end.
         limit: the most bytes of one chunk.
         quiet: if given, an empty chunk is yielded after this many seconds without growth.
+        away: is told why nothing comes from the host that has the log, and empty when it does
+            again. It is waited for; so is a session's host that is not known yet.
+    """
+    here = functools.partial(_follow_here, session_id, log_file, limit=limit, quiet=quiet)
+    if not whereabouts.apart():
+        async with contextlib.aclosing(here(offset)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        return
+    position, told, silent = offset, "", time.monotonic()
+    while True:
+        try:
+            at = await db.read(_where, session_id)
+            source = (
+                here(position) if at is None else log_frames.follow(at, session_id, position, limit)
+            )
+            async with contextlib.aclosing(source) as chunks:
+                async for chunk in chunks:
+                    if told and away:
+                        await away("")
+                    told, silent = "", time.monotonic()
+                    if chunk.data or quiet is not None:
+                        position = chunk.end
+                        yield chunk
+            return
+        except Moved:
+            continue
+        except NotFound:  # removed meanwhile
+            return
+        except Elsewhere as error:
+            if asking.is_for_another():
+                raise
+            if away and not told:
+                await away(error.detail)
+            told = error.detail
+        except DatabaseError:
+            pass
+        if quiet is not None and time.monotonic() - silent > quiet:
+            silent = time.monotonic()
+            yield Chunk(position, b"", position)
+        await asyncio.sleep(RETRY)
+
+
+def _where(session_id: uuid.UUID) -> Address | None:
+    """The host to follow the log on; None for this one."""
+    if not whereabouts.apart():
+        return None
+    session = AgentSession.objects.one(session_id)
+    return asking.where(session, Kind.FILES) if session is not None else None
+
+
+async def _follow_here(
+    session_id: uuid.UUID, log_file: str, offset: int, *, limit: int, quiet: float | None
+) -> AsyncGenerator[Chunk, None]:
+    """As :func:`follow`, of a log on this host.
+
+    Raises:
+        Moved: another host has taken the session.
     """
     clock = asyncio.get_running_loop().time
     position = min(offset, await asyncio.to_thread(log_tail.size, log_file))
@@ -152,8 +222,11 @@ def _is_over(session: AgentSession) -> bool:
 
 
 def _ended_now(session_id: uuid.UUID) -> bool:
-    status = AgentSession.objects.filter(id=session_id).values_list("status", flat=True).first()
-    return status is None or Status(status) in FINISHED
+    rows = AgentSession.objects.filter(id=session_id)
+    row = rows.values_list("status", "node").first()
+    if row is not None and whereabouts.is_other(row[1]):
+        raise Moved
+    return row is None or Status(row[0]) in FINISHED
 
 
 def _whole(chunk: Chunk) -> Chunk:

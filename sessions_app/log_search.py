@@ -73,6 +73,8 @@ async def _turn(state_dir: Path) -> AsyncGenerator[int, None]:
     """A descriptor with one of the locks that searches take."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
+    # A host that runs nothing has none yet.
+    await asyncio.to_thread(state_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
     while True:
         for number in range(AT_ONCE):
             path = state_dir / f"search-{number}.lock"

@@ -3,17 +3,17 @@
 Files are read on threads that are not the database's: a disk that is slow holds up no row.
 """
 
-import asyncio
 import base64
 import contextlib
 import mimetypes
 import os
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from sessions_app import db, log_tail, outputs, services
 from sessions_app.clock import wire_time
+from sessions_app.cluster.asking import where_it_is
 from sessions_app.conf import current
 from sessions_app.errors import FileMissing
 from sessions_app.log_tail import Chunk
@@ -37,11 +37,7 @@ def output_uri(session_id: object, path: str) -> str:
 async def log(given: arguments.Log) -> Answer:
     """``session_log``."""
     session = await db.read(services.get, given.session_id)
-    return await asyncio.to_thread(_log, session, given)
-
-
-def _log(session: AgentSession, given: arguments.Log) -> Answer:
-    chunk = log_part(session, given.offset, given.tail, given.limit)
+    chunk = await log_chunk(session, given.offset, given.tail, given.limit)
     text = chunk.data.decode("utf-8", "replace") if given.raw else log_tail.plain(chunk.data)
     data = {
         "session_id": str(session.id),
@@ -54,6 +50,20 @@ def _log(session: AgentSession, given: arguments.Log) -> Answer:
     said = f"Bytes {chunk.offset} to {chunk.end} of {chunk.size} of the log"
     more = "" if session.finished and chunk.end >= chunk.size else f"; go on at {chunk.end}"
     return Answer(data, said + more + ".")
+
+
+async def log_chunk(session: AgentSession, offset: int | None, tail: int, limit: int) -> Chunk:
+    """As :func:`log_part`, wherever the log is."""
+    begin, content, size = await _log_part.wait(session, offset, tail, limit)
+    return Chunk(begin, base64.b64decode(content), size)
+
+
+@where_it_is("log_part")
+def _log_part(
+    session: AgentSession, offset: int | None, tail: int, limit: int
+) -> tuple[int, str, int]:
+    chunk = log_part(session, offset, tail, limit)
+    return chunk.offset, base64.b64encode(chunk.data).decode(), chunk.size
 
 
 def log_part(session: AgentSession, offset: int | None, tail: int, limit: int) -> Chunk:
@@ -95,27 +105,33 @@ def _whole(data: bytes) -> bytes:
 async def output(given: arguments.Output) -> Answer:
     """``session_output``."""
     session = await db.read(services.get, given.session_id)
-    return await asyncio.to_thread(_file if given.path else _files, session, given)
+    return await (_file(session, given) if given.path else _files(session))
 
 
-def _files(session: AgentSession, _: arguments.Output) -> Answer:
-    found = outputs.listing(session.output_dir, arguments.MAX_FILES)
-    files: list[dict[str, Any]] = [
-        {
-            "path": file.path,
-            "size": file.size,
-            "modified": wire_time(file.modified),
-            "uri": output_uri(session.id, file.path),
-        }
-        for file in found.files
-    ]
-    data = {"session_id": str(session.id), "files": files, "truncated": found.truncated}
+async def _files(session: AgentSession) -> Answer:
+    listed, truncated = await _listing.wait(session)
+    files: list[dict[str, Any]] = []
+    for name, size, modified in listed:
+        path = os.fsdecode(unquote_to_bytes(name))
+        uri = output_uri(session.id, path)
+        files.append({"path": path, "size": size, "modified": modified, "uri": uri})
+    data = {"session_id": str(session.id), "files": files, "truncated": truncated}
     count = f"{len(files)} output file{'s' * (len(files) != 1)}"
-    return Answer(data, f"{count}{', and more' if found.truncated else ''}.")
+    return Answer(data, f"{count}{', and more' if truncated else ''}.")
 
 
-def _file(session: AgentSession, given: arguments.Output) -> Answer:
-    content, size = output_part(session, given.path, given.offset, given.limit)
+@where_it_is("outputs")
+def _listing(session: AgentSession) -> tuple[list[tuple[str, int, str | None]], bool]:
+    """Of each file its name (as in an address), size and time; whether there are more."""
+    found = outputs.listing(session.output_dir, arguments.MAX_FILES)
+    files = [
+        (quote(os.fsencode(file.path)), file.size, wire_time(file.modified)) for file in found.files
+    ]
+    return files, found.truncated
+
+
+async def _file(session: AgentSession, given: arguments.Output) -> Answer:
+    content, size = await output_part(session, given.path, given.offset, given.limit)
     if given.offset + len(content) < size:
         content = _whole(content)
     text = None if given.encoding == "base64" else text_of(content)
@@ -134,17 +150,31 @@ def _file(session: AgentSession, given: arguments.Output) -> Answer:
     return Answer(data, f"Bytes {given.offset} to {end} of {size} of {given.path}{more}.")
 
 
-def output_part(session: AgentSession, path: str, offset: int, limit: int) -> tuple[bytes, int]:
+async def output_part(
+    session: AgentSession, path: str, offset: int, limit: int
+) -> tuple[bytes, int]:
     """Up to ``limit`` bytes of an output file from ``offset``, and the file's size.
 
     Raises:
         FileMissing: there is no such file.
         Forbidden: it may not be read.
     """
+    try:
+        name = quote(os.fsencode(path))
+    except UnicodeEncodeError:  # half a surrogate
+        raise FileMissing(f"the session has no output file {path!r}") from None
+    content, size = await _output_part.wait(session, name, offset, limit)
+    return base64.b64decode(content), size
+
+
+@where_it_is("output_part")
+def _output_part(session: AgentSession, name: str, offset: int, limit: int) -> tuple[str, int]:
+    path = os.fsdecode(unquote_to_bytes(name))
     with contextlib.closing(outputs.open_file(session.output_dir, path)) as file:
         fd = file.fileno()
         try:
-            return os.pread(fd, limit, offset), os.fstat(fd).st_size
+            content = base64.b64encode(os.pread(fd, limit, offset)).decode()
+            return content, os.fstat(fd).st_size
         except OSError as error:  # an offset that no file has; a disk that fails
             raise FileMissing(
                 f"the output file {path!r} cannot be read: {error.strerror}"

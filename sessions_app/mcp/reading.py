@@ -34,24 +34,15 @@ def _sessions(given: arguments.ListSessions) -> Answer:
 
 async def metrics(given: arguments.Metrics) -> Answer:
     """``session_metrics``."""
-    return await db.read(_metrics, given)
-
-
-def _metrics(given: arguments.Metrics) -> Answer:
-    session = services.get(given.session_id)
-    return Answer(
-        telemetry.metrics(session, given.points), f"What session {session.id} does and uses."
-    )
+    session = await db.read(services.get, given.session_id)
+    found = await telemetry.metrics.wait(session, given.points)
+    return Answer(found, f"What session {session.id} does and uses.")
 
 
 async def agents(given: arguments.Session) -> Answer:
     """``session_agents``."""
-    return await db.read(_agents, given)
-
-
-def _agents(given: arguments.Session) -> Answer:
-    session = services.get(given.session_id)
-    found = swarm.read(session)
+    session = await db.read(services.get, given.session_id)
+    found = await swarm.read.wait(session)
     tasks = found["progress"]
     return Answer(
         found,

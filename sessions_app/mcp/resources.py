@@ -1,6 +1,5 @@
 """Logs and output files as resources: their addresses, a listing of logs, and reading them."""
 
-import asyncio
 import base64
 import os
 import re
@@ -9,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from sessions_app import db, log_tail, queries, services
 from sessions_app.clock import wire_time
+from sessions_app.cluster import whereabouts
 from sessions_app.errors import FileMissing, NotFound, TooLarge
 from sessions_app.mcp import files
 from sessions_app.mcp.arguments import MAX_BYTES, MAX_LINES
@@ -65,7 +65,7 @@ def _log(session: AgentSession) -> dict[str, Any]:
         "title": shorten(" ".join(session.task.split()), 80),
         "description": f"The log of a session that is {session.status}.",
         "mimeType": files.TEXT,
-        "size": log_tail.size(session.log_file),
+        **({} if whereabouts.elsewhere(session) else {"size": log_tail.size(session.log_file)}),
         "annotations": {"lastModified": wire_time(session.updated)},
     }
 
@@ -83,23 +83,23 @@ async def read(uri: str) -> dict[str, Any]:
         raise NotFound(f"no resource has the address {shorten(uri, 200)!r}")
     session = await db.read(services.get, match["id"])
     if match["path"] is None:
-        content = await asyncio.to_thread(_read_log, session)
+        content = await _read_log(session)
     else:
-        content = await asyncio.to_thread(_read_output, session, match["path"])
+        content = await _read_output(session, match["path"])
     return {"contents": [{"uri": uri, **content}]}
 
 
-def _read_log(session: AgentSession) -> dict[str, str]:
-    chunk = files.log_part(session, None, MAX_LINES, MAX_BYTES)
+async def _read_log(session: AgentSession) -> dict[str, str]:
+    chunk = await files.log_chunk(session, None, MAX_LINES, MAX_BYTES)
     return {"mimeType": files.TEXT, "text": log_tail.plain(chunk.data)}
 
 
-def _read_output(session: AgentSession, quoted: str) -> dict[str, str]:
+async def _read_output(session: AgentSession, quoted: str) -> dict[str, str]:
     try:
         path = os.fsdecode(unquote_to_bytes(quoted))
     except UnicodeEncodeError:  # half a surrogate
         raise FileMissing(f"the session has no output file {shorten(quoted, 200)!r}") from None
-    content, size = files.output_part(session, path, 0, MAX_FILE)
+    content, size = await files.output_part(session, path, 0, MAX_FILE)
     if size > MAX_FILE:
         raise TooLarge(
             f"the file has {size:,} bytes, more than {MAX_FILE:,}: read it in parts with the tool "

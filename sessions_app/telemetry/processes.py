@@ -7,6 +7,8 @@ from typing import Any
 
 from sessions_app import terminal
 from sessions_app.clock import boot_clock, wire_time
+from sessions_app.cluster.asking import where_it_is
+from sessions_app.cluster.whereabouts import Kind
 from sessions_app.conf import current
 from sessions_app.launchers.local import last_run
 from sessions_app.launchers.proc_files import command_line
@@ -50,6 +52,7 @@ class _Looks:
 _looks = _Looks()
 
 
+@where_it_is("processes", Kind.RECORDS)
 def tree(session: AgentSession) -> list[dict[str, Any]]:
     """The processes now, parents before their children; empty when none is left."""
     if session.finished or session.started_at is None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sessions_app.clock import boot_clock
+from sessions_app.cluster.asking import where_it_is
+from sessions_app.cluster.whereabouts import Kind
 from sessions_app.conf import current
 from sessions_app.models import AgentSession
 from sessions_app.telemetry import activity, samples, summary
@@ -15,6 +17,7 @@ from sessions_app.telemetry.samples import UNKNOWN, Point
 POINTS, MAX_POINTS = 300, samples.MAX_POINTS
 
 
+@where_it_is("metrics", Kind.RECORDS)
 def metrics(session: AgentSession, points: int = POINTS) -> dict[str, Any]:
     """Everything that is measured of a session, as docs/telemetry.md describes it.
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sessions_app import queries, validation
 from sessions_app.clock import wire_time
+from sessions_app.cluster.asking import where_it_is
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Invalid
 from sessions_app.filters import ANY_SWARM
@@ -146,6 +147,7 @@ def _time(seconds: float) -> str | None:
     return hive_tables.moment(f"{seconds:.3f}")
 
 
+@where_it_is("swarm")
 def read(session: AgentSession) -> dict[str, Any]:
     """A session's swarm, as docs/telemetry.md describes it. May wait for up to two seconds or so.
 
@@ -157,8 +159,20 @@ def read(session: AgentSession) -> dict[str, Any]:
     conf = current()
     # Of one that has ended this may be the last look: it is not to miss the last second.
     within = 0.0 if session.finished else SHARE
-    hive_db = _shared.read(conf, session.working_dir, HIVE_DB, within)
-    memory_db = _shared.read(conf, session.working_dir, MEMORY_DB, within)
+    return _as_read(
+        session,
+        _shared.read(conf, session.working_dir, HIVE_DB, within),
+        _shared.read(conf, session.working_dir, MEMORY_DB, within),
+    )
+
+
+def unread(session: AgentSession, why: str) -> dict[str, Any]:
+    """As :func:`read`, of a session whose databases cannot be read now."""
+    nothing = Reading(State.UNREADABLE, why)
+    return _as_read(session, nothing, nothing)
+
+
+def _as_read(session: AgentSession, hive_db: Reading, memory_db: Reading) -> dict[str, Any]:
     swarms = hive_db.hive.swarms
     parts = (memory_db.memory, hive_db.memory)
     newest = sorted(

@@ -16,6 +16,7 @@ from sessions_app.clock import wire_time
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
 from sessions_app.telemetry_stream.looks import Found, look
+from sessions_app.telemetry_stream.others import Others
 from sessions_app.telemetry_stream.states import SOURCES, Part, State
 
 #: Sessions looked at in one go.
@@ -45,6 +46,7 @@ class Feed:
         self._states: dict[uuid.UUID, State] = {}
         self._members: dict[tuple[Selection, str], tuple[float, list[uuid.UUID]]] = {}
         self._versions = itertools.count(1)
+        self._others = Others()
         #: One look at a time; what may take long does not hold up the rest.
         self._turns = ((asyncio.Lock(), ("run",)), (asyncio.Lock(), ("swarm", "processes")))
 
@@ -88,6 +90,9 @@ class Feed:
                 await self._refresh(ids[number : number + BATCH], ages, turn)
         asked = _clock()
         states = {key: self._states[key] for key in ids if key in self._states}
+        for session_id, told in (await self._others.parts(states.values(), parts, max_age)).items():
+            if session_id in states:
+                self._merge(states[session_id], told)
         for state in states.values():
             state.asked = asked
         return states
@@ -132,11 +137,7 @@ class Feed:
             state = self._states[session_id] = State(found.row, moved=version)
         if begun >= state.begun:
             state.row, state.begun = found.row, begun
-        for name, (value, text) in found.parts.items():
-            old = state.parts.get(name)
-            if old is None or old.text != text:
-                version = version or next(self._versions)
-                state.parts[name] = Part(name, value, text, version, found.row)
+        version = self._put(state, found.parts, version)
         self.readings += found.readings
         state.sources.update(found.sources)
         state.looked.update(dict.fromkeys(found.sources, begun))
@@ -144,10 +145,26 @@ class Feed:
         if version:
             state.at = str(wire_time(datetime.now(UTC)))
 
+    def _put(self, state: State, parts: dict[str, tuple[Any, str]], version: int) -> int:
+        """Take what was read anew, by name, with its text; returns the version that it makes."""
+        for name, (value, text) in parts.items():
+            old = state.parts.get(name)
+            if old is None or old.text != text:
+                version = version or next(self._versions)
+                state.parts[name] = Part(name, value, text, version, state.row)
+        return version
+
+    def _merge(self, state: State, told: dict[str, Any]) -> None:
+        """Take what another host has told of a session of its."""
+        parts = {name: (value, live.encode(value)) for name, value in told.items()}
+        if self._put(state, parts, 0):
+            state.at = str(wire_time(datetime.now(UTC)))
+
     def _forget(self, before: float) -> None:
         if any(state.asked < before for state in self._states.values()):
             kept = self._states.items()
             self._states = {key: state for key, state in kept if state.asked >= before}
+            self._others.forget(self._states)
 
 
 def _clock() -> float:

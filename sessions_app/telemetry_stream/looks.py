@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessions_app import live
+from sessions_app.cluster import whereabouts
 from sessions_app.models import AgentSession
 from sessions_app.telemetry import processes, reading, stamps, swarm
 from sessions_app.telemetry_stream.states import State
@@ -58,6 +59,8 @@ def _look_at(
     looks: dict[str, tuple[stamps.Stamp, float]] = {}
     parts: dict[str, Any] = {}
     readings = 0
+    if whereabouts.elsewhere(row, whereabouts.Kind.RECORDS):  # that host is asked (others.py)
+        return Found(row, dict.fromkeys(sources, (None, now)), {}, 0)
     for source in sources:
         stamp, read = _stamp(source, row), before.get(source, (None, 0.0))
         lasting = source == "run" or now - read[1] < REREAD

@@ -1,13 +1,18 @@
 """The page of one session, and the form on it."""
 
+import os
 import uuid
+from datetime import datetime
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app import control, live, log_tail, outputs, presentation, queries, services
+from sessions_app.cluster.asking import where_it_is
+from sessions_app.cluster.whereabouts import Elsewhere
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, NotFound
 from sessions_app.forms import UpdateForm
@@ -63,7 +68,11 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
     row = AgentSession.objects.filter(id=row.id).first() or row
     page = live.page_json(row)
     timeline = live.timeline(row.id, event_cursor)
-    plain_log = _plain_log(row.log_file)
+    try:
+        files, telemetry = _files(row), _telemetry(row)
+    except Elsewhere as error:  # what rows know is shown all the same
+        files, telemetry = _without_files(error.detail), _without_telemetry(row, error.detail)
+    plain_log = files["plain_log"]
     context = {
         "event_cursor": event_cursor,
         "key": uuid.uuid4().hex,
@@ -77,11 +86,11 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
         "limits": presentation.limits_in_force(row),
         "idle_limit": presentation.idle_limit(row),
         "on_usage_limit": presentation.ON_USAGE_LIMIT.get(row.on_usage_limit, row.on_usage_limit),
-        "outputs": _outputs(row),
+        "outputs": _outputs(row, files["outputs"]),
         "paths": _paths(row),
         "how_it_stops": presentation.how_it_stops(row, current()),
-        "log_size": presentation.size(log_tail.size(row.log_file)),
-        "telemetry": _telemetry(row),
+        "log_size": files["log_size"],
+        "telemetry": telemetry,
         "plain_log": plain_log,
         "log_room": presentation.log_room(plain_log),
         "plain_log_lines": PLAIN_LOG_LINES,
@@ -91,28 +100,59 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
 
 def _telemetry(row: AgentSession) -> dict[str, Any]:
     """What it uses and does, in words; its page then follows the telemetry stream."""
-    metrics = reading.metrics(row, 0)
-    parts = {
-        "resources": metrics["resources"],
-        "activity": metrics["activity"],
-        "swarm": swarm.read(row),
-    }
+    return _in_words(row, reading.metrics(row, 0), swarm.read(row))
+
+
+def _without_telemetry(row: AgentSession, why: str) -> dict[str, Any]:
+    """The same of one whose host is away: what its row has."""
+    return _in_words(row, reading.metrics.here(row, 0), swarm.unread(row, why))
+
+
+def _in_words(row: AgentSession, metrics: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    parts = {"resources": metrics["resources"], "activity": metrics["activity"], "swarm": said}
     return {name: presentation.telemetry_words(name, value, row) for name, value in parts.items()}
 
 
-def _outputs(row: AgentSession) -> dict[str, Any]:
-    """The first output files as a tree of texts and links, and how many more there are."""
-    base = f"/api/v1/sessions/{row.id}/outputs/"
+@where_it_is("page")
+def _files(row: AgentSession) -> dict[str, Any]:
+    """What the page shows of a session's files; names byte for byte, as in an address."""
+    shown: dict[str, Any] = {"note": "", "files": [], "count": 0, "bytes": 0, "truncated": False}
     try:
         found = outputs.listing(row.output_dir)
     except HiveError as error:
-        return {"tree": None, "note": error.detail}
-    more = len(found.files) - SHOWN_OUTPUTS
+        shown["note"] = error.detail
+    else:
+        shown["count"], shown["truncated"] = len(found.files), found.truncated
+        shown["bytes"] = sum(file.size for file in found.files)
+        shown["files"] = [
+            (quote(os.fsencode(file.path)), file.size, file.modified.isoformat())
+            for file in found.files[:SHOWN_OUTPUTS]
+        ]
     return {
-        "tree": presentation.tree(found.files[:SHOWN_OUTPUTS], base),
-        "count": len(found.files),
-        "size": presentation.size(sum(file.size for file in found.files)),
-        "more": found.truncated,
+        "plain_log": _plain_log(row.log_file),
+        "log_size": presentation.size(log_tail.size(row.log_file)),
+        "outputs": shown,
+    }
+
+
+def _without_files(why: str) -> dict[str, Any]:
+    return {"plain_log": why, "log_size": "–", "outputs": {"note": why}}
+
+
+def _outputs(row: AgentSession, shown: dict[str, Any]) -> dict[str, Any]:
+    """The first output files as a tree of texts and links, and how many more there are."""
+    if shown["note"]:
+        return {"tree": None, "note": shown["note"]}
+    files = [
+        outputs.OutputFile(os.fsdecode(unquote_to_bytes(path)), size, datetime.fromisoformat(at))
+        for path, size, at in shown["files"]
+    ]
+    more = shown["count"] - len(files)
+    return {
+        "tree": presentation.tree(files, f"/api/v1/sessions/{row.id}/outputs/"),
+        "count": shown["count"],
+        "size": presentation.size(shown["bytes"]),
+        "more": shown["truncated"],
         "note": f"{more:,} more are not shown." if more > 0 else "",
     }
 

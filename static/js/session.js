@@ -80,7 +80,15 @@ class SessionPage {
     else if (message.type === "start") this.log.start(message.offset);
     else if (message.type === "cut") this.log.skipTo(message.offset);
     else if (message.type === "end") this.log.end();
+    else if (message.type === "away") this.tellAway(message.detail);
     else if (message.type === "removed") this.removed();
+  }
+
+  /** Why nothing comes of the log; empty once it comes again. */
+  tellAway(detail) {
+    const note = this.at("log-away");
+    note.hidden = !detail;
+    note.textContent = detail && `Waiting for the log: ${detail}.`;
   }
 
   takeLog(buffer) {
