@@ -10,7 +10,8 @@ from django.db.models import Q, QuerySet
 
 from sessions_app import file_lock, importing
 from sessions_app.clock import wire_time
-from sessions_app.conf import Conf
+from sessions_app.cluster import whereabouts
+from sessions_app.conf import Conf, current
 from sessions_app.files import Stamp, open_directory, write_atomically
 from sessions_app.models import AgentSession, Installation
 
@@ -47,7 +48,8 @@ def _entry(row: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
 
 def _pages() -> Iterator[list[tuple[Any, ...]]]:
     """Every session's fields, the oldest first; a page is read when it is asked for."""
-    rows = AgentSession.objects.order_by("created", "id").values_list(*_FIELDS)
+    here = AgentSession.objects.filter(whereabouts.ours())
+    rows = here.order_by("created", "id").values_list(*_FIELDS)
     page = list(rows[:_PAGE])
     while page:
         yield page
@@ -67,7 +69,9 @@ def _index_lines() -> Iterator[bytes]:
             yield f'{between}"{key}": {json.dumps(entry, ensure_ascii=False)}'.encode()
             between = ",\n"
         rest.wait(_REST)  # not sleep(): where libfaketime sets the clock back, that takes an hour
-    yield f'\n}},\n"created": {json.dumps(wire_time(Installation.since()))}}}\n'.encode()
+    # Where each host has files of its own, the index is that of one of them, and says so.
+    host = f',\n"host": {json.dumps(current().cluster.node)}' if whereabouts.apart() else ""
+    yield f'\n}},\n"created": {json.dumps(wire_time(Installation.since()))}{host}}}\n'.encode()
 
 
 def write_index(conf: Conf) -> Stamp:

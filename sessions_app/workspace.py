@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessions_app import file_lock, files, removal
+from sessions_app.cluster import whereabouts
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Unavailable
 from sessions_app.identity import RunUser, run_user
@@ -252,13 +253,12 @@ def project(session_id: uuid.UUID, known: AgentSession | None = None) -> AgentSe
 
     The row is read under a lock of the session's, so that of two writers the later one always
     writes the later state; ``known`` is the whole row as it was, which will do if nobody has
-    changed it since. A file that cannot be written leaves the row as it is (the row
-    counts) and the session in :data:`unwritten`, for the spawner to try again.
+    changed it since. A file that cannot be written leaves the row as it is (the row counts) and the
+    session in :data:`unwritten`, for the spawner to try again. On another host it is left alone.
 
     Returns the row as it was written; None when there is none, or it could not be read.
     """
-    session = None
-    complained = session_id in unwritten
+    session, complained = None, session_id in unwritten
     unwritten.pop(session_id, None)
     written.pop(session_id, None)
     try:
@@ -267,7 +267,7 @@ def project(session_id: uuid.UUID, known: AgentSession | None = None) -> AgentSe
                 session = known
             else:
                 session = AgentSession.objects.one(session_id)
-            if session is not None:
+            if session is not None and not whereabouts.elsewhere(session):
                 made = write_session_json(session)
                 if not session.finished:
                     written[session_id] = (f"{session.working_dir}/session.json", made)

@@ -4,14 +4,18 @@ Everything here is safe beside everything else, other cleanups included, and can
 any moment: the next cleanup goes on.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from sessions_app import callers, services, units, validation, workspace
-from sessions_app.cleanup import leftovers, orphans, retention, sessions, together
+from sessions_app.cleanup import leftovers, orphans, others, retention, sessions, together
 from sessions_app.cleanup.told import Kind, Removal, Run, Work
+from sessions_app.cluster import asking, whereabouts
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.lifecycle import EventKind
@@ -30,6 +34,7 @@ def cleanup(
     by_settings: bool = False,
     with_orphans: bool | None = False,
     dry_run: bool = False,
+    everywhere: bool = True,
 ) -> Work:
     """Remove what is old enough, one thing at a time, telling of each.
 
@@ -41,6 +46,7 @@ def cleanup(
         by_settings: remove sessions, logs and outputs that are older than the settings keep them.
         with_orphans: remove orphans; False only tells of them, None does not look for them.
         dry_run: remove nothing, tell what would be.
+        everywhere: other hosts, if there are some, do the same with what they have.
 
     Returns:
         A generator of what became of each thing, and of None now and then. Whoever closes it
@@ -55,7 +61,35 @@ def cleanup(
         raise Invalid("give an age in hours or ask for the settings' retention, not for both")
     age = None if hours is None else timedelta(hours=validation.hours(hours))
     run = Run(current(), timezone.now(), dry_run)
-    return _cleanup(run, age, by_settings=by_settings, with_orphans=with_orphans)
+    wish = {"hours": hours, "by_settings": by_settings, "with_orphans": with_orphans}
+    here = _cleanup(run, age, by_settings=by_settings, with_orphans=with_orphans)
+    if not everywhere:
+        return here
+    kept_for = run.conf.retention.sessions if by_settings else age
+    rows = Q(pk=None) if kept_for is None else sessions.wherever(run, kept_for)
+    return _both(here, others.clean(run, wish, rows))
+
+
+def asked_for(wish: dict[str, Any]) -> Work:
+    """What another host asks us to remove of what we have: the arguments of :func:`cleanup`, or
+    the sessions that were :func:`chosen`, by their ids.
+
+    Raises:
+        Forbidden, Invalid: as those do.
+    """
+    dry_run = bool(wish["dry_run"])
+    if "chosen" in wish:
+        some = AgentSession.objects.filter(id__in=wish["chosen"])
+        return chosen(some, dry_run=dry_run)
+    hours, with_orphans = wish["hours"], wish["with_orphans"]
+    by_settings = bool(wish["by_settings"])
+    return cleanup(hours, by_settings=by_settings, with_orphans=with_orphans, dry_run=dry_run)
+
+
+def _both(here: Work, elsewhere: Work) -> Work:
+    with contextlib.closing(here), contextlib.closing(elsewhere):
+        yield from here
+        yield from elsewhere
 
 
 def chosen(some: Iterable[AgentSession], *, dry_run: bool = False) -> Work:
@@ -75,9 +109,20 @@ def chosen(some: Iterable[AgentSession], *, dry_run: bool = False) -> Work:
     return _chosen(run, some)
 
 
+def _here(some: Iterable[AgentSession], away: list[AgentSession]) -> Iterator[AgentSession]:
+    """Those whose files are here; the others are added to ``away``."""
+    for session in some:
+        if whereabouts.elsewhere(session):
+            away.append(session)
+        else:
+            yield session
+
+
 def _chosen(run: Run, some: Iterable[AgentSession]) -> Work:
+    away: list[AgentSession] = []
     try:
-        yield from together.remove(run, some)
+        yield from together.remove(run, _here(some, away))
+        yield from others.chosen(run, away)
     finally:
         if not run.dry_run:
             leftovers.tidy(run.conf)
@@ -115,6 +160,7 @@ def _cleanup(
     finally:
         if not run.dry_run:
             leftovers.tidy(run.conf)
-            AuditEvent.objects.record_if_possible("cleaned_up", **wish)
+            if not asking.is_for_another():  # else it has been written down there
+                AuditEvent.objects.record_if_possible("cleaned_up", **wish)
         if run.changed:
             services.announce()

@@ -13,6 +13,7 @@ from sessions_app import removal, workspace
 from sessions_app.cleanup import leftovers
 from sessions_app.cleanup.told import Removal, Run, Work, with_room, words
 from sessions_app.cleanup.trash import Aside
+from sessions_app.cluster import whereabouts
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, EventKind
 from sessions_app.models import AgentSession, SessionEvent, compiled
@@ -22,15 +23,21 @@ logger = logging.getLogger(__name__)
 _CHUNK = 100
 _COLUMNS = (
     *("id", "owner", "status", "updated", "ended_at", "pinned", "retry_wanted", "collect_error"),
-    *("working_dir", "output_dir", "log_file", "log_removed", "outputs_removed"),
+    *("node", "working_dir", "output_dir", "log_file", "log_removed", "outputs_removed"),
 )
 
 
 def ended(run: Run, age: timedelta) -> Q:
     """Sessions that ended at least so long ago; with no age all that have ended.
 
-    All of them also when the clock was set back and their end seems to be still to come.
+    All of them also when the clock was set back and their end seems to be still to come. Those
+    whose files are on another host are that one's.
     """
+    return wherever(run, age) & whereabouts.ours()
+
+
+def wherever(run: Run, age: timedelta) -> Q:
+    """As :func:`ended`, on all hosts."""
     if not age:
         return Q(status__in=FINISHED)
     until = run.now - age

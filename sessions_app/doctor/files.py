@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from sessions_app import files, removal, stored, workspace
 from sessions_app.cleanup import leftovers, trash
+from sessions_app.cluster import whereabouts
 from sessions_app.conf import Conf
 from sessions_app.doctor import logs
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
@@ -43,7 +44,8 @@ _CONTRACT = (
 
 def check(examination: Examination) -> Iterator[Finding]:
     """The files of every session."""
-    ids = list(AgentSession.objects.order_by("created", "id").values_list("id", flat=True))
+    rows_here = AgentSession.objects.filter(whereabouts.ours()).order_by("created", "id")
+    ids = list(rows_here.values_list("id", flat=True))
     for begin in range(0, len(ids), CHUNK):
         rows = AgentSession.objects.in_bulk(ids[begin : begin + CHUNK])
         for session in rows.values():

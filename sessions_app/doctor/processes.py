@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from sessions_app import doorbell, services
+from sessions_app.cluster import whereabouts
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
 from sessions_app.doctor.runs import ancestors, described, marked_processes
@@ -81,7 +82,7 @@ def _end(conf: Conf, session_id: uuid.UUID) -> str:
 
 def unattended(examination: Examination) -> Iterator[Finding]:
     """Sessions that are to run, or run, while no spawner is there."""
-    waiting = AgentSession.objects.filter(status__in=ACTIVE)
+    waiting = AgentSession.objects.filter(whereabouts.ours(), status__in=ACTIVE)
     if examination.served or not (count := waiting.count()):
         return
 

@@ -93,7 +93,7 @@ def _note(conf: Conf, moment: float) -> None:
 async def _clean() -> None:
     counts: Counter[Kind] = Counter()
     kept = freed = 0
-    work = cleanup.cleanup(by_settings=True, with_orphans=None)
+    work = cleanup.cleanup(by_settings=True, with_orphans=None, everywhere=False)
     async with contextlib.aclosing(db.slices(work, lane=db.Lane.LONG)) as batches:
         async for batch in batches:
             for told in batch:
