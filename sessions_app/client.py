@@ -8,8 +8,9 @@ The protocol is one request a connection. The client sends ``HIVE1``, the number
 the arguments, each ended by a NUL byte, and shuts its side down; the server sends frames: a byte
 for the kind, four for the length (big-endian), the payload. Kinds: ``a`` the request has arrived,
 ``o`` standard output, ``e`` standard error, ``m`` mask this secret in what is followed (the first
-one is empty: the server says what it knows), ``f`` follow these files, ``x`` the exit code; ``x``
-comes last. A kind that is not known is passed over.
+one is empty: the server says what it knows), ``f`` follow these files, ``b`` become ``manage.py
+hive`` with these words, ``x`` the exit code; ``x`` comes last. A kind that is not known is passed
+over.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ def call(root: str, words: list[bytes]) -> int:
             return TEMPORARY_FAILURE
         fall_back(root, words)
     show(1, b"".join(answer.output))
+    if answer.words and answer.code == 0:
+        fall_back(root, answer.words)
     if answer.follow and answer.code == 0:
         from sessions_app import follower  # noqa: PLC0415 - only those who wait pay for it
 
@@ -132,6 +135,7 @@ class Answer:
             holds up the server, and nobody gets half a JSON document.
         told: whether anything has been printed on standard error.
         follow: what to call :func:`follower.follow` with, if the server said so.
+        words: what to become ``manage.py hive`` with, if it said that.
         secrets: what it is to mask there; None where the server did not say.
     """
 
@@ -139,6 +143,7 @@ class Answer:
         self.code: int | None = None
         self.output: list[bytes] = []
         self.told = False
+        self.words: list[bytes] = []
         self.follow: tuple[bool, bytes, bytes] | None = None
         self.secrets: list[bytes] | None = None
 
@@ -173,6 +178,8 @@ class Answer:
         elif kind == b"f":
             flag, session_json, log_file = payload.split(b"\0")
             self.follow = (flag == b"1", session_json, log_file)
+        elif kind == b"b":
+            self.words = payload.split(b"\0")
         elif kind == b"m":
             self.secrets = [*(self.secrets or ()), *([payload] if payload else ())]
         elif kind == b"o":

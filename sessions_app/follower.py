@@ -80,9 +80,12 @@ def follow(
     Raises:
         BrokenPipeError: whoever read standard output has gone.
     """
-    session = SessionFile(session_json)
     copy = LogCopy(log_file, _known(env) if secrets is None else Mask(secrets))
-    watch = SpawnerWatch(env)
+    return until_ended(SessionFile(session_json), copy, SpawnerWatch(env), with_exit_code)
+
+
+def until_ended(session: SessionFile, copy: LogCopy, watch: SpawnerWatch | None, code: bool) -> int:
+    """As :func:`follow`; ``watch`` sees to it that there is a spawner."""
     pause, unread_since = FIRST_PAUSE, 0.0
     while True:
         try:
@@ -99,12 +102,12 @@ def follow(
             unread_since = now
         elif session.ended and now - unread_since > UNREAD_PATIENCE:
             break
-        if not session.ended:
+        if watch and not session.ended:
             watch.look(session.status, now)
         pause = FIRST_PAUSE if moved else min(pause * 1.5, LAST_PAUSE)
         copy.wait(pause)
     copy.close()
-    return session.exit_code() if with_exit_code else 0
+    return session.exit_code() if code else 0
 
 
 def _known(env: Env) -> Mask:

@@ -21,7 +21,7 @@ from sessions_app import callers, client, db, doorbell, identity, logs, verbs
 from sessions_app.callers import Caller, Via
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Forbidden, HiveError, Invalid, TooLarge, Unavailable
-from sessions_app.verb_steps import Exit, Follow, Pause, Print, Step, error_line
+from sessions_app.verb_steps import Become, Exit, Follow, Pause, Print, Step, error_line
 
 logger = logging.getLogger(__name__)
 MAX_REQUEST = 1024 * 1024
@@ -184,6 +184,8 @@ class _Frames:
                         await self.send(b"m", secret)
                 fields = ("1" if with_exit_code else "0", session_json, log_file)
                 await self.send(b"f", b"\0".join(map(os.fsencode, fields)))
+            case Become(words):
+                await self.send(b"b", b"\0".join(word.encode() for word in words))
             case Exit(code):
                 await self.send(b"x", str(code).encode())
 

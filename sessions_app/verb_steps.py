@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sessions_app import files, workspace
+from sessions_app.cluster import whereabouts
+from sessions_app.conf import current
 from sessions_app.models import AgentSession
 
 #: What a terminal could take for a control sequence, or draw out of order.
@@ -44,21 +46,32 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
+class Become:
+    """Go on as ``manage.py hive`` with these words, in the place of whoever asked: its session's
+    files are on another host, or may come to be.
+    """
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """The last step: the verb's exit code."""
 
     code: int
 
 
-Step = Print | Pause | Follow | Exit
+Step = Print | Pause | Follow | Become | Exit
 #: A verb at work: it yields steps and returns its exit code.
 Verb = Generator[Step, None, int]
 #: Verbs by name; each takes the words after it.
 VerbTable = dict[str, Callable[[list[str]], Verb]]
 
 
-def follow(session: AgentSession, *, with_exit_code: bool) -> Follow:
+def follow(session: AgentSession, *, with_exit_code: bool) -> Follow | Become:
     """The step that goes on by following a session."""
+    if whereabouts.apart() and session.node != current().cluster.node:
+        return Become(("follow", *(("--exit-code",) if with_exit_code else ()), str(session.id)))
     file = str(Path(session.working_dir) / "session.json")
     if files.stamp(file) is None:  # removed by hand
         workspace.project(session.id)
