@@ -10,15 +10,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiveweb.settings")
 django_application = get_asgi_application()  # before anything that needs the models
 
 from hiveweb import direct  # noqa: E402 - as below
+from hiveweb.elsewhere import Proxy  # noqa: E402 - needs the models
 from hiveweb.guard import Guard  # noqa: E402 - needs the settings
 from hiveweb.reads import Reads  # noqa: E402 - needs the models
 from sessions_app.mcp import http as mcp  # noqa: E402 - imports no SDK until it is asked
 from sessions_app.routing import websocket_urlpatterns  # noqa: E402 - needs the models
 
+files = Proxy(django_application)
+
 
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Requests: the Model Context Protocol has its own application, all others are Django's."""
-    answer = mcp.application if scope["path"] in mcp.PATHS else django_application
+    """Requests: the Model Context Protocol has its own application, all others are Django's, or
+    those of another host's Django.
+    """
+    answer = mcp.application if scope["path"] in mcp.PATHS else files
     if direct.takes(scope):
         answer = direct.application
     await answer(scope, receive, send)

@@ -18,7 +18,7 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.db import DatabaseError
 
-from sessions_app import callers, db, importing, lean, publish, schema, welcome, workspace
+from sessions_app import callers, db, doors, importing, lean, publish, schema, welcome, workspace
 from sessions_app.conf import SERVERS, Conf, current
 from sessions_app.errors import HiveError, Invalid, Unavailable
 from sessions_app.launchers.local import LocalLauncher
@@ -108,7 +108,7 @@ def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
     with contextlib.ExitStack() as bound:
         try:
             listener = bound.enter_context(_bind(conf))
-            mcp = _mcp_door(conf, bound)
+            mcp = doors.mcp(conf, bound)
         except Unavailable:
             locks.refuse_second(conf, "server")  # the usual reason, and a better word
             raise
@@ -178,18 +178,6 @@ def _bind(conf: Conf) -> socket.socket:
     return listener
 
 
-def _mcp_door(conf: Conf, bound: contextlib.ExitStack) -> "TcpServer | None":
-    """The tools over plain TCP, if they are to be there: bound to their port, not answering yet."""
-    port = conf.telemetry.mcp_tcp_port
-    if port is None:
-        return None
-    from hiveweb.rates import Rates  # noqa: PLC0415 - most servers need nothing of this
-    from sessions_app.mcp import tcp  # noqa: PLC0415 - as above
-
-    listener = bound.enter_context(tcp.bind(port))
-    return tcp.TcpServer(conf, listener, Rates(conf.edge.rate_limit))
-
-
 def _raise_file_limit() -> None:
     """Each running session takes a descriptor or two: use what the system allows us."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -230,7 +218,7 @@ class _Server:
         self._web = web
         self._stop_sessions = stop_sessions
         self._spawner = Spawner(conf, LocalLauncher(conf.runs_dir))
-        self._doors: list[LocalServer | TcpServer] = [LocalServer(conf), *([mcp] if mcp else [])]
+        self._doors = [door for door in (LocalServer(conf), mcp, doors.internal(conf)) if door]
         self._tasks: list[asyncio.Task[None]] = []
         self._exit_code = 0
 
@@ -272,7 +260,7 @@ class _Server:
     async def _start(self, loop: asyncio.AbstractEventLoop, *, sample: bool) -> None:
         watcher = publish.ensure_watching()
         self._spawner.on_change = watcher.wake
-        if len(self._doors) == 1:
+        if self._conf.telemetry.mcp_tcp_port is None:
             instance.forget(self._conf)
         for door in self._doors:
             await door.start()

@@ -76,11 +76,19 @@ PROBLEMS: dict[int, dict[str, str]] = {
     429: {"too_many_requests": "Wait for `Retry-After` seconds."},
     431: {"invalid": "The headers are larger than 16 KiB, or more than 100 lines."},
     500: {"internal": "Our mistake; the server's log says more."},
-    503: {"unavailable": "Not possible now; try again after `Retry-After` seconds."},
+    503: {
+        "unavailable": "Not possible now; try again after `Retry-After` seconds.",
+        "host_unavailable": "The session's files are on another host, which is away.",
+    },
 }
 #: Codes that only these operations answer with.
 _ONLY = {
     "file_not_found": ("read_log", "stream_log", "search_log", "download_output"),
+    "host_unavailable": (
+        *("read_log", "stream_log", "locate_log", "search_log"),
+        *("list_outputs", "download_outputs", "download_output"),
+        *("get_metrics", "get_processes", "get_swarm"),
+    ),
     "idempotency_key_reused": (
         *("create_session", "start_session", "retry_session", "create_webhook"),
     ),

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Sequence
+from typing import Protocol
 
 from sessions_app import db, publish, schema, workspace
 from sessions_app.conf import Conf, current
@@ -15,11 +17,22 @@ from sessions_app.webhooks.worker import Worker
 logger = logging.getLogger(__name__)
 
 
-def run(*, until_idle: bool = False) -> int:
+class Door(Protocol):
+    """What a spawner's process serves beside it."""
+
+    async def start(self) -> None:
+        """Open it."""
+
+    async def stop(self) -> None:
+        """Close it."""
+
+
+def run(*, until_idle: bool = False, doors: Sequence[Door] = ()) -> int:
     """Run a spawner in this process until SIGTERM or SIGINT; sessions go on running.
 
     Args:
         until_idle: leave when no session waits or runs any more.
+        doors: are open meanwhile.
 
     Returns:
         The exit code.
@@ -36,7 +49,7 @@ def run(*, until_idle: bool = False) -> int:
         sys.stderr.write(f"hive: {error.detail}\n")
         return error.exit_code
     while True:
-        finished = asyncio.run(_until_told(conf, until_idle=until_idle))
+        finished = asyncio.run(_until_told(conf, doors, until_idle=until_idle))
         db.drain()
         taken.release()
         # Who started a session just before the release saw the lock held and hired nobody.
@@ -47,7 +60,7 @@ def run(*, until_idle: bool = False) -> int:
             return 0
 
 
-async def _until_told(conf: Conf, *, until_idle: bool) -> bool:
+async def _until_told(conf: Conf, doors: Sequence[Door], *, until_idle: bool) -> bool:
     """Run the spawner; True when it finished by itself, False when a signal ended it.
 
     One that stays does what else a server does for others: it sends webhooks, and tells the
@@ -63,12 +76,15 @@ async def _until_told(conf: Conf, *, until_idle: bool) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     try:
+        for door in doors:
+            await door.start()
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         publish.stop_watching()
         for each in tasks:
             each.cancel()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(door.stop() for door in doors))
     for end in ends:
         if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
             raise end

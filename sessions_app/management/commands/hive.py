@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from sessions_app import arguments, backup, callers, follower, manual, streams, verbs
+from sessions_app import arguments, backup, callers, doors, follower, manual, streams, verbs
 from sessions_app.conf import current
 from sessions_app.errors import HiveError, Invalid
 from sessions_app.models import AuditEvent
-from sessions_app.verb_steps import Exit, Follow, Pause, Print, error_line, line
+from sessions_app.verb_steps import Become, Exit, Follow, Pause, Print, error_line, line
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _said(
 
 
 def _carry_out(words: list[str]) -> int:
-    follow: Follow | None = None
+    follow: Follow | Become | None = None
     code = 1
     for step in verbs.run(words):
         match step:
@@ -79,11 +79,13 @@ def _carry_out(words: list[str]) -> int:
                 _write(step)
             case Pause(seconds):
                 time.sleep(seconds)
-            case Follow():
+            case Follow() | Become():
                 follow = step
             case Exit():
                 code = step.code
-    if follow is not None and code == 0:
+    if isinstance(follow, Become) and code == 0:
+        return _PROCESSES[follow.words[0]](list(follow.words[1:]))
+    if isinstance(follow, Follow) and code == 0:
         connections.close_all()
         _become_follower(follow)
     return code
@@ -130,7 +132,18 @@ def _spawner(words: list[str]) -> int:
     callers.become(callers.SYSTEM)
     from sessions_app.spawner import main  # noqa: PLC0415 - as above
 
-    return main.run(until_idle="--until-idle" in options)
+    until_idle = "--until-idle" in options
+    door = None if until_idle else doors.internal(current())
+    return main.run(until_idle=until_idle, doors=[door] if door else [])
+
+
+def _follow(words: list[str]) -> int:
+    """Follow a session whose files may be on another host; no verb of the manual's."""
+    options, rest = arguments.split(words, flags=["--exit-code"])
+    from sessions_app import row_follower  # noqa: PLC0415 - few need it
+
+    session_id = arguments.only_id("follow", rest)
+    return row_follower.follow(session_id, with_exit_code="--exit-code" in options)
 
 
 def _backup(words: list[str]) -> int:
@@ -155,5 +168,6 @@ _PROCESSES = {
     "up": _up,
     "spawner": _spawner,
     "backup": _backup,
+    "follow": _follow,
     "migrate-database": _migrate_database,
 }
