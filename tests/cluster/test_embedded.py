@@ -17,7 +17,8 @@ claimed = claims.claim_next("here", 1)
 claims.release(claimed.id, claimed.attempt, "interrupted")
 services.stop(session.id)
 names = {name.partition(".")[0] for name in sys.modules}
-print(json.dumps(sorted(names & {"procrastinate", "psycopg", "psycopg_pool", "croniter"})))
+others = {"procrastinate", "psycopg", "psycopg_pool", "croniter", "httpx2", "uvicorn"}
+print(json.dumps(sorted(names & others)))
 """
 
 
