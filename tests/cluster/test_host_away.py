@@ -116,7 +116,8 @@ def test_a_reader_that_goes_ends_the_reading_on_the_other_host(hosts: Apart) -> 
     with reading(hosts.web, f"/sessions/{session_id}/log/stream", BEARER) as stream:
         assert stream.status == 200
         assert eventually(lambda: _connections(hosts.port) >= 1, "it to be read on B")
-    eventually(lambda: _connections(hosts.port) == 0, "B to hear that the reader has gone")
+    # by itself the server would end it after ten seconds
+    eventually(lambda: _connections(hosts.port) == 0, "B to hear that the reader has gone", 8)
     fetch(hosts.web, "POST", f"{API}/sessions/{session_id}/stop?wait=20")
 
 
