@@ -9,7 +9,6 @@ from typing import Any
 
 from sessions_app import files, workspace
 from sessions_app.cluster import whereabouts
-from sessions_app.conf import current
 from sessions_app.models import AgentSession
 
 #: What a terminal could take for a control sequence, or draw out of order.
@@ -70,7 +69,7 @@ VerbTable = dict[str, Callable[[list[str]], Verb]]
 
 def follow(session: AgentSession, *, with_exit_code: bool) -> Follow | Become:
     """The step that goes on by following a session."""
-    if whereabouts.apart() and session.node != current().cluster.node:
+    if whereabouts.may_be_elsewhere(session):
         return Become(("follow", *(("--exit-code",) if with_exit_code else ()), str(session.id)))
     file = str(Path(session.working_dir) / "session.json")
     if files.stamp(file) is None:  # removed by hand

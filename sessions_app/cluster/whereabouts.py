@@ -105,6 +105,14 @@ def ours() -> Q:
     return Q(node__in=["", current().cluster.node]) if apart() else Q()
 
 
+def may_be_elsewhere(session: AgentSession) -> bool:
+    """Whether a session is on another host, or waits while there is one that could take it."""
+    ours = current().cluster.node
+    if session.node == ours or not apart():
+        return False
+    return bool(session.node) or Node.objects.exclude(name=ours).exists()
+
+
 def others() -> list[str]:
     """The names of the other hosts that have files of sessions."""
     if not apart():
