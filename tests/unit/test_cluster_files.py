@@ -114,6 +114,7 @@ def test_the_example_of_the_settings_is_what_the_image_has_and_what_all_share() 
     image = {name: value for name, value in environment().items() if name.startswith("HIVE_")}
     assert example.items() >= image.items()
     assert {"DATABASE_URL", "REDIS_URL", "HIVE_SECRET_KEY"} <= set(example)
+    assert example["HIVE_SHARED_STORAGE"] == "1", "the volumes of the workspace and logs are"
     (secret,) = OURS["web-1"]["secrets"]
     assert secret["target"] == SYSTEM_ENV_FILE
     for server in ("postgres", "redis"):
