@@ -2,7 +2,7 @@
 # Install the programs that tests use: by apt-get as root on Debian, else say what is missing.
 set -eu
 missing=""
-for tool in jq curl lsof unzip unshare setsid setpriv mount openssl chromium redis-server redis-cli; do
+for tool in jq curl lsof unzip unshare nsenter setsid setpriv mount ip openssl chromium redis-server redis-cli; do
     command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 for tool in cargo rustc rustfmt; do # on Debian its own, whatever else is on PATH
@@ -17,7 +17,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "make test: installing$missing" >&2
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        jq curl lsof unzip util-linux mount openssl libfaketime chromium cargo rustc rustfmt \
+        jq curl lsof unzip util-linux mount iproute2 openssl libfaketime chromium cargo rustc rustfmt \
         postgresql redis-server >/dev/null
     exit 0
 fi

@@ -5,7 +5,8 @@ many bytes in lines of 64, ``env NAME`` prints a variable. ``sleep S`` waits, ``
 processor, ``grow MB`` takes memory. ``child ACTS`` and ``orphan ACTS`` start a process (the second
 in a session of its own) that does what a JSON array says, ``run WORDS`` runs a command given as a
 JSON array. ``trap SIGNAL TEXT`` prints a line when the signal comes and exits with 0, ``exit CODE``
-exits.
+exits. ``beat FILE GATE`` appends to a file that it has begun, and then that it lives, twenty times
+a second until the file GATE is there.
 
 What stands in the arguments is an echo and tells no outcome. So there are ``claude CODE`` (how
 claude ended), ``result`` (a failed result of stream-json), ``limited EPOCH`` and ``limited-words
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 
 _kept: list[bytearray] = []
+_begun: list[str] = []
 
 
 def _say(text: str) -> None:
@@ -38,6 +40,18 @@ def _burn(seconds: str) -> None:
     end = time.process_time() + float(seconds)
     while time.process_time() < end:
         pass
+
+
+def _beat(path: str, gate: str) -> None:
+    session = os.environ["HIVE_MIND_SESSION_ID"]
+    with open(path, "ab", buffering=0) as file:
+        while True:
+            word = "alive" if _begun else "begun"
+            file.write(f"{session} {word} {time.monotonic():.3f}\n".encode())
+            _begun.append(session)
+            if os.access(gate, os.F_OK):
+                return
+            time.sleep(0.05)
 
 
 def _grow(megabytes: str) -> None:
@@ -92,6 +106,7 @@ ACTS: dict[str, tuple[int, Callable[..., object]]] = {
     "count": (2, _count),
     "sleep": (1, lambda seconds: time.sleep(float(seconds))),
     "burn": (1, _burn),
+    "beat": (2, _beat),
     "grow": (1, _grow),
     "fill": (1, _fill),
     "child": (1, _child),

@@ -6,7 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -24,12 +24,13 @@ from tests.support import (
 
 #: PostgreSQL refuses to run as root.
 NOBODY = "nobody"
+#: Where servers listen, unless a test says otherwise.
+HERE = "127.0.0.1"
 #: The database that others are copies of: its tables are made.
 MIGRATED = "migrated"
 _NUMBERS = count(1)
 #: Nothing here has to survive a power failure.
 _POSTGRESQL = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",
     "synchronous_commit": "off",
@@ -42,11 +43,26 @@ _POSTGRESQL = {
 
 
 class DatabaseServer:
-    """A server as a process of ours; it ends when we do, however that comes about."""
+    """A server as a process of ours; it ends when we do, however that comes about.
 
-    def __init__(self, directory: Path, port: int) -> None:
+    Args:
+        directory: what it has lies there.
+        port: where it listens.
+        address: on which address.
+        wrap: words before its command: what puts it into a namespace, say.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        address: str = HERE,
+        wrap: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.port = port
+        self.address = address
+        self.wrap = wrap
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -64,7 +80,7 @@ class DatabaseServer:
         """Start it, also again after :meth:`stop`, and wait until it answers."""
         with (self.directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                _tied_to_us(self.command()),
+                [*self.wrap, *_tied_to_us(self.command())],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -111,11 +127,15 @@ class PostgreSQL(DatabaseServer):
 
     def url_of(self, name: str) -> str:
         """A DATABASE_URL."""
-        return f"postgres://hive@127.0.0.1:{self.port}/{name}"
+        return f"postgres://hive@{self.address}:{self.port}/{name}"
 
     def command(self) -> list[str]:
         """See :class:`DatabaseServer`."""
-        settings = {**_POSTGRESQL, "port": str(self.port)}
+        settings = {
+            **_POSTGRESQL,
+            "listen_addresses": self.address,
+            "port": str(self.port),
+        }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [program("postgres"), "-D", str(self.directory / "data"), *words]
 
@@ -140,10 +160,13 @@ class PostgreSQL(DatabaseServer):
             check=True,
             capture_output=True,
         )
+        if self.address != HERE:
+            with (self.directory / "data" / "pg_hba.conf").open("a") as file:
+                file.write("host all all samenet trust\n")
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Carry out a statement of the test's own; returns its rows."""
-        with psycopg.connect(self.url_of(database), autocommit=True, connect_timeout=2) as made:
+        with psycopg.connect(self.url_of(database), autocommit=True, connect_timeout=20) as made:
             found = made.execute(statement.encode())
             return found.fetchall() if found.description else []
 
@@ -185,19 +208,22 @@ class Redis(DatabaseServer):
     @property
     def url(self) -> str:
         """A REDIS_URL."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.address}:{self.port}/0"
 
     def command(self) -> list[str]:
         """See :class:`DatabaseServer`."""
         return [
-            *(program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"),
+            *(program("redis-server"), "--port", str(self.port), "--bind", self.address),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+            *("--protected-mode", "no"),
         ]
 
     def answers(self) -> bool:
         """See :class:`DatabaseServer`."""
         asked = subprocess.run(
-            [program("redis-cli"), "-p", str(self.port), "ping"], capture_output=True, check=False
+            [program("redis-cli"), "-h", self.address, "-p", str(self.port), "ping"],
+            capture_output=True,
+            check=False,
         )
         return asked.stdout.strip() == b"PONG"
 
@@ -215,20 +241,24 @@ def one_more() -> tuple[str, Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def postgresql(port: int | None = None) -> Iterator[PostgreSQL]:
-    """A new PostgreSQL server for a block."""
+def postgresql(
+    port: int | None = None, address: str = HERE, wrap: Sequence[str] = ()
+) -> Iterator[PostgreSQL]:
+    """A new PostgreSQL server for a block; see :class:`DatabaseServer`."""
     with _directory() as directory:
-        server = PostgreSQL(directory, port or free_port())
+        server = PostgreSQL(directory, port or free_port(), address, wrap)
         server.initialise()
         with _running(server):
             yield server
 
 
 @contextlib.contextmanager
-def redis(port: int | None = None) -> Iterator[Redis]:
-    """A new Redis server for a block."""
+def redis(
+    port: int | None = None, address: str = HERE, wrap: Sequence[str] = ()
+) -> Iterator[Redis]:
+    """A new Redis server for a block; see :class:`DatabaseServer`."""
     with _directory() as directory:
-        server = Redis(directory, port or free_port())
+        server = Redis(directory, port or free_port(), address, wrap)
         with _running(server):
             yield server
 

@@ -74,10 +74,17 @@ def free_port() -> int:
 class Server:
     """A running ``hive up``."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        port: int,
+        output: Path,
+        address: str = "127.0.0.1",
+    ) -> None:
         self.process = process
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.address = address
+        self.url = f"http://{address}:{port}"
         self._output = output
 
     @property

@@ -6,39 +6,15 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.chaos.clock import Clock
 from tests.chaos.support import open_gate, soon_agree
 from tests.integration.looking import ended, get, running
 from tests.integration.test_spawner import create
 from tests.integration.viewers import view
 from tests.support import PYTHON, ROOT, Installation, Server, eventually, slack
-
-
-class Clock:
-    """The wall clock of processes that have its environment; monotonic clocks stay as they are."""
-
-    def __init__(self, directory: Path) -> None:
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-        assert library, "install libfaketime, as scripts/install-test-tools.sh does"
-        self._file = directory / "faketime"
-        self.set(0)
-        self.env: Any = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # a glibc of today; with it, all takes seconds
-            "NO_FAKE_STAT": "1",
-        }
-
-    def set(self, seconds: int) -> None:
-        """So many seconds beside the true time, from a second from now on at the latest."""
-        draft = self._file.with_suffix(".new")
-        draft.write_text(f"{seconds:+d}s\n")
-        draft.replace(self._file)
 
 
 @pytest.fixture

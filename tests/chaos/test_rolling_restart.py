@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
+from tests.chaos.pages import Page
 from tests.chaos.support import open_gate
 from tests.integration.looking import ended, running
 from tests.integration.test_spawner import create
-from tests.integration.viewers import Viewer, view
-from tests.support import PYTHON, Installation, Server, eventually, slack
+from tests.support import PYTHON, Installation, eventually, slack
 
 VIEWERS = 20
 #: Prints numbered lines of every length up to 300 until the gate opens: some 0.1 MB a second.
@@ -30,36 +29,6 @@ PRINTER = json.dumps(
         "{task}",
     ]
 )
-
-
-class Page(Viewer):
-    """A page that comes again when its connection breaks, and goes on at the byte where it was."""
-
-    def __init__(self) -> None:
-        self.offset = 0
-        self.log = b""
-        self.acknowledges = True
-        self.connections = 0
-        self.over = False
-
-    async def follow(self, server: Server, session_id: str) -> None:
-        """Follow until the session's end."""
-        while not self.over:
-            try:
-                path = f"/ws/sessions/{session_id}?offset={self.offset}"
-                async with view(server, path) as viewer:
-                    self.socket = viewer.socket
-                    self.connections += 1
-                    await self._follow()
-            except (ConnectionClosed, OSError, EOFError):
-                await asyncio.sleep(0.1)
-
-    async def _follow(self) -> None:
-        while not self.over:
-            message = await self._next()
-            self.over = message["type"] == "end"
-            if message["type"] == "start":
-                assert message["offset"] == len(self.log), "the server goes on where we were"
 
 
 @pytest.mark.timeout(900)

@@ -2,14 +2,13 @@
 
 import contextlib
 import http.client
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.cluster.hosts import Cluster, Host
+from tests.cluster.hosts import Cluster, Host, serve
 from tests.databases import PostgreSQL, Redis
 from tests.integration.api_client import API, Reply, fetch
-from tests.support import PYTHON, ROOT, Installation, Server, eventually, free_port
+from tests.support import Installation, Server, eventually, free_port
 
 KEY = "k" * 50
 LISTENING = {"HIVE_INTERNAL_ADDRESS": "127.0.0.1"}
@@ -49,27 +48,8 @@ class Apart:
 
     def serve(self, site: Installation) -> Server:
         """A web server of an installation, without a spawner; ready."""
-        port = free_port()
-        output = site.base / "web.log"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [PYTHON, "-m", "daphne", "-p", str(port), "-v", "0", "hiveweb.asgi:application"],
-                env=site.env,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-            )
-        server = Server(process, port, output)
+        server = serve(site)
         self._servers.append(server)
-
-        def answers() -> bool:
-            assert process.poll() is None, server.output
-            with contextlib.suppress(OSError):
-                return server.request("GET", "/healthz")[0] == 200
-            return False
-
-        eventually(answers, "the web server to answer")
         return server
 
     def same(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:

@@ -11,7 +11,15 @@ from typing import Any
 
 from tests.databases import PostgreSQL
 from tests.integration.acting import ACTING
-from tests.support import PATIENCE, PYTHON, ROOT, Installation, eventually
+from tests.support import (
+    PATIENCE,
+    PYTHON,
+    ROOT,
+    Installation,
+    Server,
+    eventually,
+    free_port,
+)
 
 #: Short, so that tests need not wait; long enough for a loaded machine to renew it.
 LEASE = 8.0
@@ -32,7 +40,7 @@ class Host:
         self._started += 1
         with self.output.open("wb") as file:
             self.process = subprocess.Popen(
-                [PYTHON, str(ROOT / "manage.py"), "hive", "spawner"],
+                [*self.site.wrap, PYTHON, str(ROOT / "manage.py"), "hive", "spawner"],
                 env=self.site.env,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -150,6 +158,32 @@ class Cluster:
         self.asker.base = self.base  # runs know of the workspace only, which is of no host
         self.asker.close()
         self.server.drop(self.database)
+
+
+def serve(site: Installation, address: str = "127.0.0.1") -> Server:
+    """A web server of an installation, without a spawner; ready."""
+    port = free_port()
+    output = site.base / f"web-{port}.log"
+    words = ["-m", "daphne", "-b", address, "-p", str(port), "-v", "0", "hiveweb.asgi:application"]
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [*site.wrap, PYTHON, *words],
+            env=site.env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    server = Server(process, port, output, address)
+
+    def answers() -> bool:
+        assert process.poll() is None, server.output
+        with contextlib.suppress(OSError):
+            return server.request("GET", "/healthz")[0] == 200
+        return False
+
+    eventually(answers, "the web server to answer")
+    return server
 
 
 @contextlib.contextmanager

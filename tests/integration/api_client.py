@@ -50,11 +50,11 @@ def fetch(
     path: str,
     body: object = None,
     headers: Mapping[str, str] | None = None,
-    host: str = "127.0.0.1",
+    host: str = "",
 ) -> Reply:
     """One request; the path goes out exactly as it is given. A body is sent as JSON or as bytes."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    connection = http.client.HTTPConnection(host, server.port, timeout=60)
+    connection = http.client.HTTPConnection(host or server.address, server.port, timeout=60)
     try:
         given = dict(headers or {})
         known = {name.lower() for name in given} & {"authorization", "cookie"}

@@ -77,9 +77,8 @@ class Viewer:
 @contextlib.asynccontextmanager
 async def view(server: Server, path: str) -> AsyncIterator[Viewer]:
     """A connection for a block."""
-    async with connect(
-        f"ws://127.0.0.1:{server.port}{path}", max_size=None, additional_headers=BEARER
-    ) as socket:
+    url = f"ws://{server.address}:{server.port}{path}"
+    async with connect(url, max_size=None, additional_headers=BEARER) as socket:
         yield Viewer(socket)
 
 
