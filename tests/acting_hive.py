@@ -44,7 +44,7 @@ def _burn(seconds: str) -> None:
 
 def _beat(path: str, gate: str) -> None:
     session = os.environ["HIVE_MIND_SESSION_ID"]
-    with open(path, "ab", buffering=0) as file:
+    with open(path, "ab", buffering=0) as file:  # noqa: PTH123 - pathlib takes time to load
         while True:
             word = "alive" if _begun else "begun"
             file.write(f"{session} {word} {time.monotonic():.3f}\n".encode())

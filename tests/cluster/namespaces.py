@@ -77,7 +77,10 @@ class Network:
         self.hub_name = f"{self.prefix}hub"
         self._count = 1
         self.hub = Namespace(self, "hub", 1)
-        _ip("-n", self.hub.name, "link", "add", "br0", "type", "bridge")
+        # An address of its own: else it changes when a port comes whose address is lower, and
+        # those who know the old one are not heard for half a minute.
+        own = ("address", f"02:00:00:00:00:{self.number:02x}")
+        _ip("-n", self.hub.name, "link", "add", "br0", *own, "type", "bridge")
         _ip("-n", self.hub.name, "addr", "add", f"{self.hub.address}/24", "dev", "br0")
         _ip("-n", self.hub.name, "link", "set", "br0", "up")
         ours, peer = _ours(self.number), ("name", "ours", "netns", self.hub.name)
