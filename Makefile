@@ -21,8 +21,8 @@ test: install-dev system-dev ## run all tests; PYTEST="-k name" for some of them
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 	$(BIN)/python -m tests.on_postgresql $(PARALLEL) $(PYTEST)
 
-test-long: install-dev system-dev ## the full-length runs of tests/chaos, one after the other
-	$(BIN)/python -m pytest --run-long tests/chaos $(PYTEST)
+test-long: install-dev system-dev ## the full-length runs of tests/chaos and tests/cluster
+	$(BIN)/python -m pytest --run-long tests/chaos tests/cluster $(PYTEST)
 
 bench: install-dev system-dev ## every goal of docs/performance.md in one table: half an hour
 	$(BIN)/python -m bench
