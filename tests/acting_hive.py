@@ -6,7 +6,7 @@ processor, ``grow MB`` takes memory. ``child ACTS`` and ``orphan ACTS`` start a 
 in a session of its own) that does what a JSON array says, ``run WORDS`` runs a command given as a
 JSON array. ``trap SIGNAL TEXT`` prints a line when the signal comes and exits with 0, ``exit CODE``
 exits. ``beat FILE GATE`` appends to a file that it has begun, and then that it lives, twenty times
-a second until the file GATE is there.
+a second until the file GATE is there, and after each line that ``count`` prints with a pause.
 
 What stands in the arguments is an echo and tells no outcome. So there are ``claude CODE`` (how
 claude ended), ``result`` (a failed result of stream-json), ``limited EPOCH`` and ``limited-words
@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 
 _kept: list[bytearray] = []
-_begun: list[str] = []
+_diaries: set[str] = set()
 
 
 def _say(text: str) -> None:
@@ -34,6 +34,8 @@ def _count(number: str, pause: str) -> None:
     for index in range(1, int(number) + 1):
         _say(f"line {index:06d}")
         time.sleep(float(pause))
+        for path in _diaries if float(pause) else ():
+            _tell(path, "alive")
 
 
 def _burn(seconds: str) -> None:
@@ -42,16 +44,20 @@ def _burn(seconds: str) -> None:
         pass
 
 
+def _tell(path: str, word: str) -> None:
+    line = f"{os.environ['HIVE_MIND_SESSION_ID']} {word} {time.monotonic():.3f}\n"
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(file, line.encode())
+    os.close(file)
+
+
 def _beat(path: str, gate: str) -> None:
-    session = os.environ["HIVE_MIND_SESSION_ID"]
-    with open(path, "ab", buffering=0) as file:  # noqa: PTH123 - pathlib takes time to load
-        while True:
-            word = "alive" if _begun else "begun"
-            file.write(f"{session} {word} {time.monotonic():.3f}\n".encode())
-            _begun.append(session)
-            if os.access(gate, os.F_OK):
-                return
-            time.sleep(0.05)
+    while True:
+        _tell(path, "alive" if path in _diaries else "begun")
+        _diaries.add(path)
+        if os.access(gate, os.F_OK):
+            return
+        time.sleep(0.05)
 
 
 def _grow(megabytes: str) -> None:

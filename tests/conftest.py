@@ -113,6 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--run-long``: the full-length runs (make test-long)."""
     parser.addoption("--run-long", action="store_true", help="full-length chaos and scale runs")
+    parser.addoption("--soak", type=float, default=20.0, help="minutes of tests/cluster/test_soak")
     parser.addoption("--rounds", type=int, help="how many rounds a chaos test runs")
 
 

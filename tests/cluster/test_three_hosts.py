@@ -226,5 +226,5 @@ def test_hosts_that_are_cut_off_or_die_are_made_up_for_elsewhere(
     hosts.ended(new)
     hosts.open("never")
     hosts.ended(list(second.values()))
-    hosts.take_over(second)
+    hosts.expect(second.values(), 2)
     hosts.hold([*new, *second.values()], through=hosts.servers)

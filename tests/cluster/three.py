@@ -122,10 +122,6 @@ class Three(Cluster):
         """Let a host take nothing new, or let it again."""
         self.ask(f"UPDATE {_NODES} SET draining = {wanted} WHERE name = '{name}'")  # noqa: S608
 
-    def take_over(self, second: dict[str, str]) -> None:
-        """Sessions (values) that were made of others print what those would have."""
-        self._lines.update({new: self._lines[old] for old, new in second.items()})
-
     def restart(self, name: str) -> None:
         """Its spawner ends in good order, as for an upgrade, and the next one begins."""
         assert self[name].stop() == 0, self[name].output.read_text()
@@ -159,8 +155,12 @@ class Three(Cluster):
             status, session = asked.request("POST", f"{API}/sessions", wish)
             assert status == 201, session
             found.append(str(session["session_id"]))
-        self._lines.update(dict.fromkeys(found, lines))
+        self.expect(found, lines)
         return found
+
+    def expect(self, ids: Iterable[str], lines: int) -> None:
+        """Sessions that print so many lines."""
+        self._lines.update(dict.fromkeys(ids, lines))
 
     def open(self, gate: str) -> None:
         """Let the sessions behind a gate go on to their ends."""
