@@ -66,9 +66,9 @@ class Network:
     def __init__(self) -> None:
         assert os.geteuid() == 0, "network namespaces are made by root: run the tests as root"
         _NETNS.mkdir(exist_ok=True)
-        for left in sorted({path.name.split("-")[2] for path in _NETNS.glob(f"{_PREFIX}*-*")}):
-            if (lock := _lock(int(left))) is not None:
-                _remove(int(left))
+        for left in sorted(numbers()):
+            if (lock := _lock(left)) is not None:
+                _remove(left)
                 os.close(lock)
         locks = ((number, _lock(number)) for number in range(_NETWORKS))
         self.number, self._lock = next((n, fd) for n, fd in locks if fd is not None)
@@ -103,6 +103,11 @@ class Network:
         os.close(self._lock)
 
 
+def numbers() -> set[int]:
+    """Of all networks that there are on this machine, in use or left behind."""
+    return {int(path.name.split("-")[2]) for path in _NETNS.glob(f"{_PREFIX}*-*")}
+
+
 def _ours(number: int) -> str:
     return f"hivetest{number}"
 
@@ -132,12 +137,13 @@ def _kill(name: str) -> None:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return not any(map(_runs, pids))
+        return not any(map(runs, pids))
 
     eventually(gone, f"the processes in {name} to be gone")
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
