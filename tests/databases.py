@@ -53,11 +53,7 @@ class DatabaseServer:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        port: int,
-        address: str = HERE,
-        wrap: Sequence[str] = (),
+        self, directory: Path, port: int, address: str = HERE, wrap: Sequence[str] = ()
     ) -> None:
         self.directory = directory
         self.port = port
@@ -131,11 +127,7 @@ class PostgreSQL(DatabaseServer):
 
     def command(self) -> list[str]:
         """See :class:`DatabaseServer`."""
-        settings = {
-            **_POSTGRESQL,
-            "listen_addresses": self.address,
-            "port": str(self.port),
-        }
+        settings = {**_POSTGRESQL, "listen_addresses": self.address, "port": str(self.port)}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [program("postgres"), "-D", str(self.directory / "data"), *words]
 
@@ -214,17 +206,13 @@ class Redis(DatabaseServer):
         """See :class:`DatabaseServer`."""
         return [
             *(program("redis-server"), "--port", str(self.port), "--bind", self.address),
-            *("--save", "", "--appendonly", "no", "--daemonize", "no"),
-            *("--protected-mode", "no"),
+            *("--save", "", "--appendonly", "no", "--daemonize", "no", "--protected-mode", "no"),
         ]
 
     def answers(self) -> bool:
         """See :class:`DatabaseServer`."""
-        asked = subprocess.run(
-            [program("redis-cli"), "-h", self.address, "-p", str(self.port), "ping"],
-            capture_output=True,
-            check=False,
-        )
+        command = [program("redis-cli"), "-h", self.address, "-p", str(self.port), "ping"]
+        asked = subprocess.run(command, capture_output=True, check=False)
         return asked.stdout.strip() == b"PONG"
 
 
