@@ -181,7 +181,8 @@ class LogWatch:
             if not self._queue:
                 self._busy.clear()
                 await self._busy.wait()
-            await asyncio.sleep(max(GRAIN, self._queue[0][0] - clock()))
+            # However far away the first one is, another may be planned before it meanwhile.
+            await asyncio.sleep(max(GRAIN, min(PACE, self._queue[0][0] - clock())))
             now = clock()
             while self._queue and self._queue[0][0] <= now:
                 due, _, file = heapq.heappop(self._queue)

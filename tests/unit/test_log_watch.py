@@ -113,6 +113,21 @@ async def test_a_log_that_grows_all_the_time_is_told_of_at_each_listeners_pace(
             await _told(event)
 
 
+async def test_a_log_that_is_seldom_looked_at_holds_up_no_other(tmp_path: Path) -> None:
+    slow, log = tmp_path / "slow", tmp_path / "log"
+    slow.write_text("one\n")
+    log.write_text("one\n")
+    watch = LogWatch(look_again=NEVER)
+    async with watch.growth(str(slow), pace=NEVER) as seldom, watch.growth(str(log)) as grown:
+        with slow.open("a") as file:
+            file.write("two\n")
+        await _told(seldom)  # from here on it is looked at again in a quarter of an hour
+        for _ in range(3):
+            with log.open("a") as file:
+                file.write("more\n")
+            await _told(grown)
+
+
 async def test_one_event_may_tell_of_many_things(tmp_path: Path) -> None:
     log, wake = tmp_path / "log", asyncio.Event()
     log.write_text("one\n")
