@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from sessions_app import log_tail
@@ -97,7 +97,7 @@ class Readings:
         if found is not None:
             chunk = found.result() if found.done() else await asyncio.shield(found)
             if chunk.data:
-                return chunk
+                return _of_now(path, chunk)
         log = self._logs.get(path) or _Log()
         if growing and at_once is not None and (fresh := self._at_once(log, key, at_once)):
             if log.readers > 1:
@@ -151,6 +151,13 @@ class Readings:
     def _forget(self, key: _Key, done: asyncio.Future[Chunk]) -> None:
         if self._recent.get(key) is done:
             del self._recent[key]
+
+
+def _of_now(path: str, chunk: Chunk) -> Chunk:
+    """A reading of a moment ago with the size of now: its reader may have been told of what came
+    since, and is told of nothing that stays.
+    """
+    return replace(chunk, size=max(chunk.size, log_tail.size(path)))
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Readings] = WeakKeyDictionary()

@@ -69,6 +69,25 @@ def test_many_who_ask_together_cost_one_reading() -> None:
     with_followers(20, test)
 
 
+def test_who_gets_a_reading_of_a_moment_ago_hears_that_the_log_has_grown(tmp_path: Path) -> None:
+    path, log = tmp_path / "log", Log()
+
+    async def read(readings: Readings) -> Chunk:
+        path.write_bytes(log.data)
+        return await readings.read(log.read, str(path), 0, 1000, True)
+
+    async def test(readings: Readings) -> None:
+        with readings.following(str(path)), readings.following(str(path)):
+            first = await read(readings)
+            log.data += b"more\n"
+            second = await read(readings)
+
+        assert first.end == first.size
+        assert (second.data, second.size, log.readings) == (first.data, len(log.data), 1)
+
+    with_followers(1, test)
+
+
 def test_a_reading_is_not_kept_for_long() -> None:
     log = Log()
 
