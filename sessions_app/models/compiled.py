@@ -90,7 +90,8 @@ class Compiled(Generic[M]):
     def _run(self, sql: str, values: dict[str, object]) -> list[Any]:
         known = {name: _adapted(value) for name, value in values.items()}
         parameters = [known[p] if isinstance(p, _Named) else p for p in self._statement[1]]
-        return list(_execute(sql, parameters).fetchall())
+        with connections[DEFAULT_DB_ALIAS].wrap_database_errors:  # also of later rows
+            return list(_execute(sql, parameters).fetchall())
 
     def _converted(self, row: tuple[Any, ...]) -> list[Any]:
         values, here = list(row), connections[DEFAULT_DB_ALIAS]

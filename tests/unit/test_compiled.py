@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.models import Q
+from django.db import DatabaseError, connection
+from django.db.models import BigIntegerField, Func, Q
 
 from sessions_app.lifecycle import EventKind, Priority, Status
 from sessions_app.models import AgentSession, SessionEvent, compiled
@@ -134,3 +134,22 @@ def test_only_the_row_that_is_as_expected_is_deleted() -> None:
     found = ("status", [Status.RUNNING, Status.CREATED])
     assert compiled.delete(AgentSession, {**mine, "pinned": False}, found) == 1
     assert list(AgentSession.objects.all()) == [other]
+
+
+@pytest.mark.sqlite
+def test_an_error_at_a_later_row_is_one_of_djangos() -> None:
+    for place in range(3):
+        _session(created=NOW + timedelta(seconds=place), rule_offset=place).save()
+
+    def fail_later(offset: int) -> int:
+        if offset:
+            raise ValueError(offset)
+        return offset
+
+    connection.ensure_connection()
+    connection.connection.create_function("fail_later", 1, fail_later)
+    failing = Func("rule_offset", function="fail_later", output_field=BigIntegerField())
+    query = compiled.Compiled(lambda: AgentSession.objects.order_by("created").values_list(failing))
+
+    with pytest.raises(DatabaseError):
+        query.tuples()
