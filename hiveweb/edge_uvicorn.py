@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from hiveweb.deadlines import Deadlines
 from hiveweb.edge_rules import LINGER, MAX_HEADER_BYTES, MAX_HEADERS, PIECE, cut, progress, refusal
 from hiveweb.edge_uvicorn_quick import answer_at_once
-from hiveweb.edge_uvicorn_shared import Shared
+from hiveweb.edge_uvicorn_shared import Shared, sending
 from hiveweb.edge_uvicorn_sockets import Socket
 from hiveweb.quick import Memory
 from sessions_app.conf import Edge
@@ -216,7 +216,7 @@ class Channel(Deadlines, HttpToolsProtocol):
     async def _answer(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have the application answer; an answer that it does not complete is cut off."""
         try:
-            await app(cycle.scope, cycle.receive, cycle.send)
+            await app(cycle.scope, cycle.receive, sending(cycle))
         except asyncio.CancelledError:  # the server leaves
             # What the application has begun beside is not told that the client is gone: it ends
             # with the loop, and has nobody any more to tell of it.

@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from hiveweb.edge_rules import MAX_WAITING, PING_EVERY, PING_TIMEOUT, SERVER, Turnstile
 from hiveweb.edge_uvicorn_sockets import Socket
 from hiveweb.quick import Memory
 from hiveweb.reads import Answer
+from hiveweb.sending import Message, Send
 from sessions_app.conf import Edge
 
 
@@ -60,3 +63,16 @@ class Shared(ServerState):
             date = formatdate(now, usegmt=True).encode()
             self.default_headers = [(b"date", date), (b"server", SERVER)]
             self.first_lines = b"\r\ndate: %s\r\nserver: %s\r\n" % (date, SERVER)
+
+
+def sending(cycle: RequestResponseCycle) -> Send:
+    """The ``send`` of a request. A 304 tells the length of what is not sent (RFC 9110, 15.4.5),
+    which uvicorn would wait for.
+    """
+
+    async def send(message: Message) -> None:
+        await cycle.send(message)  # type: ignore[arg-type]  # any of ASGI's
+        if message.get("status") == HTTPStatus.NOT_MODIFIED:
+            cycle.expected_content_length = 0
+
+    return send

@@ -215,6 +215,14 @@ def test_both_ways_know_what_the_caller_has(house: House, path: str) -> None:
     assert house.at_once() - before == len(given)
 
 
+def test_what_the_caller_has_ends_no_connection(house: House) -> None:
+    """Whoever answers: a 304 tells a length, and nothing comes after it."""
+    with house.kept() as ask:
+        for path in ("/sessions", f"/sessions/{house.ids['waiting, of token:one']}?by=django"):
+            found = [ask(path, {**BEARER, IF_NONE_MATCH: "*"}) for _ in range(2)]
+            assert found == [304, 304], path
+
+
 @pytest.mark.parametrize("asker", ["HIVE_TOKEN", "nobody", "a guess"])
 def test_what_is_odd_is_said_by_django(house: House, asker: str) -> None:
     session_id = house.ids["completed, of token:one"]
