@@ -26,6 +26,8 @@ _decode = json.JSONDecoder().decode
 #: What was made of so many rows that were read again is remembered, as long as they stay as they
 #: were; of larger rows (characters of their texts) nothing is.
 MOST_KNOWN, MOST_CHARACTERS = 512, 8192
+#: What comes of values that are none of their field's.
+_NONSENSE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
 def _moment(text: str) -> datetime:
@@ -115,9 +117,12 @@ class RowReader(Generic[T]):
         known = self._known.get(session_id)
         if known is not None and known[0] == values:
             return known[1]
-        made = self._quick(session_id, values) if self._quick else None
-        if made is None:
-            made = self._make(self._session(values))
+        try:
+            made = self._quick(session_id, values) if self._quick else None
+            if made is None:
+                made = self._make(self._session(values))
+        except _NONSENSE:  # edited by hand; Django may make something of it yet
+            return None
         self._remember(session_id, values, made)
         return made
 
@@ -131,7 +136,7 @@ class RowReader(Generic[T]):
                 try:
                     found[place] = plain(value)
                     continue
-                except (ValueError, TypeError, KeyError, AttributeError):
+                except _NONSENSE:
                     pass  # edited by hand: what Django makes of that
             for convert in slow:
                 found[place] = convert(found[place])

@@ -110,6 +110,15 @@ def test_few_and_small_rows_that_are_read_again_are_remembered(
     assert rows.get(str(other)) is not rows.get(str(other))
 
 
+@pytest.mark.parametrize("change", ["created = 'soon'", "parent = 'somebody'"])
+def test_what_was_edited_into_nonsense_is_left_to_others(
+    session: AgentSession, file: Path, write: sqlite3.Connection, change: str
+) -> None:
+    write.execute(f"UPDATE sessions_app_agentsession SET {change}")  # noqa: S608 - one of those above
+
+    assert reader(file).get(str(session.id)) is None
+
+
 def test_what_cannot_be_read_at_once_is_left_to_others(
     session: AgentSession, file: Path, write: sqlite3.Connection, tmp_path: Path
 ) -> None:
