@@ -85,8 +85,16 @@ def hang_up_if_cut(connection: Any) -> None:
     open_one = connection.connection
     if open_one is None or connection.in_atomic_block:
         return
-    if open_one.closed or select.select([open_one.fileno()], [], [], 0)[0]:
+    if open_one.closed or _readable(open_one.fileno()):
         connection.close()
+
+
+def _readable(fd: int) -> bool:
+    """Whether something has arrived. Not by select(2): it refuses the descriptors beyond 1,023
+    that a server of many readers has."""
+    arrived = select.poll()
+    arrived.register(fd, select.POLLIN)
+    return bool(arrived.poll(0))
 
 
 def refuse_copy() -> None:

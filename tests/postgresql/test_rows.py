@@ -1,6 +1,9 @@
 """Rows on PostgreSQL: events in order whoever commits first, texts with NUL, searches, turns."""
 
 import asyncio
+import contextlib
+import os
+import resource
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -197,3 +200,24 @@ async def test_another_process_hears_at_once_also_after_a_restart(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     assert publish.TICK < 1
+
+
+def test_a_connection_that_was_cut_is_noticed_among_a_thousand_readers(connect: Connect) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    connection.close()
+    with contextlib.ExitStack() as open_fds:
+        open_fds.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        while (fd := os.open(os.devnull, os.O_RDONLY)) < 1100:
+            open_fds.callback(os.close, fd)
+        os.close(fd)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        assert connection.connection.fileno() > 1023
+
+        postgresql.hang_up_if_cut(connection)
+        assert connection.connection is not None, "nothing has happened to it"
+        connect().execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        postgresql.hang_up_if_cut(connection)
+        assert connection.connection is None
