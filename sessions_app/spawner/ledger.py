@@ -30,9 +30,14 @@ FENCED = "this host was cut off, and what would be tried again elsewhere was sto
 
 
 def load(session_id: UUID) -> AgentSession | None:
-    """The row of a session that is to be supervised; None when there is nothing to do any more."""
+    """The row of a session that is to be supervised; None when there is nothing to do any more,
+    or another host has it: a claim that was released is anybody's.
+    """
     session = AgentSession.objects.one(session_id)
-    return session if session and session.claimed_by and not session.finished else None
+    if session is None or session.finished or not session.claimed_by:
+        return None
+    ours = not db.clustered() or session.claimed_by == current().cluster.node
+    return session if ours else None
 
 
 def launched(session: AgentSession, pid: int, at: float) -> bool:

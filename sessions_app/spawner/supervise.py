@@ -54,6 +54,7 @@ class Supervisor:
         self._changed = changed
         self._sum_up = sum_up
         self._measured: Measured | None = None
+        self._attempt: int | None = None
         self.decided = asyncio.Event()
         self.pauser = Pauser(session_id, changed)
         self.watched: tuple[AgentSession, Run] | None = None
@@ -68,8 +69,9 @@ class Supervisor:
             row: the session, if it has just been read.
         """
         session = row or await db.read(ledger.load, self.session_id)
-        if session is None:
-            return
+        if session is None or self._attempt not in (None, session.attempt):
+            return  # a later attempt is another supervisor's
+        self._attempt = session.attempt
         try:
             run = await (self._find(session) if adopt else self._launch(session))
         except (LaunchError, Invalid) as error:

@@ -15,11 +15,14 @@ from channels.layers import channel_layers
 from django.db import connection
 from django.utils import timezone
 
-from sessions_app import events, publish, queries, relay, schema, services
+from sessions_app import claims, events, publish, queries, relay, schema, services
 from sessions_app.conf import Conf
 from sessions_app.filters import Filters, narrow
+from sessions_app.launchers.local import LocalLauncher
 from sessions_app.lifecycle import EventKind
 from sessions_app.models import AgentSession, SessionEvent, postgresql
+from sessions_app.spawner.supervise import Supervisor
+from sessions_app.telemetry.summary import Measured
 from sessions_app.webhooks import queueing
 from tests import databases
 
@@ -221,3 +224,24 @@ def test_a_connection_that_was_cut_is_noticed_among_a_thousand_readers(connect: 
         connect().execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
         postgresql.hang_up_if_cut(connection)
         assert connection.connection is None
+
+
+def test_who_has_given_an_attempt_up_keeps_off_the_next_one(conf: Conf, connect: Connect) -> None:
+    """Its supervisor, say, that did not hear that its last word had arrived, and looks again."""
+    us, session_id = conf.cluster.node, services.create("x", start=True).id
+
+    async def unmeasured(*_: object) -> Measured:
+        return Measured()
+
+    launcher = LocalLauncher(conf.runs_dir)
+    supervisor = Supervisor(conf, launcher, session_id, lambda: None, unmeasured)
+    first = claims.claim_next(us, 9)
+    asyncio.run(supervisor.run(adopt=True, row=first))
+    assert AgentSession.objects.get(id=session_id).claimed_by == "", "it never ran"
+
+    for attempt, host in ((2, "another"), (3, us)):
+        assert claims.claim_next(host, 9)
+        asyncio.run(supervisor.run(adopt=True))
+        session = AgentSession.objects.get(id=session_id)
+        assert (session.claimed_by, session.attempt) == (host, attempt)
+        claims.release(session_id, attempt, "for the next one")
