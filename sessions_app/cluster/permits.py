@@ -16,6 +16,8 @@ from sessions_app.models import AgentSession, Node, UsageHold
 TASK = "hive.permit"
 #: The channel (NOTIFY) on which every spawner hears that rows have changed.
 BELL = "hive_rows"
+#: So many permits are made in one transaction at most, which others wait for; soon follows another.
+MOST_AT_ONCE = 500
 
 
 def defer(pool: str, not_before: datetime | None = None) -> None:
@@ -79,7 +81,7 @@ DELETE FROM procrastinate_jobs WHERE task_name = %(task)s AND (
 
 
 def balance() -> dict[str, int]:
-    """Make as many permits as sessions wait that may run, in each pool.
+    """Make as many permits as sessions wait that may run, in each pool; not all of them at once.
 
     Returns:
         How many were added (or, less than 0, taken back) by pool; pools that were right are left
@@ -93,11 +95,11 @@ def balance() -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS.format(**tables), {"task": TASK})
         for pool, waiting, permits in cursor.fetchall():
-            changed[pool] = waiting - permits
+            changed[pool] = min(waiting - permits, MOST_AT_ONCE)
             if waiting < permits:
                 wanted: dict[str, Any] = {"task": TASK, "pool": pool, "count": permits - waiting}
                 cursor.execute(_TAKE_BACK, wanted)
-            for _ in range(waiting - permits):
+            for _ in range(changed[pool]):
                 defer(pool)
     return changed
 

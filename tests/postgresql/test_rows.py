@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from sessions_app import claims, events, publish, queries, relay, schema, services
+from sessions_app.cluster import permits
 from sessions_app.conf import Conf
 from sessions_app.filters import Filters, narrow
 from sessions_app.launchers.local import LocalLauncher
@@ -245,3 +246,17 @@ def test_who_has_given_an_attempt_up_keeps_off_the_next_one(conf: Conf, connect:
         session = AgentSession.objects.get(id=session_id)
         assert (session.claimed_by, session.attempt) == (host, attempt)
         claims.release(session_id, attempt, "for the next one")
+
+
+@pytest.mark.django_db
+def test_lost_permits_are_made_anew_a_few_at_a_time(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many may wait (a copied database) that others would wait long for one transaction."""
+    for _ in range(3):
+        services.create("x", start=True)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_jobs")
+    monkeypatch.setattr(permits, "MOST_AT_ONCE", 2)
+
+    assert [permits.balance() for _ in range(3)] == [{"default": 2}, {"default": 1}, {}]
