@@ -63,8 +63,9 @@ class Application:
             await send(message)
 
         try:
+            shown = _shown(scope)
             body = await _body(receive)
-            caller = await db.read(self._admit, scope, body)
+            caller = await db.read(self._admit, shown, scope, body)
             callers.become(caller)
             logs.speak_of(logs.session_in_path(scope["path"]))
             await self._answer({**scope, "caller": caller}, body, receive, sent)
@@ -77,17 +78,16 @@ class Application:
                 raise _BrokenOff from None
             await answers.refuse(send, Unavailable("the database cannot be used now; try again"))
 
-    def _admit(self, scope: Scope, body: bytes) -> Caller:
+    def _admit(self, shown: str, scope: Scope, body: bytes) -> Caller:
         """Who is asked for.
 
         Raises:
-            Refused: no pass, or none that is good for this.
+            Refused: the pass is not good for this.
         """
-        shown = [value for name, value in scope["headers"] if name == passes.HEADER.encode()]
-        if self._gate is None or len(shown) != 1:
+        if self._gate is None:
             raise passes.Refused
         asked = passes.Request(self._node, scope["method"], target(scope), body)
-        return self._gate.check(shown[0].decode("latin-1"), asked)
+        return self._gate.check(shown, asked)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -109,6 +109,20 @@ class Application:
 
 class _BrokenOff(Exception):
     """An answer that had begun cannot be completed."""
+
+
+def _shown(scope: Scope) -> str:
+    """The pass of a request, which is one of ours: nothing is taken from who has none.
+
+    Raises:
+        Refused: there is none.
+    """
+    shown = [value for name, value in scope["headers"] if name == passes.HEADER.encode()]
+    if len(shown) != 1:
+        raise passes.Refused
+    text = shown[0].decode("latin-1")
+    passes.vouch(text)
+    return text
 
 
 def _here(session_id: object) -> AgentSession:

@@ -1,6 +1,8 @@
 """A session's files are read through any host: the same bytes as on the host that has them."""
 
 import base64
+import contextlib
+import http.client
 import json
 import re
 import time
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from sessions_app.callers import Caller, Role, Via
-from sessions_app.cluster import passes
+from sessions_app.cluster import asking, passes
 from tests.cluster.apart import KEY, LISTENING, Apart, apart
 from tests.databases import PostgreSQL, Redis
 from tests.integration.api_client import API, fetch
@@ -195,6 +197,15 @@ def test_only_passes_of_other_hosts_are_good_and_each_for_one_request(
     for shown in (None, "", "x", "." * 9000, f"{forged}.{digest}", f"{told}.{digest[::-1]}"):
         assert answer(shown) == 401, shown
     assert answer(None, "/healthz") == answer(None, "/login") == answer(None, "/") == 401
+    # nothing is read of who has none
+    stranger = http.client.HTTPConnection("127.0.0.1", hosts.port, timeout=20)
+    with contextlib.closing(stranger):
+        stranger.putrequest("POST", f"{asking.PATH}log_end")
+        stranger.putheader("Content-Length", "200000")
+        stranger.endheaders(b"{")
+        assert stranger.getresponse().status == 401
+    # and a pass is one line of a header, however long what it is for
+    assert fetch(hosts.web, "GET", f"{target}&x={'x' * 7000}").status == 200
 
     def fresh() -> str:
         return passes.make(anna, asked)
