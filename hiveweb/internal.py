@@ -120,7 +120,7 @@ def _shown(scope: Scope) -> str:
     shown = [value for name, value in scope["headers"] if name == passes.HEADER.encode()]
     if len(shown) != 1:
         raise passes.Refused
-    text = shown[0].decode("latin-1")
+    text: str = shown[0].decode("latin-1")
     passes.vouch(text)
     return text
 
