@@ -41,16 +41,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='agentsession',
             name='node',
-            field=models.CharField(blank=True, default='', max_length=40),
+            field=models.CharField(blank=True, db_default='', default='', max_length=40),
         ),
         migrations.AddField(
             model_name='agentsession',
             name='on_lost',
-            field=models.CharField(default='fail', max_length=8),
+            field=models.CharField(db_default='fail', default='fail', max_length=8),
         ),
         migrations.AddField(
             model_name='agentsession',
             name='pool',
-            field=models.CharField(default='default', max_length=40),
+            field=models.CharField(db_default='default', default='default', max_length=40),
         ),
     ]

@@ -23,6 +23,8 @@ SOME_ID = UUID("6b1f3a52-0f5e-4a9a-9d5c-5a4c39e10d77")
 SOME_NAME = "no host has this name 7919"
 SOME_NUMBER, SOME_COUNT, OTHER_COUNT = 7_919_104_729.25, 7_919_104_731, 7_919_104_733
 
+#: Fields whose values the database gives out.
+_GIVEN = (models.AutoField, models.BigAutoField)
 #: Values of these types are stored as they are in fields of those.
 _PLAIN = frozenset({str, int, float, bool})
 _AS_THEY_ARE = frozenset(
@@ -223,7 +225,7 @@ def _stored(field: Any, value: Any, here: Any) -> Any:
 def _fields(model: type[Model]) -> list[tuple[str, "Field[Any, Any]"]]:
     """The fields that we write: all but an id that the database gives."""
     fields = model._meta.concrete_fields
-    return [(field.attname, field) for field in fields if not field.db_returning]
+    return [(field.attname, field) for field in fields if not isinstance(field, _GIVEN)]
 
 
 @functools.cache

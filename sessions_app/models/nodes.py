@@ -63,11 +63,16 @@ class Rounds(models.Model):
 class Hosted(models.Model):
     """What a session has to do with hosts: those that serve ``pool`` may run it, ``node`` has it,
     or had it; ``on_lost`` says what follows when that is lost.
+
+    Columns that come later than their table have a default in the database: a process of the
+    version before, which does not know them, goes on writing during an upgrade.
     """
 
-    pool = models.CharField(max_length=40, default=DEFAULT_POOL)
-    node = models.CharField(max_length=40, blank=True, default="")
-    on_lost = models.CharField(max_length=8, default=OnLost.FAIL)
+    pool = models.CharField(max_length=40, default=DEFAULT_POOL, db_default=DEFAULT_POOL)
+    node = models.CharField(max_length=40, blank=True, default="", db_default="")
+    on_lost = models.CharField(
+        max_length=8, default=OnLost.FAIL.value, db_default=OnLost.FAIL.value
+    )
     #: Counts launches tried; an attempt that was given up can never run any more.
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=64, blank=True, default="")

@@ -5,6 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from hiveweb.cluster_settings import read
@@ -25,6 +28,7 @@ from tests.unit.verb_steps import hive
 pytestmark = pytest.mark.django_db
 ADMINISTRATOR = Caller("anna", Role.ADMINISTRATOR, Via.TOKEN)
 OPERATOR = Caller("emil", Role.OPERATOR, Via.TOKEN)
+_TABLES = {model._meta.db_table: model for model in apps.get_models()}
 
 
 def test_a_host_arrives_is_heard_of_and_is_lost_when_it_is_silent(conf: Conf) -> None:
@@ -152,6 +156,27 @@ def test_what_was_lost_is_made_again_once_but_not_for_ever(conf: Conf) -> None:
             assert (session.status, session.on_lost) == (Status.STARTING, OnLost.RETRY)
     assert AgentSession.objects.count() == usage_limits.MAX_LOST + 1
     assert usage_limits.consequences(services.create("y"), Reason.LOST) == {}
+
+
+def test_a_process_of_the_version_before_writes_beside_the_new_tables() -> None:
+    # given what a version knew that had no hosts
+    loader = MigrationLoader(connection)
+    before = loader.project_state(("sessions_app", "0009_ended_indexes")).apps
+    # when it writes a row, without the columns that it does not know
+    now = timezone.now()
+    old = before.get_model("sessions_app", "AgentSession")
+    assert not {"pool", "node", "on_lost"} & {field.name for field in old._meta.fields}
+    made = old.objects.create(task="x", created=now, updated=now)
+    # then it is one of the new version's sessions
+    session = services.get(made.id)
+    assert (session.pool, session.node, session.on_lost) == ("default", "", "fail")
+    # and nothing else of what came since keeps such a process from writing
+    for model in before.get_models():
+        columns = {field.column for field in model._meta.concrete_fields}
+        table = model._meta.db_table
+        if table in _TABLES:
+            added = [f for f in _TABLES[table]._meta.concrete_fields if f.column not in columns]
+            assert [f.name for f in added if not (f.null or f.has_db_default())] == []
 
 
 def test_a_lease_names_what_is_to_be_fenced(conf: Conf) -> None:
