@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
-from django.utils import timezone
 
 from sessions_app import db, doorbell, machine, units
 from sessions_app.clock import wire_time
 from sessions_app.cluster import nodes
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import ACTIVE
-from sessions_app.models import AgentSession, UsageHold
+from sessions_app.models import AgentSession, UsageHold, moments
 from sessions_app.models.compiled import SOME_NAME, SOME_TIME, Compiled
 
 
@@ -75,7 +74,7 @@ def slots(conf: Conf) -> int:
 
 def holds(now: datetime | None = None) -> list[Hold]:
     """The holds in force; without what a session said of it that the caller may not see."""
-    rows = _HOLDS.objects(now=now or timezone.now())
+    rows = _HOLDS.objects(now=now or moments.now())
     if rows and not AgentSession.objects.shows_all():
         ids = [row.session_id for row in rows]
         shown = set(AgentSession.objects.visible().filter(id__in=ids).values_list("id", flat=True))
@@ -104,7 +103,7 @@ def lift_hold(profile: str) -> bool:
 
 def startable(now: datetime | None = None) -> Q:
     """Which waiting sessions may start as far as they themselves are concerned."""
-    moment = now or timezone.now()
+    moment = now or moments.now()
     held = [hold.profile for hold in holds(moment)]
     return due(moment) & ~Q(profile__in=held)
 

@@ -6,14 +6,13 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from sessions_app import admission, db
 from sessions_app.clock import wire_time
 from sessions_app.cluster import nodes, permits
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import ACTIVE, EventKind, Priority, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, moments
 from sessions_app.models.compiled import SOME_ID, SOME_NUMBER, SOME_TIME, Compiled
 
 #: One look claims so many sessions at most; the next one follows at once.
@@ -73,7 +72,7 @@ _AHEAD = Compiled(
 
 def _startable(most: int) -> list[AgentSession]:
     """Those that may start as far as they themselves are concerned, the next ones first."""
-    now = timezone.now()
+    now = moments.now()
     if admission.holds(now):
         return list(_queue().filter(admission.startable(now))[:most])
     return _NEXT.objects(now=now)[:most]
@@ -128,6 +127,7 @@ def claim_next(node: str, slots: int, pool: str | None = None) -> AgentSession |
                 return None
             if admission.slots_taken(node) >= slots:
                 return None
+            # To the moment: a permit comes when the database says that its session's time has.
             waiting = _queue().filter(admission.startable(nodes.now()))
             if pool is not None:
                 waiting = waiting.filter(pool=pool)
@@ -141,7 +141,7 @@ def claim_next(node: str, slots: int, pool: str | None = None) -> AgentSession |
 
 def _claim(session: AgentSession, owner: str) -> bool:
     """One guarded UPDATE, so no two spawners get one session; it counts a new attempt."""
-    now = timezone.now()
+    now = moments.now()
     claimed = AgentSession.objects.advance(
         session.id,
         EventKind.CLAIMED,
@@ -181,7 +181,7 @@ def waiting(session: AgentSession) -> Waiting | None:
     """The place of a session in the queue and why it waits; None when it does not wait."""
     if session.status != Status.STARTING or session.claimed_by:
         return None
-    now = timezone.now()
+    now = moments.now()
     holds = admission.holds(now)
     if not holds and (session.not_before is None or session.not_before <= now):
         ahead_of_it = _AHEAD.count(now=now, key=session.queue_key, behind=session.id)
@@ -206,7 +206,7 @@ def all_waiting() -> dict[uuid.UUID, Waiting]:
     sessions = list(_queue().only("id", "profile", "not_before", "parent", "pool"))
     if not sessions:
         return {}
-    now = timezone.now()
+    now = moments.now()
     by_profile = {hold.profile: hold for hold in admission.holds(now)}
     reasons = [(session, _held(session, now, by_profile)) for session in sessions]
     reasons.sort(key=lambda pair: pair[1] is not None)

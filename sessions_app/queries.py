@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, QuerySet
-from django.utils import timezone
 
 from sessions_app import admission, callers, claims, orders
 from sessions_app.clock import wire_time
@@ -14,7 +13,7 @@ from sessions_app.conf import current
 from sessions_app.errors import Invalid
 from sessions_app.filters import ANY_SWARM, Filters, narrow
 from sessions_app.lifecycle import EventKind, Status
-from sessions_app.models import AgentSession, SessionEvent, postgresql
+from sessions_app.models import AgentSession, SessionEvent, moments, postgresql
 from sessions_app.models.compiled import OTHER_COUNT, SOME_COUNT, Compiled
 from sessions_app.projection import session_json
 
@@ -101,7 +100,7 @@ def find(
         raise Invalid(f"the limit must be from 1 to {MAX_PAGE}")
     plain = Filters(status=status, priority=priority, text=text, owner=owner, swarm=swarm)
     wish = filters or plain
-    order, after = orders.order(sort, cursor, timezone.now())
+    order, after = orders.order(sort, cursor, moments.now())
     rows = narrow(AgentSession.objects.visible(), wish, order.now)
     found = order.page(rows, after, limit + 1, search=wish.searches)
     more, found = len(found) > limit, found[:limit]

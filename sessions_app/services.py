@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
 from sessions_app import callers, claims, doorbell, registry, run_token, validation, workspace
 from sessions_app.callers import Role, Via
@@ -18,7 +17,7 @@ from sessions_app.cluster import nodes, permits
 from sessions_app.conf import current
 from sessions_app.errors import Conflict, NotFound, Unavailable
 from sessions_app.lifecycle import ACTIVE, EventKind, Reason, Status
-from sessions_app.models import AgentSession, compiled
+from sessions_app.models import AgentSession, compiled, moments
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ def create(
     session_id = session_id or uuid.uuid4()
     place = workspace.paths(conf, session_id)
     command = conf.profile(profile)
-    now = timezone.now()
+    now = moments.now()
     session = AgentSession(
         id=session_id,
         owner=retry_of.owner if retry_of and caller.via is Via.SYSTEM else caller.principal,
@@ -150,7 +149,7 @@ def start(
     extra = validation.args(args)
     started = False
     if session.status == Status.CREATED:
-        now = timezone.now()
+        now = moments.now()
         with transaction.atomic():
             started = AgentSession.objects.advance(
                 session.id,
@@ -204,7 +203,7 @@ def stop(session_id: object) -> AgentSession:
     callers.require_over(session.owner, "stop sessions")
     if session.finished:
         return session
-    now = timezone.now()
+    now = moments.now()
     ended_unlaunched = AgentSession.objects.advance(
         session.id,
         EventKind.FAILED,

@@ -16,16 +16,13 @@ from typing import Any
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from sessions_app.callers import Caller, Role, Via
-from sessions_app.clock import boot_clock
-from sessions_app.cluster import nodes
 from sessions_app.errors import Unauthorized
+from sessions_app.models import moments
 
 #: The header.
 HEADER = "hive-pass"
 #: A pass counts for so long (s) from when it was made, and so much before.
 LIFE, EARLY = 30.0, 5.0
-#: The database's clock is asked this often (s).
-SYNC = 60.0
 #: No caller's name is that long; a header that is longer is not even looked at.
 MAX_PASS = 8 * 1024
 _SALT = "hiveweb.internal-pass"
@@ -59,16 +56,9 @@ class Request:
 class _Clock:
     """The database's clock, without asking it each time."""
 
-    def __init__(self) -> None:
-        self._offset, self._synced = 0.0, float("-inf")
-
     def now(self) -> float:
         """Seconds since 1970. May take a query."""
-        here = boot_clock()
-        if here - self._synced > SYNC:
-            self._offset = nodes.now().timestamp() - here
-            self._synced = here
-        return here + self._offset
+        return moments.now().timestamp()
 
 
 clock = _Clock()

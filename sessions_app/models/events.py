@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
-from django.utils import timezone
 
 from sessions_app import callers
 from sessions_app.callers import Via
 from sessions_app.lifecycle import EventKind
-from sessions_app.models import compiled
+from sessions_app.models import compiled, moments
 from sessions_app.models.access import AuditEvent
 
 
@@ -44,7 +43,7 @@ def record(
     if caller is not None and caller.via is Via.SYSTEM:
         caller = None
     by = {"by": caller.principal} if caller else {}
-    now = at or timezone.now()
+    now = at or moments.now()
     rows = (
         {"session_id": session_id, "kind": kind, "at": now, "data": {**data, **by}}
         for session_id, kind, data in events

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models, transaction
-from django.utils import timezone
 
 from sessions_app import callers
 from sessions_app.callers import Via
 from sessions_app.conf import current
 from sessions_app.lifecycle import PREDECESSORS, EventKind, OnUsageLimit, Priority, Reason, Status
-from sessions_app.models import compiled, indexes
+from sessions_app.models import compiled, indexes, moments
 from sessions_app.models.dialects import JSONText
 from sessions_app.models.events import record
 from sessions_app.models.nodes import Hosted
@@ -90,7 +89,7 @@ class AgentSessionManager(models.Manager["AgentSession"]):
             if not before <= PREDECESSORS[state]:
                 raise ValueError(f"no transition from {sorted(before)} to {state}")
             before = {state}
-        moment = at or timezone.now()
+        moment = at or moments.now()
         with transaction.atomic(savepoint=False):  # in a larger one it is a part: all or nothing
             changed = compiled.update(
                 self.model,

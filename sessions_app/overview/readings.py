@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from django.utils import timezone
-
 from sessions_app import db, live, problems
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
+from sessions_app.models import moments
 from sessions_app.overview import attention, figures, lately, words
 
 #: A reading serves whoever asks within this many seconds after it began.
@@ -93,13 +92,13 @@ class Shelf:
     def look_back(self) -> Day:
         """Look through the last day."""
         begun, used = time.monotonic(), time.thread_time()
-        found = lately.last_day(timezone.now())
+        found = lately.last_day(moments.now())
         self.day = Day(begun, time.thread_time() - used, found)
         return self.day
 
     def look(self) -> Reading:
         """Look at the present; the last day is the one that was seen last."""
-        begun, now = time.monotonic(), timezone.now()
+        begun, now = time.monotonic(), moments.now()
         day = self.day or self.look_back()
         present = figures.present(now)
         needed = attention.needed(now, present, day.figures)

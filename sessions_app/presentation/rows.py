@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from sessions_app.clock import wire_time
 from sessions_app.lifecycle import Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, moments
 from sessions_app.presentation.endings import ending
 from sessions_app.presentation.figures import ago, duration, run_time, size, when
 from sessions_app.telemetry.listed import NOTHING, Figures
@@ -70,7 +68,7 @@ def row(
         figures: what it uses and writes.
     """
     output = datetime.fromisoformat(figures.output_at) if figures.output_at else None
-    moment = now or timezone.now()
+    moment = now or moments.now()
     found = marks(session, waiting)
     stalled, until = (datetime.fromisoformat(found[m]) if found[m] else None for m in _TIMED)
     return Row(

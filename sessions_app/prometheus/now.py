@@ -9,13 +9,12 @@ from pathlib import Path
 from django.db import DatabaseError, connection
 from django.db.models import Count, Min, Q
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from sessions_app import admission, counted, db, doorbell, heartbeat, log_watch, machine
 from sessions_app.conf import Conf, current
 from sessions_app.heartbeat import Beat
 from sessions_app.lifecycle import Status
-from sessions_app.models import AgentSession, Installation
+from sessions_app.models import AgentSession, Installation, moments
 from sessions_app.prometheus.history import History
 from sessions_app.prometheus.hooks import Hooks, hooks
 from sessions_app.prometheus.usage import Usage, of_runs
@@ -111,7 +110,7 @@ class Look:
 
 
 def _rows(conf: Conf, read_seconds: float) -> Rows:
-    now = timezone.now()
+    now = moments.now()
     rows = AgentSession.objects.order_by()
     found = dict(rows.values_list("status").annotate(n=Count("id")))
     running = rows.filter(status=Status.RUNNING)

@@ -6,7 +6,6 @@ brings session.json up to it.
 
 import logging
 from collections.abc import Container
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from sessions_app.collect import Collection
 from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
 from sessions_app.lifecycle import EventKind, Reason, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, moments
 from sessions_app.spawner import usage_limits
 from sessions_app.spawner.verdict import outcome
 from sessions_app.telemetry import summary
@@ -44,10 +43,10 @@ def launched(session: AgentSession, pid: int, at: float) -> bool:
     """The command runs, since ``at`` (seconds since the epoch). Its session.json is for the caller
     to write (workspace.project), unless it has ended by then.
     """
-    now = datetime.now(UTC)
+    now = moments.now()
     facts: dict[str, Any] = {
         "status": Status.RUNNING,
-        "started_at": datetime.fromtimestamp(at, UTC),
+        "started_at": moments.told(at, session.queued_at),
         "pid": pid,
     }
     changed = AgentSession.objects.advance(
@@ -70,7 +69,7 @@ def brief(
     """A run is over already, and has left nothing behind: its end, and in the same change its
     launch if that has not been written down. False where the row is not as it is here.
     """
-    session.pid, session.started_at = pid, datetime.fromtimestamp(at, UTC)
+    session.pid, session.started_at = pid, moments.told(at, session.queued_at)
     through = {EventKind.RUNNING: {"pid": pid}} if session.status == Status.STARTING else None
     status, reason, detail, facts = _end(session, exited, Collection(), success_codes, Measured())
     return _finish(
@@ -150,8 +149,8 @@ def _end(
     status, reason, detail = outcome(session, exited, success_codes)
     if db.clustered() and not session.verdict and lease.was_fenced(current(), session.id):
         status, reason, detail = Status.FAILED, Reason.LOST, FENCED
-    now = datetime.now(UTC)
-    at = min(datetime.fromtimestamp(exited.at, UTC), now) if exited else now
+    now = moments.now()
+    at = min(moments.told(exited.at, session.started_at), now) if exited else now
     pause = _pause_over(session)
     paused = pause.get("paused_seconds", session.paused_seconds)
     seconds = summary.run_seconds(session, at, paused)
@@ -220,7 +219,7 @@ def _finish(
     **facts: Any,
 ) -> bool:
     """End a session if it is as expected; ``known``: the whole row was, by ``guard``."""
-    now = datetime.now(UTC)
+    now = moments.now()
     changes = {"ended_at": now, **facts, "status": status, "reason": reason, "detail": detail}
     finished = AgentSession.objects.advance(
         session.id,

@@ -3,12 +3,12 @@
 import logging
 import random
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sessions_app import admission, control, services
 from sessions_app.errors import HiveError, Invalid
 from sessions_app.lifecycle import EventKind, OnLost, OnUsageLimit, Reason, Status
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, moments
 
 logger = logging.getLogger(__name__)
 #: Without a time of the reset, sessions of the profile are held this long.
@@ -25,7 +25,7 @@ MAX_LOST = 3
 
 def reset_of(session: AgentSession) -> datetime:
     """When the limit that a session ran into is reset, as far as its output said."""
-    ended = session.ended_at or datetime.now(UTC)
+    ended = session.ended_at or moments.now()
     return session.usage_reset_at or ended + UNKNOWN_RESET
 
 
@@ -39,7 +39,7 @@ def consequences(session: AgentSession, reason: Reason) -> dict[str, object]:
 def hold_profile(session: AgentSession) -> None:
     """Start nothing of the session's profile before the reset. What runs goes on."""
     until = reset_of(session)
-    if until > datetime.now(UTC):
+    if until > moments.now():
         admission.hold(session.profile, until, session.usage_detail, session.id)
 
 
@@ -48,7 +48,7 @@ def retry_time(session: AgentSession) -> datetime:
 
     Each limited try in a row doubles the least wait, however soon the reset is said to be.
     """
-    now = datetime.now(UTC)
+    now = moments.now()
     backoff = min(BACKOFF * 2**session.usage_retries, LONGEST_BACKOFF)
     least = now + backoff if session.usage_retries else now
     return max(reset_of(session), least) + timedelta(seconds=random.uniform(1, JITTER))  # noqa: S311

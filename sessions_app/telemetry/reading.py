@@ -1,7 +1,6 @@
 """A session's telemetry as callers get it: resources, activity and swarm, now and over its life."""
 
 import math
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from sessions_app.clock import boot_clock
 from sessions_app.cluster.asking import where_it_is
 from sessions_app.cluster.whereabouts import Kind
 from sessions_app.conf import current
-from sessions_app.models import AgentSession
+from sessions_app.models import AgentSession, moments
 from sessions_app.telemetry import activity, samples, summary
 from sessions_app.telemetry.samples import UNKNOWN, Point
 
@@ -61,7 +60,7 @@ def _run_seconds(session: AgentSession) -> float | None:
     paused = session.paused_seconds
     if session.paused_mark is not None:
         paused += max(0.0, boot_clock() - session.paused_mark)
-    return summary.run_seconds(session, datetime.now(UTC), paused)
+    return summary.run_seconds(session, moments.now(), paused)
 
 
 def series(stored: samples.Stored, most: int) -> dict[str, Any]:
