@@ -11,11 +11,13 @@ from django.db.migrations.executor import MigrationExecutor
 
 from sessions_app import file_lock, importing, registry
 from sessions_app.conf import current
-from sessions_app.errors import Unavailable
+from sessions_app.errors import Conflict, Unavailable
 from sessions_app.models import AgentSession, postgresql
 
 #: In the state directory: the tables have been made.
 MARKER = "schema"
+#: Beside a SQLite database that was moved: its name with this at its end.
+MOVED = ".moved"
 
 
 def migrate() -> None:
@@ -47,6 +49,33 @@ def check() -> None:
         raise Unavailable(f"the database cannot be used: {' '.join(str(error).split())}") from error
     if AgentSession._meta.db_table not in tables:
         raise Unavailable("the database has not been set up; run: manage.py migrate")
+
+
+def mark_moved(file: Path, target: str) -> None:
+    """Say beside a SQLite database that its sessions are in another one from now on.
+
+    Raises:
+        OSError: that cannot be written.
+    """
+    file.with_name(file.name + MOVED).write_text(f"{target}\n", encoding="utf-8")
+
+
+def refuse_moved() -> None:
+    """Keep a SQLite database that was moved (``hive migrate-database``) from running on.
+
+    Raises:
+        Conflict: it was; the message says where to, and how to go back.
+    """
+    file = Path(str(connections["default"].settings_dict["NAME"]))
+    if connections["default"].vendor != "sqlite" or not file.is_absolute():
+        return
+    mark = file.with_name(file.name + MOVED)
+    with contextlib.suppress(FileNotFoundError):
+        target = " ".join(mark.read_text(encoding="utf-8", errors="replace").split())
+        raise Conflict(
+            f"{file} was moved to PostgreSQL ({target}): set DATABASE_URL; to go back to this "
+            f"one, without what has happened since, remove {mark}"
+        )
 
 
 def _alone() -> contextlib.AbstractContextManager[None]:

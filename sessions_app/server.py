@@ -115,6 +115,7 @@ def _serve(conf: Conf, *, sample: bool, stop_sessions: bool) -> int:
         for name in conf.secrets.unmasked:
             logger.warning("%s is too short to be masked where logs are shown", name)
         workspace.initialise(conf)
+        schema.refuse_moved()
         taken = locks.take(conf, "server")
         try:
             schema.migrate()

@@ -8,7 +8,8 @@ usage: hive migrate-database [--from FILE] [--to URL] [--dry-run] [--replace] [-
 Copies this host's installation from SQLite to PostgreSQL: sessions, events, people, tokens,
 webhooks, the audit trail, all there is. Ids stay, and so does the order of events. It is one
 transaction: afterwards PostgreSQL has all of it, read again and compared, or what it had before.
-The SQLite file is not changed: it is your way back.
+The SQLite file is not changed: it is your way back. Beside it FILE.moved says where all went, and
+keeps it from running on by mistake; who goes back removes that.
 
 Stop the server and the spawner first; sessions go on. Nobody can write meanwhile. Then start them
 with the new DATABASE_URL, with the same HIVE_STATE_DIR and HIVE_NODE: the sessions are this host's

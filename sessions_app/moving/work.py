@@ -59,10 +59,19 @@ def migrate(
             if not dry_run:
                 schema.migrate()
             _Migration(source, conf, say, report, replace=replace).run()
+            if report.committed:
+                _mark(source, report, say)
     except DatabaseError as error:
         raise _said(error) from error
     report.seconds = time.monotonic() - begun
     return report
+
+
+def _mark(source: Source, report: Report, say: Say) -> None:
+    try:
+        schema.mark_moved(source.path.resolve(), report.target)
+    except OSError as error:
+        say(f"start nothing on {source.path} any more: that cannot be marked: {error}")
 
 
 def _said(error: DatabaseError) -> HiveError:

@@ -121,7 +121,7 @@ def _queue(queue: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _slots(slots: dict[str, int]) -> Meter:
-    share = 100 * min(1.0, slots["taken"] / slots["total"])
+    share = 100 * min(1.0, slots["taken"] / max(1, slots["total"]))
     words = f"{slots['taken']:,} of {slots['total']:,} taken"
     return Meter("Slots", round(share, 2), None, False, words, f"{slots['free']:,} free")
 

@@ -39,6 +39,7 @@ def run(*, until_idle: bool = False, doors: Sequence[Door] = ()) -> int:
     """
     conf = current()
     workspace.initialise(conf)
+    schema.refuse_moved()
     if not until_idle:
         schema.check()
     try:

@@ -104,6 +104,8 @@ def _dispatch(words: list[str]) -> Verb:
         raise Invalid(f"{verb} runs in a process of its own: manage.py hive {verb}")
     if verb not in repair.UNPREPARED and (said := schema.make_if_missing()):
         yield line(said, to_stderr=True)
+    if verb not in READING and verb not in repair.UNPREPARED:
+        schema.refuse_moved()
     return (yield from _VERBS[verb](rest))
 
 

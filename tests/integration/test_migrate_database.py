@@ -230,6 +230,17 @@ def test_it_goes_on_where_rows_are_missing_and_touches_none_that_differ(move: Mo
     assert (counts(told, SESSIONS), told["committed"]) == ((1, 1, 0), False)
     assert move.ask("SELECT count(*) FROM pg_tables WHERE tablename = 'auth_user'") == [(0,)]
     move()
+    # when it is used again by mistake, then that is refused, and the line says how to go back
+    mark = move.site.database.with_name(move.site.database.name + ".moved")
+    for words in (["create", "x"], ["up", "--no-sample"], ["spawner"]):
+        done = move.site.hive(*words)
+        assert done.returncode == 3, done
+        assert move.name.encode() in done.stderr
+        assert f"remove {mark}".encode() in done.stderr
+        assert done.stderr.count(b"\n") == 1
+    assert move.site.hive("status", first).stdout == b"created\n"
+    mark.unlink()
+    assert move.site.hive("init").returncode == 0
     second = move.another("second")
     # when it is migrated again, then what is missing comes
     told = move()
