@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hiveweb import cluster_settings
 from hiveweb.env import SYSTEM_ENV_FILE, Env, read_env_file
 from sessions_app import manual
 from tests.support import ROOT
@@ -108,6 +109,22 @@ def test_each_spawner_has_a_name_and_records_of_its_own_and_all_have_one_workspa
             assert f"{shared.copy().pop()}:{ours[setting]}" in part["volumes"]
 
 
+def test_other_hosts_reach_each_spawner_and_believe_each_other() -> None:
+    example = read_env_file(str(DEPLOY / "hive.env.example"))
+    for name, part in SPAWNERS.items():
+        given = {key: value for key, value in part["environment"].items() if value is not None}
+        told = cluster_settings.read(Env(str(ROOT), {**example, **given, "HIVE_ENV_FILE": ""}))
+        assert told.internal_host == "0.0.0.0"
+        assert told.address == f"http://{name}:{told.internal_port}"
+        assert told.node == name
+    # each web server has a name that stays, too, and no container has a key of its own
+    nodes = [part["environment"]["HIVE_NODE"] for part in OURS.values() if "environment" in part]
+    assert sorted(nodes) == sorted(set(OURS) - {"migrate"})
+    for part in OURS.values():
+        assert "HIVE_SECRET_KEY" not in part.get("environment", {})
+        assert part["secrets"] == OURS["web-1"]["secrets"]
+
+
 def test_the_example_of_the_settings_is_what_the_image_has_and_what_all_share() -> None:
     example = read_env_file(str(DEPLOY / "hive.env.example"))
     assert set(example) <= SETTINGS
@@ -169,6 +186,10 @@ def test_sessions_recorders_and_the_fence_outlive_the_spawner() -> None:
     assert not {"ExecStop", "ExecStopPost", "MemoryMax", "PrivateTmp", "RuntimeMaxSec"} & set(
         service
     )
+    head = UNITS["spawner"].read_text().partition("[Unit]")[0]
+    for name in ("DATABASE_URL", "HIVE_SECRET_KEY", "HIVE_INTERNAL_ADDRESS"):
+        assert name in SETTINGS
+        assert name in head
     words = shlex.split(service["ExecStart"])
     assert words[2:] == ["hive", "spawner"]
     assert words[3] in manual.SUMMARIES

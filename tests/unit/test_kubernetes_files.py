@@ -129,6 +129,20 @@ def test_settings_of_kubernetes_are_ours_and_no_secret_is_among_them() -> None:
     assert set(re.findall(r"--from-literal=([A-Z_]+)=", text)) <= SETTINGS | PASSED_ON
 
 
+def test_a_pod_has_a_name_that_stays_and_the_others_reach_a_spawner() -> None:
+    paths = {"HIVE_NODE": "metadata.name", "HIVE_INTERNAL_ADDRESS": "status.podIP"}
+    for kind, part, names in (
+        ("StatefulSet", "spawner", {"HIVE_NODE", "HIVE_INTERNAL_ADDRESS"}),
+        ("Deployment", "web", {"HIVE_NODE"}),
+    ):
+        (container,) = only(kind, part)["spec"]["template"]["spec"]["containers"]
+        told = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]}
+        assert told == {name: paths[name] for name in names}
+    # one key for all: in the secret, not in an environment of one of them
+    text = (DEPLOY / "kubernetes" / "hiveweb.yaml").read_text()
+    assert text.count("HIVE_SECRET_KEY") == 1
+
+
 def test_probes_ask_what_the_server_answers() -> None:
     (web,) = only("Deployment", "web")["spec"]["template"]["spec"]["containers"]
     urls = (ROOT / "hiveweb" / "urls.py").read_text()
