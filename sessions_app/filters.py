@@ -47,6 +47,8 @@ class Filters:
         text: the task contains it (ASCII letters in either case), or the id starts with it, or
             that of the swarm.
         swarm: the id of a swarm, or ``ANY_SWARM``.
+        pool: which hosts may run it.
+        node: the host that runs it, or ran it.
         metadata: keys that the metadata must have, or ``key=value``; all of them.
         created_since, created_before, ended_since, ended_before: times (RFC 3339), or how long
             before now: ``2h``, ``3d``.
@@ -58,6 +60,8 @@ class Filters:
     owner: str = ""
     text: str = ""
     swarm: str = ""
+    pool: str = ""
+    node: str = ""
     metadata: tuple[str, ...] = ()
     created_since: str = ""
     created_before: str = ""
@@ -92,6 +96,8 @@ def narrow(
         "priority": wish.priority and validation.priority(wish.priority),
         "reason": wish.reason and _reason(wish.reason),
         "owner": wish.owner and owner(wish.owner),
+        "pool": wish.pool and validation.pool(wish.pool),
+        "node": wish.node and validation.pool(wish.node, "a host"),
     }
     for field, word in same.items():
         if word != "":

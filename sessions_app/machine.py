@@ -34,6 +34,16 @@ def available_memory() -> int:
     return min([available, *(max(0, limit - used) for limit, used in _group_memory())])
 
 
+def load() -> float:
+    """Threads that ran or wanted to, on the average of the last minute (proc_loadavg(5))."""
+    return os.getloadavg()[0]
+
+
+def processors() -> int:
+    """Processors that we may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """A file system, in bytes.

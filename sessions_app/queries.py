@@ -11,7 +11,7 @@ from sessions_app import admission, callers, claims, orders
 from sessions_app.clock import wire_time
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
-from sessions_app.filters import ANY_SWARM, Filters, narrow
+from sessions_app.filters import Filters, narrow
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, SessionEvent, moments, postgresql
 from sessions_app.models.compiled import OTHER_COUNT, SOME_COUNT, Compiled
@@ -112,13 +112,13 @@ def find(
     )
 
 
-def of_swarm(swarm: str) -> QuerySet[AgentSession]:
-    """The sessions the caller may see that are the swarm of this id, or any (``ANY_SWARM``).
+def that_fit(filters: Filters) -> QuerySet[AgentSession]:
+    """The sessions the caller may see that fit, in no order.
 
     Raises:
-        Invalid: it is no text.
+        Invalid: a filter cannot be understood.
     """
-    return narrow(AgentSession.objects.visible(), Filters(swarm=swarm or ANY_SWARM))
+    return narrow(AgentSession.objects.visible(), filters)
 
 
 def matching(filters: Filters, most: int) -> list[uuid.UUID]:

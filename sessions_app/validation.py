@@ -100,13 +100,18 @@ def on_lost(word: object) -> OnLost:
         raise Invalid(f"on_lost must be fail or retry, not {shorten(str(word), 40)!r}") from None
 
 
-def pool(word: object) -> str:
-    """The name of a pool or a host; the default pool when empty or None."""
+def pool(word: object, what: str = "a pool") -> str:
+    """The name of a pool or a host; the default pool when empty or None.
+
+    Args:
+        word: the name.
+        what: it is, for who is refused.
+    """
     if word is None or word == "":
         return DEFAULT_POOL
     if not (isinstance(word, str) and POOL.fullmatch(word)):
         raise Invalid(
-            "a pool has 1 to 40 letters, digits, dots, dashes and underscores, "
+            f"{what} has 1 to 40 letters, digits, dots, dashes and underscores, "
             f"not {shorten(str(word), 40)!r}"
         )
     return word

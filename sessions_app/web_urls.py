@@ -6,6 +6,7 @@ from sessions_app.views import (
     account,
     actions,
     bulk_actions,
+    hosts,
     new_session,
     overview,
     removal,
@@ -17,6 +18,9 @@ from sessions_app.views import (
 urlpatterns = [
     path("", sessions_list.sessions, name="sessions"),
     path("overview", overview.overview, name="overview"),
+    path("hosts", hosts.hosts, name="hosts"),
+    path("hosts/drain", hosts.drain, name="drain"),
+    path("hosts/uncordon", hosts.uncordon, name="uncordon"),
     path("new", new_session.new, name="new"),
     path("sessions/bulk", bulk_actions.bulk_action, name="bulk"),
     path("sessions/figures", sessions_list.figures, name="figures"),

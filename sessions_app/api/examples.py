@@ -133,7 +133,7 @@ ANSWERS: dict[str, Any] = {
     **webhook_examples.ANSWERS,
     "get_performance": performance.EXAMPLE,
     "list_nodes": {"nodes": [nodes.EXAMPLE]},
-    "drain_node": {**nodes.EXAMPLE, "state": "draining"},
+    "drain_node": {**nodes.EXAMPLE, "state": "draining", "draining": True},
     "uncordon_node": nodes.EXAMPLE,
     "get_overview": overview.EXAMPLE,
     "create_session": CREATED,

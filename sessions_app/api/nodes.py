@@ -17,10 +17,14 @@ class Node(Schema):
 
     name: str
     state: Literal["active", "draining", "lost"]
+    draining: bool = Field(description="whether it is to take no further session, lost or not")
     pools: list[str] = Field(description="whose sessions it runs; its own name is one of them")
     slots: int
     taken: int
     memory: int = Field(description="bytes")
+    free_memory: int | None = Field(description="of it, at the last heartbeat")
+    load: float | None = Field(description="of the last minute, at the last heartbeat")
+    processors: int | None = Field(description="that the load is to be seen against")
     version: str
     boot_id: str
     obstacle: str | None = Field(description="what keeps it from starting anything now")
@@ -42,10 +46,14 @@ class Nodes(Schema):
 EXAMPLE: dict[str, Any] = {
     "name": "host-1",
     "state": "active",
+    "draining": False,
     "pools": ["default", "host-1"],
     "slots": 40,
     "taken": 12,
     "memory": 16_777_216_000,
+    "free_memory": 9_214_361_600,
+    "load": 3.41,
+    "processors": 8,
     "version": "0.1.0",
     "boot_id": "0b6f3c1e-6a6c-4c8f-9f57-0d3d4b1f7e11",
     "obstacle": None,

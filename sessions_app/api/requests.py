@@ -150,6 +150,8 @@ class Filter(Schema):
     owner: str = Field("", max_length=200, description="Only theirs; `me` for your own.")
     reason: str = Field("", description="Why it ended.", json_schema_extra={"enum": ["", *Reason]})
     swarm: str = Field("", max_length=100, description="Only those of the swarm with this id.")
+    pool: str = Field("", max_length=40, description="Only those that ask for this pool.")
+    node: str = Field("", max_length=40, description="Only those that this host runs, or ran.")
     meta: list[str] = Field(
         [],
         max_length=filters.MAX_METADATA,
@@ -170,6 +172,8 @@ class Filter(Schema):
             owner=self.owner,
             reason=self.reason,
             swarm=self.swarm,
+            pool=self.pool,
+            node=self.node,
             metadata=tuple(self.meta),
             **{name: getattr(self, name) for name in filters.TIMES},
         )

@@ -104,7 +104,13 @@ def beat(conf: Conf, obstacle: str = "") -> NodeState:
         Its state as it stands now.
     """
     ours = Node.objects.filter(name=conf.cluster.node, instance=instance(conf.state_dir))
-    if not ours.filter(lost_at=None).update(heartbeat=Now(), obstacle=obstacle[:255]):
+    figures = {
+        "obstacle": obstacle[:255],
+        "free_memory": machine.available_memory(),
+        "load": round(machine.load(), 2),
+        "processors": machine.processors(),
+    }
+    if not ours.filter(lost_at=None).update(heartbeat=Now(), **figures):
         return NodeState.LOST
     draining = ours.values_list("draining", flat=True).first()
     return NodeState.DRAINING if draining else NodeState.ACTIVE
@@ -242,6 +248,11 @@ def everybody() -> list[dict[str, Any]]:
         Forbidden: the caller is no administrator.
     """
     callers.require(Role.ADMINISTRATOR, "see hosts")
+    return told()
+
+
+def told() -> list[dict[str, Any]]:
+    """The same for whoever asks: what is not everybody's is left out by the caller."""
     moment = now()
     taken: dict[str, int] = {}
     running = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
@@ -251,10 +262,14 @@ def everybody() -> list[dict[str, Any]]:
         {
             "name": node.name,
             "state": node.state.value,
+            "draining": node.draining,
             "pools": node.pools,
             "slots": node.slots,
             "taken": taken.get(node.name, 0),
             "memory": node.memory,
+            "free_memory": node.free_memory,
+            "load": node.load,
+            "processors": node.processors,
             "version": node.version,
             "boot_id": node.boot_id,
             "obstacle": node.obstacle or None,

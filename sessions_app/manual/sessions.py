@@ -66,11 +66,13 @@ exit_signal. While it waits, `waiting` has its place, the reason and until when;
   hive get "$id" | jq .status
 """,
     "list": """\
-usage: hive list [--swarm SWARM]
+usage: hive list [--swarm SWARM] [--pool NAME] [--node NAME]
 
 Prints {"sessions": {ID: {"task", "status", "created", "updated", "dir"}}, "created": TIME}.
 
   --swarm SWARM   only the session that is this swarm ("Swarm ID" in its log)
+  --pool NAME     only sessions that ask for this pool
+  --node NAME     only sessions that this host runs, or ran
 
   hive list | jq '.sessions | map(select(.status == "running")) | length'
 """,

@@ -23,6 +23,11 @@ class Node(models.Model):
     address = models.CharField(max_length=255, blank=True, default="")
     slots = models.PositiveIntegerField()
     memory = models.BigIntegerField()
+    #: Bytes of it that were free, the load of the last minute and the processors it is to be seen
+    #: against, at the last heartbeat; None from a host whose version does not tell.
+    free_memory = models.BigIntegerField(null=True, blank=True)
+    load = models.FloatField(null=True, blank=True)
+    processors = models.PositiveSmallIntegerField(null=True, blank=True)
     #: What it serves; its own name beside them.
     pools = models.JSONField(default=list)
     #: Seconds without a heartbeat after which it is lost.

@@ -7,6 +7,7 @@ from sessions_app.presentation.deeds import deeds
 from sessions_app.presentation.endings import ending, evidence, signal_name
 from sessions_app.presentation.events import event_json
 from sessions_app.presentation.facts import (
+    ON_LOST,
     ON_USAGE_LIMIT,
     actions,
     how_it_stops,
@@ -34,6 +35,7 @@ from sessions_app.presentation.telemetry import words as telemetry_words
 from sessions_app.presentation.timeline import drawn, timeline
 
 __all__ = [
+    "ON_LOST",
     "ON_USAGE_LIMIT",
     "Row",
     "actions",

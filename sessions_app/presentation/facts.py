@@ -6,7 +6,7 @@ from typing import Any
 
 from sessions_app import callers, units
 from sessions_app.conf import Conf
-from sessions_app.lifecycle import OnUsageLimit, Status
+from sessions_app.lifecycle import OnLost, OnUsageLimit, Status
 from sessions_app.limits import NAMES, Limits
 from sessions_app.models import AgentSession
 from sessions_app.presentation.figures import size
@@ -18,6 +18,11 @@ ROOMS = (6, 12, 20, 30)
 ON_USAGE_LIMIT: Mapping[str, str] = {
     OnUsageLimit.FAIL: "fail",
     OnUsageLimit.RETRY: "fail, and try again after the reset",
+}
+#: What follows when the host that runs it is lost, likewise.
+ON_LOST: Mapping[str, str] = {
+    OnLost.FAIL: "fail",
+    OnLost.RETRY: "fail, and try again on another one",
 }
 
 

@@ -4,6 +4,7 @@ import json
 
 from sessions_app import arguments, queries, registry, services
 from sessions_app.errors import Invalid, NotFound
+from sessions_app.filters import Filters
 from sessions_app.lifecycle import NOT_FOUND
 from sessions_app.verb_steps import Print, Verb, VerbTable, follow, for_terminal, json_object, line
 
@@ -27,12 +28,16 @@ def _get(words: list[str]) -> Verb:
 
 
 def _list(words: list[str]) -> Verb:
-    options, rest = arguments.split(words, valued=["--swarm"])
-    arguments.nothing_else("list takes --swarm ID only", rest)
+    options, rest = arguments.split(words, valued=["--swarm", "--pool", "--node"])
+    arguments.nothing_else("list takes --swarm ID, --pool NAME and --node NAME only", rest)
     if options.get("--swarm") == "":
         raise Invalid("--swarm needs the id of a swarm, not ''")
-    of = (queries.of_swarm(options["--swarm"]),) if "--swarm" in options else ()
-    found = registry.registry(*of)
+    for option in ("--pool", "--node"):
+        if options.get(option) == "":
+            raise Invalid(f"{option} needs a name, not ''")
+    swarm, pool, node = (options.get(name, "") for name in ("--swarm", "--pool", "--node"))
+    wish = Filters(swarm=swarm, pool=pool, node=node)
+    found = registry.registry(queries.that_fit(wish) if wish else None)
     # One line a session: indented output would take the encoder written in Python, 7 times slower.
     entries = ",\n".join(
         f" {json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}"

@@ -86,6 +86,7 @@ def _page(request: HttpRequest, row: AgentSession, form: UpdateForm | None = Non
         "limits": presentation.limits_in_force(row),
         "idle_limit": presentation.idle_limit(row),
         "on_usage_limit": presentation.ON_USAGE_LIMIT.get(row.on_usage_limit, row.on_usage_limit),
+        "on_lost": presentation.ON_LOST.get(row.on_lost, row.on_lost),
         "outputs": _outputs(row, files["outputs"]),
         "paths": _paths(row),
         "how_it_stops": presentation.how_it_stops(row, current()),

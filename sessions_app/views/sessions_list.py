@@ -23,9 +23,9 @@ PAGE_SIZE = 50
 SHOWN_OWNERS = 30
 #: The names that filters have in the address, by their own.
 NAMES = {"text": "q", "metadata": "meta"}
-PLAIN = ("status", "priority", "owner", "text", "reason", "swarm", *filters.TIMES)
+PLAIN = ("status", "priority", "owner", "text", "reason", "swarm", "pool", "node", *filters.TIMES)
 #: Those of them that stand behind "More filters".
-MORE = ("reason", "swarm", "metadata", *filters.TIMES)
+MORE = ("reason", "swarm", "pool", "node", "metadata", *filters.TIMES)
 #: Views that everybody has: a name, and the address's query.
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("All", {}),
@@ -220,6 +220,8 @@ def _for_scripts(wish: Filters, sort: str) -> dict[str, Any]:
         "owner": filters.owner(wish.owner) if wish.owner else "",
         "text": wish.text,
         "swarm": wish.swarm,
+        "pool": wish.pool,
+        "node": wish.node,
         "metadata": [filters.key_and_value(condition) for condition in wish.metadata],
         "times": times,
         "sort": sort,

@@ -32,11 +32,13 @@ export class Filters {
 
   /** Whether a session fits the filters; undefined when what is told of it cannot tell. */
   matches(session) {
-    const { status, priority, owner, reason, swarm, metadata, times } = this.told;
+    const { status, priority, owner, reason, swarm, pool, node, metadata, times } = this.told;
     if (status && session.status !== status) return false;
     if (priority && session.priority !== priority) return false;
     if (owner && session.owner !== owner) return false;
     if (reason && session.reason !== reason) return false;
+    if (pool && session.pool !== pool) return false;
+    if (node && session.node !== node) return false;
     return all([
       this.hasText(session),
       !swarm || (session.swarm_id === undefined ? undefined : session.swarm_id === swarm),

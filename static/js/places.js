@@ -30,6 +30,7 @@ export function setUpPlaces() {
   register({ keys: "c", label: "Colours: auto, light, dark", group: "Anywhere", run: nextTheme });
   goTo("g l", "Sessions", "[data-home]");
   goTo("g o", "Overview", '.pages a[href$="/overview"]');
+  goTo("g h", "Hosts", '.pages a[href$="/hosts"]');
   goTo("g a", "Account and tokens", '.menu-list a[href$="/account"]');
   goTo("g c", "New session", "[data-new]");
   goTo("/", "Search field", "[data-search]", true);

@@ -24,6 +24,7 @@ FORMS = [
     ("/sessions/{id}/update", {"priority": "high", "metadata": ""}),
     ("/holds/lift", {"profile": "sample"}),
     ("/sessions/bulk", {"action": "stop", "ids": "{id}", "confirmed": "yes"}),
+    *((f"/hosts/{act}", {"name": "host"}) for act in ("drain", "uncordon")),
     ("/account/tokens", {"name": "forged", "role": "viewer", "lasts": ""}),
     ("/account/tokens/revoke", {"name": "mine"}),
     ("/account/password", {"new_password1": "x" * 20, "new_password2": "x" * 20}),

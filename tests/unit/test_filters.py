@@ -105,9 +105,21 @@ def test_reasons_swarms_and_owners() -> None:
     assert found() == {"stopped", "swarm", "hers"}
 
 
+def test_pools_and_hosts() -> None:
+    for pool in ("", "gpu"):
+        services.create(pool or "any")
+        change(pool or "any", pool=pool or "default", node="host-1" if pool else "")
+
+    assert found(pool="gpu") == found(node="host-1") == {"gpu"}
+    assert found(pool="default") == {"any"}
+    assert found(pool="default", node="host-1") == set()
+
+
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
+        ({"pool": "../x"}, "a pool has 1 to 40"),
+        ({"node": "x" * 41}, "a host has 1 to 40"),
         ({"reason": "tired"}, "the reason must be one of"),
         ({"created_since": "yesterday"}, "created_since"),
         ({"created_since": "0"}, "created_since"),
