@@ -3,29 +3,21 @@
 import json
 import shlex
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import Any, TypeVar
 
 from django import forms
 from django.utils import timezone
 
 from sessions_app import presentation, validation
+from sessions_app.cluster import nodes
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Invalid
-from sessions_app.lifecycle import Priority
+from sessions_app.lifecycle import DEFAULT_POOL, OnLost, Priority
 from sessions_app.limits import NAMES, Limits
 from sessions_app.models import AgentSession
-from sessions_app.profiles import (
-    DEFAULT_COMMAND,
-    DEFAULT_PROFILE,
-    SAMPLE_PROFILE,
-    CommandProfile,
-)
+from sessions_app.profiles import DEFAULT_PROFILE, CommandProfile
 
 T = TypeVar("T")
-_TIMES = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-_SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
-
 NOW, LATER, NOT_YET = "now", "later", "no"
 _PRIORITIES = [(priority.word, priority.word) for priority in Priority]
 _PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
@@ -85,6 +77,18 @@ class NewSessionForm(forms.Form):
         label="When the account’s usage limit is reached",
         choices=[("", "as its profile says"), *presentation.ON_USAGE_LIMIT.items()],
     )
+    pool = forms.CharField(
+        required=False,
+        label="Pool",
+        help_text="Which hosts may run it: those that serve this pool, or one by its own name.",
+        max_length=40,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": DEFAULT_POOL, "list": "pools"}),
+    )
+    on_lost = forms.ChoiceField(
+        required=False,
+        label="When the host that runs it is lost",
+        choices=list(presentation.ON_LOST.items()),
+    )
     start = forms.ChoiceField(
         required=False,
         initial=NOW,
@@ -109,7 +113,9 @@ class NewSessionForm(forms.Form):
         conf = current()
         profile = self.fields["profile"]
         assert isinstance(profile, forms.ChoiceField)  # noqa: S101 - for the type checker
-        about = {name: profile_words(command) for name, command in conf.profiles.items()}
+        about = {
+            name: presentation.profile_words(command) for name, command in conf.profiles.items()
+        }
         profile.choices = [(name, f"{name}: {words}") for name, words in about.items()]
         profile.initial = DEFAULT_PROFILE
         profile.widget.attrs["data-default"] = DEFAULT_PROFILE
@@ -124,7 +130,7 @@ class NewSessionForm(forms.Form):
                 max_length=40,
                 widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "as its profile says"}),
             )
-        for name in ("task", "args", "metadata", *NAMES):
+        for name in ("task", "args", "metadata", "pool", *NAMES):
             # Django's own check of NUL bytes has other words than ours.
             self.fields[name].validators = []
 
@@ -137,6 +143,16 @@ class NewSessionForm(forms.Form):
         fields = [*self.limit_fields(), self["on_usage_limit"]]
         return any(field.value() or field.errors for field in fields)
 
+    def hosts_given(self) -> bool:
+        """Whether a pool, or what follows when a host is lost, has a value that is not usual."""
+        usual = ("", None, DEFAULT_POOL, OnLost.FAIL)
+        fields = (self["pool"], self["on_lost"])
+        return any(field.value() not in usual or field.errors for field in fields)
+
+    def pools(self) -> list[str]:
+        """Names that may be entered for the pool: what hosts serve."""
+        return nodes.pools()
+
     def clean_task(self) -> str:
         """Line ends as the task's author typed them: browsers send CRLF for each."""
         return _checked(validation.task, self.cleaned_data["task"].replace("\r\n", "\n"))
@@ -144,6 +160,10 @@ class NewSessionForm(forms.Form):
     def clean_metadata(self) -> dict[str, Any] | None:
         """A JSON object, or nothing."""
         return _checked(validation.metadata_text, self.cleaned_data["metadata"])
+
+    def clean_pool(self) -> str:
+        """The name of a pool, or of a host."""
+        return _checked(validation.pool, self.cleaned_data["pool"])
 
     def clean_args(self) -> list[str]:
         """Words, split as a shell would split them, without any expansion."""
@@ -192,17 +212,6 @@ class NewSessionForm(forms.Form):
         self.cleaned_data["not_before"] = moment
 
 
-def profile_words(command: CommandProfile) -> str:
-    """A word on what a profile is."""
-    if command.about:
-        return command.about
-    if command.name == SAMPLE_PROFILE:
-        return "a harmless demonstration, which needs nothing installed"
-    if command.argv == DEFAULT_COMMAND:
-        return "the real thing: a queen and workers, driven by Claude"
-    return f"runs {PurePath(command.argv[0]).name}"
-
-
 def like(session: AgentSession) -> dict[str, Any]:
     """The values by which :class:`NewSessionForm` makes another session of the same kind.
 
@@ -213,6 +222,8 @@ def like(session: AgentSession) -> dict[str, Any]:
         "priority": session.priority_word,
         "args": shlex.join(session.args),
         "metadata": presentation.metadata_text(session.metadata),
+        "pool": "" if session.pool == DEFAULT_POOL else session.pool,
+        "on_lost": session.on_lost,
     }
     conf = current()
     command = conf.profiles.get(session.profile)
@@ -222,24 +233,17 @@ def like(session: AgentSession) -> dict[str, Any]:
     for name in NAMES:
         amount = getattr(limits, name)
         if amount != getattr(usual, name):
-            values[name] = "off" if amount is None else _amount(name, amount)
+            values[name] = "off" if amount is None else presentation.limit_text(name, amount)
     if session.on_usage_limit != command.on_usage_limit:
         values["on_usage_limit"] = session.on_usage_limit
     return {**values, "profile": session.profile}
-
-
-def _amount(name: str, amount: float) -> str:
-    """A limit as people write it, exactly."""
-    units = _TIMES if name in ("run_time", "idle_time") else _SIZES
-    unit = next(unit for unit, length in units if amount % length == 0 or length == units[-1][1])
-    return f"{amount / dict(units)[unit]:.10g}{unit}"
 
 
 def _defaults(conf: Conf, command: CommandProfile) -> dict[str, str]:
     limits = conf.limits_of(command)
     words = {name: presentation.limit_words(limits, name) or "no limit" for name in NAMES}
     usage = presentation.ON_USAGE_LIMIT[command.on_usage_limit]
-    return {**words, "on_usage_limit": usage, "about": profile_words(command)}
+    return {**words, "on_usage_limit": usage, "about": presentation.profile_words(command)}
 
 
 class UpdateForm(forms.Form):

@@ -206,6 +206,14 @@ def why_waits(pool: str, here: Callable[[], str]) -> str:
     return obstacles[0] if all(obstacles) else ""
 
 
+def pools() -> list[str]:
+    """What a session may ask for: pools that a host serves which is not lost, and its own name."""
+    if not db.clustered():
+        return list(current().cluster.serves)
+    served = Node.objects.filter(lost_at=None).values_list("pools", flat=True)
+    return sorted({pool for names in served for pool in names})
+
+
 def slots() -> int:
     """Slots of all hosts that are not lost."""
     return sum(Node.objects.filter(lost_at=None).values_list("slots", flat=True))

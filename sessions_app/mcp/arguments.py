@@ -62,6 +62,10 @@ class Create(Arguments):
     on_usage_limit: Literal["", "fail", "retry"] = Field(
         "", description="When the account's usage limit ends it: `retry` once that is reset."
     )
+    pool: str = Field("", description="The pool of hosts that may run it.")
+    on_lost: Literal["", "fail", "retry"] = Field(
+        "", description="When the host that runs it is lost: `retry` on another one."
+    )
     idempotency_key: Key | None = Field(None, description=_ABOUT_KEY)
 
 
@@ -189,6 +193,10 @@ class Orchestrate(Arguments):
     )
     profile: str = Field("", description=Create.model_fields["profile"].description)
     limits: dict[str, Any] = Field({}, description=Create.model_fields["limits"].description)
+    pool: str = Field("", description=Create.model_fields["pool"].description)
+    on_lost: Literal["", "fail", "retry"] = Field(
+        "", description=Create.model_fields["on_lost"].description
+    )
     idempotency_key: Key | None = Field(
         None,
         validation_alias=AliasChoices("idempotency_key", "idempotencyKey"),

@@ -60,6 +60,8 @@ def _create_and_start(given: arguments.Orchestrate, record: idempotency.Record) 
         args=command_arguments(given),
         profile=given.profile,
         limits=given.limits,
+        pool=given.pool,
+        on_lost=given.on_lost,
         record=record,
     )
     try:

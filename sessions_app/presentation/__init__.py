@@ -13,11 +13,13 @@ from sessions_app.presentation.facts import (
     how_it_stops,
     idle_limit,
     limit_label,
+    limit_text,
     limit_words,
     limits_in_force,
     log_note,
     log_room,
     metadata_text,
+    profile_words,
 )
 from sessions_app.presentation.failures import failure
 from sessions_app.presentation.figures import ago, duration, enumeration, run_time, size, when
@@ -52,12 +54,14 @@ __all__ = [
     "how_it_stops",
     "idle_limit",
     "limit_label",
+    "limit_text",
     "limit_words",
     "limits_in_force",
     "log_note",
     "log_room",
     "marks",
     "metadata_text",
+    "profile_words",
     "row",
     "run_time",
     "signal_name",

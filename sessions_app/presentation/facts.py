@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from sessions_app import callers, units
@@ -10,8 +11,10 @@ from sessions_app.lifecycle import OnLost, OnUsageLimit, Status
 from sessions_app.limits import NAMES, Limits
 from sessions_app.models import AgentSession
 from sessions_app.presentation.figures import size
-from sessions_app.profiles import CommandProfile
+from sessions_app.profiles import DEFAULT_COMMAND, SAMPLE_PROFILE, CommandProfile
 
+_TIMES = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
 #: Rows that the page of a log which has ended makes room for (static/css/room.css).
 ROOMS = (6, 12, 20, 30)
 #: What follows when the account's usage limit is reached, by the word on the wire.
@@ -47,6 +50,13 @@ def _size_words(count: int) -> str:
         if count >= length:
             return f"{count / length:.4g} {unit}"
     return units.size_words(count)
+
+
+def limit_text(name: str, amount: float) -> str:
+    """A limit as people type it, exactly: ``90m``."""
+    known = _TIMES if name in ("run_time", "idle_time") else _SIZES
+    unit = next(unit for unit, length in known if amount % length == 0 or length == known[-1][1])
+    return f"{amount / dict(known)[unit]:.10g}{unit}"
 
 
 def limits_in_force(session: AgentSession) -> list[str]:
@@ -132,3 +142,14 @@ def actions(session: AgentSession, *, waits: bool) -> list[str]:
     if status == Status.CREATED or waits:
         possible.append("update")
     return possible
+
+
+def profile_words(command: CommandProfile) -> str:
+    """A word on what a profile is."""
+    if command.about:
+        return command.about
+    if command.name == SAMPLE_PROFILE:
+        return "a harmless demonstration, which needs nothing installed"
+    if command.argv == DEFAULT_COMMAND:
+        return "the real thing: a queen and workers, driven by Claude"
+    return f"runs {PurePath(command.argv[0]).name}"

@@ -9,7 +9,7 @@ const TOOLS = {
 
 /**
  * @param {object} given - task, priority, profile (empty: the default one), args (words), metadata
- *   (JSON text or empty), limits (texts by name), onUsageLimit, start ("now", "later", "no"),
+ *   (JSON text or empty), limits (texts by name), onUsageLimit, pool, onLost, start ("now", "later", "no"),
  *   notBefore (a time with its offset, for "later")
  * @param {string} origin - where the API is
  * @returns {{curl: object, script: object, manage: object}} each {text, later}: the command, and
@@ -33,6 +33,8 @@ function curl(wish, origin) {
   const limits = Object.entries(wish.limits).map(([name, value]) => `${text(name)}: ${text(value)}`);
   if (limits.length) fields.push(["limits", `{${limits.join(", ")}}`]);
   if (wish.onUsageLimit) fields.push(["on_usage_limit", text(wish.onUsageLimit)]);
+  if (wish.pool && wish.pool !== "default") fields.push(["pool", text(wish.pool)]);
+  if (wish.onLost && wish.onLost !== "fail") fields.push(["on_lost", text(wish.onLost)]);
   if (wish.start !== "no") fields.push(["start", "true"]);
   if (wish.start === "later") fields.push(["not_before", text(wish.notBefore)]);
   const body = fields.map(([name, value]) => `  "${name}": ${value}`).join(",\n");
@@ -66,6 +68,8 @@ function shell(wish, tool) {
     options.push(`--${name.replaceAll("_", "-")}`, value);
   }
   if (wish.onUsageLimit) options.push("--on-usage-limit", wish.onUsageLimit);
+  if (wish.pool && wish.pool !== "default") options.push("--pool", wish.pool);
+  if (wish.onLost && wish.onLost !== "fail") options.push("--on-lost", wish.onLost);
   if (starts && !wish.args.length) options.push("--start", ...at);
   const words = options.length || wish.task.startsWith("-") ? [...options, "--"] : [];
   words.push(wish.task);

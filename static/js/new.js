@@ -158,6 +158,8 @@ class NewSession {
       metadata: metadata === "null" ? "" : metadata,
       limits,
       onUsageLimit: value("on_usage_limit"),
+      pool: this.fields.pool?.value.trim() ?? "", // only where there may be several hosts
+      onLost: this.fields.on_lost?.value ?? "",
       start,
       notBefore: start === "later" ? `${notBefore}:00${this.zone()}` : "",
     };

@@ -89,3 +89,26 @@ def test_only_administrators_get_buttons_and_addresses(conf: Conf, client: Clien
         client.post("/hosts/drain", {"name": "busy-2"})
     told = {node["name"]: node["draining"] for node in nodes.everybody()}
     assert told["busy-2"] is False
+
+
+def test_the_form_asks_for_a_pool_and_so_do_its_commands(page: Page, site: Installation) -> None:
+    web = Apart(site).web()
+    site.sql(OTHERS)
+    page.goto(f"{web.url}/new")
+    page.get_by_label("Task").fill("a task")
+    page.get_by_text("Hosts", exact=True).last.click()
+    expect(page.locator("#pools option")).to_have_count(2)  # none of the one that is lost
+    page.get_by_label("Pool").fill("gpu")
+    page.get_by_label("When the host that runs it is lost").select_option("retry")
+    page.get_by_label("Do not start yet").check()
+    command = page.locator("[data-command]")
+    expect(command).to_contain_text('"pool": "gpu",\n  "on_lost": "retry"')
+    page.get_by_text("manage.py", exact=True).click()
+    expect(command).to_contain_text("--pool gpu --on-lost retry -- 'a task'")
+    page.get_by_role("button", name="Create session").click()
+    # then its page says so, and the same again is asked for in the same way
+    expect(page.locator(".facts").get_by_role("link", name="gpu")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("try again on another one")
+    page.goto(page.url.replace("/sessions/", "/new?like=").rstrip("/"))
+    expect(page.get_by_label("Pool")).to_have_value("gpu")
+    expect(page.get_by_label("When the host that runs it is lost")).to_have_value("retry")

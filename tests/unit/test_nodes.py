@@ -8,21 +8,25 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
+from django.test import Client
 from django.utils import timezone
 
 from hiveweb.cluster_settings import read
 from hiveweb.env import Env, EnvError
-from sessions_app import callers, claims, services
+from sessions_app import callers, claims, control, services
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.clock import boot_clock
 from sessions_app.cluster import nodes
 from sessions_app.cluster.lease import Lease, was_fenced
 from sessions_app.conf import Cluster, Conf
 from sessions_app.errors import Conflict, Forbidden, Invalid, NotFound
+from sessions_app.forms import like
 from sessions_app.lifecycle import NodeState, OnLost, Reason, Status
+from sessions_app.mcp import arguments, making
 from sessions_app.models import AgentSession, AuditEvent, Node, Rounds
 from sessions_app.projection import session_json
 from sessions_app.spawner import usage_limits
+from tests.unit.pages import text_of
 from tests.unit.verb_steps import hive
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +136,26 @@ def test_a_session_says_its_pool_and_its_host(conf: Conf) -> None:
         services.create("x", pool="../x")
     with pytest.raises(Invalid, match="fail or retry"):
         services.create("x", on_lost="maybe")
+
+
+def test_whoever_makes_a_session_says_its_pool_and_another_try_keeps_it(
+    conf: Conf, client: Client
+) -> None:
+    asked = {"pool": conf.cluster.node, "on_lost": "retry"}
+    form = {"task": "x", "priority": "low", "profile": "sample", "start": "no", **asked}
+    assert client.post("/new", form).status_code == 302
+    made = AgentSession.objects.get()
+    services.stop(made.id)
+    again = control.retry(made.id, start_now=False)
+    making._create_once(arguments.Create.model_validate({"task": "x", **asked}))
+    making._orchestrate_once(arguments.Orchestrate.model_validate({"task": "x", **asked}))
+    assert AgentSession.objects.filter(**asked).count() == 4
+    values = like(again)
+    assert (values["pool"], values["on_lost"]) == (conf.cluster.node, "retry")
+
+    refused = client.post("/new", {**form, "pool": "../x"})
+    assert refused.status_code == 422
+    assert "a pool has 1 to 40" in text_of(refused).lower()
 
 
 @pytest.mark.sqlite
