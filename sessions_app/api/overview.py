@@ -19,7 +19,8 @@ class Matter(Schema):
     """Something that needs somebody."""
 
     kind: str = Field(
-        description="spawner, disk, memory, hold, waiting, stalled, lost or failed; more may come"
+        description="spawner, host, disk, memory, hold, waiting, stalled, lost or failed; more "
+        "may come"
     )
     text: str = Field(description="what the matter is, for people")
     advice: str = Field(description="what to do about it, for people")
@@ -36,6 +37,22 @@ class Slots(Schema):
     total: int
     taken: int = Field(description="by whomever")
     free: int
+
+
+class Hosts(Schema):
+    """How many hosts stand how; all 0 where one host is all there is."""
+
+    active: int
+    draining: int
+    lost: int = Field(description="silent for longer than their leases")
+    left: int = Field(description="switched off with nothing left to run, or lost and drained")
+
+
+class InPool(Schema):
+    """Who waits for the hosts of a pool."""
+
+    pool: str
+    waiting: int = Field(description="that could start")
 
 
 class Longest(Schema):
@@ -68,6 +85,7 @@ class Next(Schema):
 class WhoWaits(Schema):
     """Sessions that wait for a slot, of those you may see."""
 
+    pools: list[InPool] = Field(description="empty where one host is all there is")
     waiting: int
     waiting_long: int = Field(description="that could start, and have waited for 10 minutes")
     oldest: Longest | None
@@ -132,6 +150,7 @@ class Overview(Schema):
     at: str = Field(description="when this was so: at most a few seconds ago")
     attention: list[Matter] = Field(description="what needs somebody, most urgent first")
     sessions: dict[str, int] = Field(description="how many there are, by state")
+    hosts: Hosts
     slots: Slots
     queue: WhoWaits
     memory: Left
@@ -180,8 +199,10 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
     "sessions": {"created": 1, "starting": 2, "running": 4, "completed": 118, "failed": 9},
+    "hosts": {"active": 0, "draining": 0, "lost": 0, "left": 0},
     "slots": {"total": 4, "taken": 4, "free": 0},
     "queue": {
+        "pools": [],
         "waiting": 1,
         "waiting_long": 0,
         "oldest": {

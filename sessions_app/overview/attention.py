@@ -8,6 +8,7 @@ from typing import Any
 
 from sessions_app import presentation
 from sessions_app.clock import wire_time
+from sessions_app.cluster import standing
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, SessionEvent
 from sessions_app.overview.figures import LONG
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     """What the matter is."""
 
     SPAWNER = "spawner"
+    HOST = "host"
     DISK = "disk"
     MEMORY = "memory"
     HOLD = "hold"
@@ -83,6 +85,7 @@ def needed(now: datetime, present: dict[str, Any], day: dict[str, Any]) -> list[
     """
     items = [
         *_spawner(present),
+        *_hosts(),
         *_machine(present),
         *_holds(present["queue"]),
         *_waiting(present["queue"]),
@@ -98,6 +101,17 @@ def _spawner(present: dict[str, Any]) -> Iterator[Item]:
             Kind.SPAWNER,
             f"Nothing is started or watched: {present['spawner']['detail']}",
             "Start the server (hive up), which has a spawner, or see what its log says.",
+        )
+
+
+def _hosts() -> Iterator[Item]:
+    for node in standing.lost():
+        yield Item(
+            Kind.HOST,
+            f"The host {node.name} is lost: silent for longer than its lease",
+            f"See what became of it; started again, it comes back. If it is gone for good: "
+            f"hive drain {node.name}",
+            since=wire_time(node.lost_at),
         )
 
 

@@ -7,9 +7,10 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.db.models.lookups import LessThanOrEqual
 
-from sessions_app import admission, claims, heartbeat, machine, presentation, queries
+from sessions_app import admission, claims, db, machine, presentation, queries
 from sessions_app.admission import Hold
 from sessions_app.clock import wire_time
+from sessions_app.cluster import standing
 from sessions_app.conf import Conf, current
 from sessions_app.lifecycle import Status
 from sessions_app.models import AgentSession
@@ -28,9 +29,10 @@ def present(now: datetime) -> dict[str, Any]:
     """How everything is: sessions the caller may see; slots and machine, which are everybody's."""
     conf = current()
     taken, slots = admission.slots_taken(), admission.slots(conf)
-    trouble, detail = heartbeat.spawner(conf.state_dir)
+    trouble, detail = standing.spawner(conf)
     return {
         "sessions": queries.counts(),
+        "hosts": standing.counts(),
         "slots": {"total": slots, "taken": taken, "free": max(0, slots - taken)},
         "queue": _queue(conf, now),
         "memory": _memory(conf),
@@ -61,7 +63,9 @@ def _queue(conf: Conf, now: datetime) -> dict[str, Any]:
     others = found["all"] - sum(group["count"] for group in reasons)
     if others > 0:
         reasons.append({"reason": PUT_OFF, "count": others, "until": wire_time(found["later"])})
+    pools = standing.by_pool(startable) if found["free"] and db.clustered() else {}
     return {
+        "pools": [{"pool": pool, "waiting": count} for pool, count in pools.items()],
         "waiting": found["all"],
         "waiting_long": found["long"],
         "oldest": _oldest(startable, now) if found["free"] else None,

@@ -54,6 +54,7 @@ def of_now(figures: dict[str, Any]) -> dict[str, str]:
     context = {
         **figures,
         "items": [_item(item, now) for item in figures["attention"]],
+        "hosts_words": ", ".join(f"{n} {state}" for state, n in figures["hosts"].items() if n),
         "queue_words": _queue(figures["queue"], now),
         "slots_meter": _slots(figures["slots"]),
         "meters": _meters(figures),

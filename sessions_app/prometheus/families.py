@@ -77,6 +77,24 @@ def _rows(rows: Rows) -> Iterator[Metric]:
         "ones are left out. 0 when nobody waits.",
         rows.oldest,
     )
+    yield _gauge(
+        "hive_nodes",
+        "Hosts by state: active; draining; lost, silent for longer than their leases; left, "
+        "switched off with nothing to run, or lost and drained. All 0 without PostgreSQL.",
+        rows.nodes,
+        "state",
+    )
+    yield _gauge(
+        "hive_pool_waiting",
+        "Sessions that could run and wait for a slot, by pools that some host serves.",
+        rows.pools,
+        "pool",
+    )
+    yield _gauge(
+        "hive_sessions_unserved",
+        "Sessions that could run, but ask for a pool that no host which is up serves.",
+        rows.unserved,
+    )
     yield _gauge("hive_slots_taken", "Sessions that take a slot: they start or run.", rows.taken)
     yield _gauge(
         "hive_sessions_paused", "Running sessions that stand still on request.", rows.paused
@@ -133,8 +151,8 @@ def _spawner(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("hive_slots", "Sessions that may run at once (HIVE_SLOTS).", now.conf.slots)
     yield _gauge(
         "hive_spawner_up",
-        "1 while a spawner serves this installation; without one nothing starts, ends or is "
-        "stopped, and what runs goes on.",
+        "1 while a spawner runs on this host. Where no host has one (hive_nodes) nothing starts, "
+        "ends or is stopped, and what runs goes on.",
         int(now.spawner),
     )
     if now.beat is not None:

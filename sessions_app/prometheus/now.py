@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import DatabaseError, connection
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from sessions_app import admission, counted, db, doorbell, heartbeat, log_watch, machine
+from sessions_app.cluster import standing
 from sessions_app.conf import Conf, current
 from sessions_app.heartbeat import Beat
 from sessions_app.lifecycle import Status
@@ -35,6 +36,9 @@ class Rows:
         oldest: for how long (s) the longest of the others could have run; 0.0 without any.
         paused, stalled: of those that run.
         holds: seconds to the end of each profile's hold, 0.0 where there is none.
+        nodes: hosts by how they stand.
+        pools, unserved: sessions that could run and wait for a pool, by pools that are served; for
+            others.
         hooks: how webhooks do.
         usage: what the runs use together; None when nothing is sampled (HIVE_SAMPLE_EVERY=off).
         read_seconds: what a trivial read took, from asking to having, as a request has it.
@@ -47,6 +51,9 @@ class Rows:
     paused: int
     stalled: int
     holds: dict[str, float]
+    nodes: dict[str, int]
+    pools: dict[str, int]
+    unserved: int
     hooks: Hooks
     usage: Usage | None
     read_seconds: float
@@ -126,6 +133,7 @@ def _rows(conf: Conf, read_seconds: float) -> Rows:
     )
     holds = {hold.profile: (hold.until - now).total_seconds() for hold in admission.holds(now)}
     oldest = (now - queue["oldest"]).total_seconds() if queue["oldest"] else 0.0
+    pools, unserved = _pools(rows.filter(may_start, status=Status.STARTING, claimed_by=""))
     usage = None
     if conf.telemetry.sample_every is not None:
         usage = of_runs(conf.runs_dir, list(running.values_list("id", flat=True)))
@@ -137,10 +145,17 @@ def _rows(conf: Conf, read_seconds: float) -> Rows:
         paused=runs["paused"],
         stalled=runs["stalled"],
         holds={profile: holds.get(profile, 0.0) for profile in conf.profiles},
+        nodes=standing.counts(),
+        pools=pools,
+        unserved=unserved,
         hooks=hooks(),
         usage=usage,
         read_seconds=read_seconds,
     )
+
+
+def _pools(waiting: QuerySet[AgentSession]) -> tuple[dict[str, int], int]:
+    return standing.served(standing.by_pool(waiting)) if db.clustered() else ({}, 0)
 
 
 def _files(

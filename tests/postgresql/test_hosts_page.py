@@ -14,8 +14,9 @@ from sessions_app.conf import Conf
 from tests.browser.conftest import browser, device, open_page, page
 from tests.browser.support import create, live, no_sideways_scrolling, until_status
 from tests.browser.test_accessibility import examine
+from tests.integration.api_client import fetch
 from tests.postgresql.apart import Apart
-from tests.support import Installation
+from tests.support import Installation, eventually
 
 __all__ = ["browser", "device", "open_page", "page"]  # fixtures
 OTHERS = """INSERT INTO sessions_app_node (name, instance, boot_id, version, address, slots, memory,
@@ -89,6 +90,40 @@ def test_only_administrators_get_buttons_and_addresses(conf: Conf, client: Clien
         client.post("/hosts/drain", {"name": "busy-2"})
     told = {node["name"]: node["draining"] for node in nodes.everybody()}
     assert told["busy-2"] is False
+
+
+def test_a_server_of_pages_only_tells_of_the_hosts(site: Installation) -> None:
+    web = Apart(site).web()
+    site.sql(OTHERS)
+    for pool in ("gpu", "gpu", "nobody"):
+        body = {"task": "x", "pool": pool, "start": True}
+        assert web.request("POST", "/api/v1/sessions", body)[0] == 201
+    # given one host that is up and one that is lost
+    found = web.request("GET", "/api/v1/overview")[1]
+    assert found["hosts"] == {"active": 1, "draining": 0, "lost": 1, "left": 0}
+    assert found["queue"]["pools"] == [
+        {"pool": "gpu", "waiting": 2},
+        {"pool": "nobody", "waiting": 1},
+    ]
+    assert found["spawner"]["working"]
+    assert [item["kind"] for item in found["attention"]] == ["host"]
+    page = fetch(web, "GET", "/overview").body.decode()
+    assert "1 active, 1 lost" in page
+    assert "/?status=starting&amp;pool=gpu" in page
+    told = fetch(web, "GET", "/metrics").body.decode()
+    for line in (
+        "hive_spawner_up 0.0",
+        'hive_nodes{state="active"} 1.0',
+        'hive_nodes{state="lost"} 1.0',
+        'hive_pool_waiting{pool="gpu"} 2.0',
+        "hive_sessions_unserved 1.0",
+    ):
+        assert f"\n{line}\n" in told, line
+    # when the lost one is known to be gone for good, nobody is to look after it
+    assert web.request("POST", "/api/v1/nodes/gone-3/drain")[0] == 200
+    eventually(
+        lambda: web.request("GET", "/api/v1/overview")[1]["hosts"]["left"] == 1, "it to have left"
+    )
 
 
 def test_the_form_asks_for_a_pool_and_so_do_its_commands(page: Page, site: Installation) -> None:
