@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.chaos.support import Filler, Mounts
 from tests.integration.test_cleanup import clean, ended, left
-from tests.support import Installation, installation
+from tests.support import Installation, eventually, installation
 
 
 def test_a_full_disk_can_be_cleaned(mounts: Mounts, tmp_path: Path) -> None:
