@@ -122,7 +122,7 @@ class Rows:
                     f"session {session_id} runs, but {runs} has no record of it: run this on "
                     "its host, with the HIVE_STATE_DIR of its server"
                 )
-            if status in active and claimed:
+            if claimed:
                 row[at["claimed_by"]] = name
             row[at["node"]] = "" if status in waits and not claimed else name
 

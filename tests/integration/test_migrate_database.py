@@ -112,7 +112,7 @@ def test_sessions_run_on_are_taken_up_on_postgresql_and_end_as_they_did(move: Mo
     site = move.site
     site.env.update(HIVE_SLOTS="2", HIVE_WEBHOOK_NETWORKS="127.0.0.0/8")
     server = site.up()
-    ended = begin(server, "exit", "7")
+    ended = begin(server, "say", "it ended", "exit", "7")
     server.request("GET", f"{API}/sessions/{ended}/wait?until=end")
     go = site.base / "go"
     wait = json.dumps(["sh", "-c", f"until [ -e {go} ]; do sleep 0.05; done"])
@@ -140,6 +140,9 @@ def test_sessions_run_on_are_taken_up_on_postgresql_and_end_as_they_did(move: Mo
     go.touch()
     records = site.state_dir / "runs" / meanwhile
     eventually(lambda: list(records.glob("exit-*")), "it to end")
+    # and its rows have the name that the machine had when they were made
+    named = "sessions_app_agentsession SET node = 'old', claimed_by = 'old' WHERE claimed_by <> ''"
+    move.change(f"UPDATE {named}")
     # then it is copied, with its ids in their order
     told = move()
     assert told["committed"]
@@ -171,6 +174,14 @@ def test_sessions_run_on_are_taken_up_on_postgresql_and_end_as_they_did(move: Mo
     assert set(
         move.ask("SELECT node FROM sessions_app_agentsession WHERE status <> 'created'")
     ) == {("here",)}
+    # and all of it is this host's, so that what ended before can be read
+    assert (
+        move.ask("SELECT id FROM sessions_app_agentsession WHERE 'old' IN (node, claimed_by)") == []
+    )
+    status, log = server.request("GET", f"{API}/sessions/{ended}/log")
+    assert (status, "it ended" in str(log)) == (200, True)
+    status, listed = server.request("GET", f"{API}/sessions/{ended}/outputs")
+    assert (status, listed["files"]) == (200, [])
     # and people, tokens and keys are who they were, and no event has an id that another had
     assert server.request("POST", f"{API}/sessions", body, key)[1]["session_id"] == once
     bearer = {"Authorization": f"Bearer {token}"}
