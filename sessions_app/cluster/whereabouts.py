@@ -92,6 +92,11 @@ def address(name: str) -> Address:
     node = Node.objects.filter(name=name).first()
     if node is None:
         raise Address(name).away("is not known any more")
+    if node.removed_at is not None:
+        raise Elsewhere(
+            f"the files were on host {name}, which was removed on {wire_time(node.removed_at)}: "
+            "what only it had is gone with it"
+        )
     found = Address(name, node.address, node.heartbeat, node.lost_at is not None)
     if not found.url:
         raise found.away("told no address: set HIVE_INTERNAL_ADDRESS there")
@@ -110,7 +115,7 @@ def may_be_elsewhere(session: AgentSession) -> bool:
     ours = current().cluster.node
     if session.node == ours or not apart():
         return False
-    return bool(session.node) or Node.objects.exclude(name=ours).exists()
+    return bool(session.node) or Node.objects.filter(removed_at=None).exclude(name=ours).exists()
 
 
 def others() -> list[str]:

@@ -38,6 +38,7 @@ SUMMARIES = {
     "nodes": "print the hosts that run sessions",
     "drain": "start nothing more on a host",
     "uncordon": "let a drained host take sessions again",
+    "forget": "remove a lost host that will not come back",
     "link": "print a one-time link that signs a browser in",
     "user": "people who may sign in: create, list, role, disable, enable",
     "token": "tokens of programs: create, list, revoke",

@@ -32,4 +32,14 @@ Lets a drained host take sessions again. Prints the host as JSON.
 
   hive uncordon host-2
 """,
+    "forget": """\
+usage: hive forget HOST
+
+Removes a host that is gone for ever from `hive nodes`: one that is lost, and has been silent for
+longer than its lease. Its sessions stay in the list. Logs and outputs that were on its own disks
+are gone with it, and whoever asks for them is told so; what is on shared storage is there still.
+Prints `{name, removed, sessions}` as JSON. A host that comes back after all enters itself again.
+
+  hive forget host-2
+""",
 }

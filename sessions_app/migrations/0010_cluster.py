@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('obstacle', models.CharField(blank=True, default='', max_length=255)),
                 ('draining', models.BooleanField(default=False)),
                 ('lost_at', models.DateTimeField(blank=True, null=True)),
+                ('removed_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 'ordering': ['name'],

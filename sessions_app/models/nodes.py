@@ -39,6 +39,8 @@ class Node(models.Model):
     obstacle = models.CharField(max_length=255, blank=True, default="")
     draining = models.BooleanField(default=False)
     lost_at = models.DateTimeField(null=True, blank=True)
+    #: An administrator said that it is gone for ever: only this is kept of it.
+    removed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["name"]

@@ -1,4 +1,4 @@
-"""Verbs about hosts: which there are, drain one, let it take sessions again."""
+"""Verbs about hosts: which there are, drain one, let it take sessions again, forget one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -59,4 +59,17 @@ def _set(verb: str, words: list[str], *, wanted: bool) -> Verb:
     return 0
 
 
-VERBS: VerbTable = {"nodes": _nodes, "drain": _drain, "uncordon": _uncordon}
+def _forget(words: list[str]) -> Verb:
+    _, rest = arguments.split(words)
+    if len(rest) != 1:
+        raise Invalid("forget needs the name of one host; see: hive nodes")
+    yield Print(json_object(nodes.forget(rest[0])))
+    return 0
+
+
+VERBS: VerbTable = {
+    "nodes": _nodes,
+    "drain": _drain,
+    "uncordon": _uncordon,
+    "forget": _forget,
+}

@@ -16,7 +16,7 @@ from hiveweb.env import Env, EnvError
 from sessions_app import callers, claims, control, services
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.clock import boot_clock
-from sessions_app.cluster import nodes
+from sessions_app.cluster import nodes, whereabouts
 from sessions_app.cluster.lease import Lease, was_fenced
 from sessions_app.conf import Cluster, Conf
 from sessions_app.errors import Conflict, Forbidden, Invalid, NotFound
@@ -105,6 +105,34 @@ def test_administrators_drain_hosts_and_it_is_in_the_audit_trail(conf: Conf) -> 
         for action in (nodes.everybody, lambda: nodes.drain(name)):
             with pytest.raises(Forbidden):
                 action()
+
+
+def test_a_host_that_is_gone_for_ever_is_forgotten_and_its_sessions_say_so(conf: Conf) -> None:
+    name = conf.cluster.node
+    nodes.arrive(conf)
+    session = services.create("x", start=True)
+    assert claims.claim_next(name, 1)
+    AgentSession.objects.filter(id=session.id).update(status=Status.FAILED)
+    with callers.acting(OPERATOR), pytest.raises(Forbidden):
+        nodes.forget(name)
+    with callers.acting(ADMINISTRATOR):
+        # one that is heard of, and one that left only just now, may be there still
+        for changes in ({}, {"lost_at": timezone.now()}):
+            Node.objects.update(**changes)
+            with pytest.raises(Conflict, match="stop its spawner"):
+                nodes.forget(name)
+        Node.objects.update(heartbeat=timezone.now() - timedelta(seconds=61))
+        told = json.loads(hive("forget", name).out)
+        assert (told["name"], told["sessions"]) == (name, 1)
+        assert nodes.everybody() == []
+        with pytest.raises(NotFound):
+            nodes.forget(name)
+    with pytest.raises(whereabouts.Elsewhere, match=f"removed on {told['removed'][:10]}"):
+        whereabouts.address(name)
+    assert AuditEvent.objects.get().action == "removed_host"
+
+    nodes.arrive(conf)  # after all
+    assert [told["name"] for told in nodes.everybody()] == [name]
 
 
 def test_the_command_line_prints_hosts_for_people_and_for_programs(conf: Conf) -> None:
