@@ -29,7 +29,7 @@ def counts() -> dict[str, int]:
     """Hosts by how they stand; all 0 where one host is all there is."""
     found = dict.fromkeys((*(state.value for state in NodeState), LEFT), 0)
     if db.clustered():
-        for node in Node.objects.all():
+        for node in Node.objects.filter(removed_at=None):
             found[standing(node)] += 1
     return found
 
@@ -38,7 +38,7 @@ def lost() -> list[Node]:
     """Hosts that somebody is to look after."""
     if not db.clustered():
         return []
-    gone = Node.objects.filter(lost_at__isnull=False, draining=False)
+    gone = Node.objects.filter(lost_at__isnull=False, removed_at=None, draining=False)
     return [node for node in gone if standing(node) == NodeState.LOST]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sessions_app import arguments, units
-from sessions_app.cluster import nodes
+from sessions_app.cluster import forgetting, nodes
 from sessions_app.errors import Invalid
 from sessions_app.verb_steps import Print, Verb, VerbTable, json_object, line, printable
 
@@ -63,7 +63,7 @@ def _forget(words: list[str]) -> Verb:
     _, rest = arguments.split(words)
     if len(rest) != 1:
         raise Invalid("forget needs the name of one host; see: hive nodes")
-    yield Print(json_object(nodes.forget(rest[0])))
+    yield Print(json_object(forgetting.forget(rest[0])))
     return 0
 
 

@@ -16,7 +16,7 @@ from hiveweb.env import Env, EnvError
 from sessions_app import callers, claims, control, services
 from sessions_app.callers import Caller, Role, Via
 from sessions_app.clock import boot_clock
-from sessions_app.cluster import nodes, whereabouts
+from sessions_app.cluster import forgetting, nodes, standing, whereabouts
 from sessions_app.cluster.lease import Lease, was_fenced
 from sessions_app.conf import Cluster, Conf
 from sessions_app.errors import Conflict, Forbidden, Invalid, NotFound
@@ -114,19 +114,20 @@ def test_a_host_that_is_gone_for_ever_is_forgotten_and_its_sessions_say_so(conf:
     assert claims.claim_next(name, 1)
     AgentSession.objects.filter(id=session.id).update(status=Status.FAILED)
     with callers.acting(OPERATOR), pytest.raises(Forbidden):
-        nodes.forget(name)
+        forgetting.forget(name)
     with callers.acting(ADMINISTRATOR):
         # one that is heard of, and one that left only just now, may be there still
         for changes in ({}, {"lost_at": timezone.now()}):
             Node.objects.update(**changes)
             with pytest.raises(Conflict, match="stop its spawner"):
-                nodes.forget(name)
+                forgetting.forget(name)
         Node.objects.update(heartbeat=timezone.now() - timedelta(seconds=61))
         told = json.loads(hive("forget", name).out)
         assert (told["name"], told["sessions"]) == (name, 1)
+        assert (standing.lost(), set(standing.counts().values())) == ([], {0})
         assert nodes.everybody() == []
         with pytest.raises(NotFound):
-            nodes.forget(name)
+            forgetting.forget(name)
     with pytest.raises(whereabouts.Elsewhere, match=f"removed on {told['removed'][:10]}"):
         whereabouts.address(name)
     assert AuditEvent.objects.get().action == "removed_host"
