@@ -178,7 +178,7 @@ def test_what_a_database_complains_of(error: DatabaseError, words: str) -> None:
 
 
 def test_a_full_disk_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full() -> dict[str, object]:
+    def full(_found: object) -> dict[str, object]:
         raise OSError(28, "No space left on device", "/x")
 
     monkeypatch.setattr(registry, "registry", full)
