@@ -26,8 +26,6 @@ CALLERS = 4
 #: The script that hiveweb replaces made and started 3.8 sessions a second at most, with 456 to 527
 #: ms of processor time each: ten times the rate, and a twentieth of the time.
 LEAST, MOST = 38.0, 24.6
-#: What was started has to end in this time (s).
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +86,7 @@ def _load(life: Callable[[], None], ended: Callable[[], bool], seconds: float) -
         caller.start()
     for caller in callers:
         caller.join()
-    while not ended():
-        if time.monotonic() - begun > seconds + PATIENCE:
-            sys.exit("sessions that were started have not ended")
-        time.sleep(0.005)
+    probes.until(ended, "the sessions that were started to end")
     took, cpu = time.monotonic() - begun, probes.machine_cpu_seconds() - before
     if not sum(counts):
         sys.exit("no session was made")

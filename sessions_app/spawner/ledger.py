@@ -17,7 +17,7 @@ from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
 from sessions_app.lifecycle import EventKind, Reason, Status
 from sessions_app.models import AgentSession, moments
-from sessions_app.spawner import usage_limits
+from sessions_app.spawner import retries, usage_limits
 from sessions_app.spawner.verdict import outcome
 from sessions_app.telemetry import summary
 from sessions_app.telemetry.summary import Measured
@@ -167,7 +167,7 @@ def _end(
         "collect_error": collected.error,
         "measured": summary.at_end(run_dir, measured, exited, seconds),
         **pause,
-        **usage_limits.consequences(session, reason),
+        **retries.consequences(session, reason),
     }
     return status, reason, detail, facts
 
@@ -194,7 +194,7 @@ def lost(session: AgentSession, detail: str) -> bool:
         status, reason = Status.FAILED, Reason.LOST
     if session.status == Status.STARTING:  # it may have been launched: nobody knows
         status = Status.FAILED
-    changes = {**_pause_over(session), **usage_limits.consequences(session, reason)}
+    changes = {**_pause_over(session), **retries.consequences(session, reason)}
     return _finish(session, [Status(session.status)], status, reason, detail, **changes)
 
 

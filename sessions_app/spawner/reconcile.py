@@ -15,7 +15,7 @@ from sessions_app.cluster.nodes import lose_silent, now
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession, Node
-from sessions_app.spawner import ledger, usage_limits
+from sessions_app.spawner import ledger, retries
 
 logger = logging.getLogger(__name__)
 #: The number of our advisory lock: "hive", and 1.
@@ -40,7 +40,7 @@ def once(conf: Conf) -> None:
         permits.clear_away(conf.cluster.lease)
     with transaction.atomic():  # what was settled stays so, whatever comes of the retries
         if _ours():
-            usage_limits.queue_retries()
+            retries.queue_retries()
             permits.balance()
 
 

@@ -11,7 +11,7 @@ from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE, Reason, Status
 from sessions_app.models import AgentSession
 from sessions_app.models.compiled import Compiled
-from sessions_app.spawner import usage_limits
+from sessions_app.spawner import retries
 
 _DECIDED = (Reason.STOPPED, Reason.REPORTED)
 _WISHES = Q(status=Status.RUNNING, verdict="") & (
@@ -74,7 +74,7 @@ def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | No
     several = db.clustered()
     if supervised is not None:
         if not several:  # else one of the hosts does it (reconcile)
-            asked.unsettled = usage_limits.queue_retries()
+            asked.unsettled = retries.queue_retries()
         asked.ours = list(claims.taken_on(owner).values_list("id", flat=True))
         if unclaimed := set(supervised) - set(asked.ours):  # they have just ended, as a rule
             there = AgentSession.objects.filter(id__in=unclaimed)

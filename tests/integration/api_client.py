@@ -105,16 +105,13 @@ def raw(server: Server, request: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def daphne(site: Installation, address: str) -> Iterator[Server]:
-    """Daphne alone, without spawner, bound to an address behind the back of our settings."""
+def _alone(site: Installation, name: str, command: list[str]) -> Iterator[Server]:
+    """A web server by itself, without a spawner, that listens on the port of an installation."""
     site.migrate()
-    output = site.base / "daphne.log"
+    output = site.base / f"{name}.log"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [
-                Path(sys.executable).parent / "daphne",
-                *("-b", address, "-p", str(site.port), "hiveweb.asgi:application"),
-            ],
+            command,
             env={**site.env, "HIVE_AUTOSPAWN": "0"},
             cwd=ROOT,
             stdout=file,
@@ -122,10 +119,17 @@ def daphne(site: Installation, address: str) -> Iterator[Server]:
         )
     server = Server(process, site.port, output)
     try:
-        eventually(lambda: _answers(server), "daphne to answer")
+        eventually(lambda: _answers(server), f"{name} to answer")
         yield server
     finally:
         server.kill()
+
+
+def daphne(site: Installation, address: str) -> contextlib.AbstractContextManager[Server]:
+    """Daphne alone, bound to an address behind the back of our settings."""
+    program = str(Path(sys.executable).parent / "daphne")
+    listens = ["-b", address, "-p", str(site.port)]
+    return _alone(site, "daphne", [program, *listens, "hiveweb.asgi:application"])
 
 
 #: Uvicorn as ``hive up`` has it, and nothing beside it.
@@ -144,25 +148,9 @@ web.run(lambda: None, lambda: web.let_go(0), copy_context())
 """
 
 
-@contextlib.contextmanager
-def uvicorn(site: Installation, address: str) -> Iterator[Server]:
-    """Uvicorn alone, without spawner, with our edge below it."""
-    site.migrate()
-    output = site.base / "uvicorn.log"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _UVICORN, address, str(site.port)],
-            env={**site.env, "HIVE_AUTOSPAWN": "0"},
-            cwd=ROOT,
-            stdout=file,
-            stderr=file,
-        )
-    server = Server(process, site.port, output)
-    try:
-        eventually(lambda: _answers(server), "uvicorn to answer")
-        yield server
-    finally:
-        server.kill()
+def uvicorn(site: Installation, address: str) -> contextlib.AbstractContextManager[Server]:
+    """Uvicorn alone, with our edge below it."""
+    return _alone(site, "uvicorn", [sys.executable, "-c", _UVICORN, address, str(site.port)])
 
 
 def _answers(server: Server) -> bool:

@@ -25,7 +25,7 @@ from sessions_app.lifecycle import NodeState, OnLost, Reason, Status
 from sessions_app.mcp import arguments, making
 from sessions_app.models import AgentSession, AuditEvent, Node, Rounds
 from sessions_app.projection import session_json
-from sessions_app.spawner import usage_limits
+from sessions_app.spawner import retries
 from tests.unit.pages import text_of
 from tests.unit.verb_steps import hive
 
@@ -195,20 +195,20 @@ def test_where_one_host_is_all_there_is_its_pools_are_all_there_are(conf: Conf) 
 
 def test_what_was_lost_is_made_again_once_but_not_for_ever(conf: Conf) -> None:
     session = services.create("x", on_lost="retry")
-    for tries in range(1, usage_limits.MAX_LOST + 2):
-        changes = usage_limits.consequences(session, Reason.LOST)
+    for tries in range(1, retries.MAX_LOST + 2):
+        changes = retries.consequences(session, Reason.LOST)
         AgentSession.objects.filter(id=session.id).update(
             status=Status.FAILED, reason=Reason.LOST, **changes
         )
-        usage_limits.queue_retries()
-        usage_limits.queue_retries()
+        retries.queue_retries()
+        retries.queue_retries()
         found = list(AgentSession.objects.filter(parent=session.id))
-        assert len(found) == (tries <= usage_limits.MAX_LOST)
+        assert len(found) == (tries <= retries.MAX_LOST)
         if found:
             session = found[0]
             assert (session.status, session.on_lost) == (Status.STARTING, OnLost.RETRY)
-    assert AgentSession.objects.count() == usage_limits.MAX_LOST + 1
-    assert usage_limits.consequences(services.create("y"), Reason.LOST) == {}
+    assert AgentSession.objects.count() == retries.MAX_LOST + 1
+    assert retries.consequences(services.create("y"), Reason.LOST) == {}
 
 
 def test_a_process_of_the_version_before_writes_beside_the_new_tables() -> None:
