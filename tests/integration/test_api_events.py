@@ -263,9 +263,9 @@ def test_nothing_is_lost_or_repeated_across_kills(site: Installation) -> None:
     reader.done = True
     create(server)  # wakes it
     reader.join()
-    # then it has got each event once, in order
+    # then it has got each event once, in order; a change that was killed may leave an id unused
     assert reader.breaks > 2
-    assert reader.events[: newest - begin] == [
+    assert [event for event in reader.events if event[0] <= newest] == [
         (n, kind) for n, kind, _ in stored(site, f"id > {begin} AND id <= {newest}")
     ]
 
