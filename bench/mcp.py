@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.site import BEARER, TOKEN, Site, end_processes
+from tests.support import free_port
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 ROUNDS = 10
@@ -40,9 +41,7 @@ def memory(pid: int) -> float:
 def main(calls: int) -> None:
     """Measure and print a table."""
     with tempfile.TemporaryDirectory(prefix="hive-bench-") as directory:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         site = Site(Path(directory), HIVE_MCP_TCP_PORT=str(port), HIVE_RATE_LIMIT="off")
         try:
             with site.server() as process:

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from bench import hello, http_load, probes
 from bench.goals import Goal
-from bench.site import TOKEN, Site, end_processes, free_port
+from bench.site import TOKEN, Site, end_processes
+from tests.support import free_port
 
 API = "/api/v1/sessions"
 #: Of each server's raw rate: what must be reached.

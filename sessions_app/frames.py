@@ -5,6 +5,8 @@ Where the connection behind ``send`` takes finished frames (``push``, hiveweb.ed
 those; any other server gets messages.
 """
 
+import contextlib
+import sys
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -42,6 +44,15 @@ def of_piece(offset: int, data: bytes) -> bytes:
     return head(_BYTES, 8 + len(data)) + offset.to_bytes(8, "big") + data
 
 
+def _gone() -> tuple[type[Exception], ...]:
+    """What a web server raises for a message to a websocket that is being closed.
+
+    ASGI wants an OSError; autobahn, below daphne, has one of its own.
+    """
+    autobahn = sys.modules.get("autobahn.exception")
+    return (OSError, autobahn.Disconnected) if autobahn else (OSError,)
+
+
 class Sender:
     """Sends frames over one websocket. What is sent once it is closed goes nowhere.
 
@@ -57,7 +68,7 @@ class Sender:
     async def text(self, text: str) -> None:
         """A text frame."""
         if self._push is None:
-            await self._send({"type": "websocket.send", "text": text})
+            await self._message(text=text)
         else:
             self._push(of_text(text))
 
@@ -69,7 +80,10 @@ class Sender:
             shared: others get the same about now.
         """
         if self._push is None:
-            whole = offset.to_bytes(8, "big") + data
-            await self._send({"type": "websocket.send", "bytes": whole})
+            await self._message(bytes=offset.to_bytes(8, "big") + data)
         else:
             self._push((of_shared_piece if shared else of_piece)(offset, data))
+
+    async def _message(self, **content: str | bytes) -> None:
+        with contextlib.suppress(*_gone()):
+            await self._send({"type": "websocket.send", **content})

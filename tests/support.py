@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -64,11 +66,28 @@ def remove_tree(path: Path) -> None:
     eventually(removed, f"{path} to be removed")
 
 
+def _ports() -> Iterator[int]:
+    """Ports of this worker's own, round and round.
+
+    All below those the system takes for connections (ip_local_port_range): one of these may be
+    taken by somebody's connection before the server that is to get it has begun.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    first, count = 14_000 + worker * 2_000, 2_000
+    for number in itertools.count(random.randrange(count)):
+        yield first + number % count
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, and nobody else is given."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
 
 
 class Server:

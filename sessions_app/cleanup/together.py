@@ -65,11 +65,13 @@ def _take(run: Run, batch: list[AgentSession]) -> dict[UUID, Aside]:
     asides = {session.id: Aside(place, str(session.id)) for session in wanted}
     try:
         with _locked(run.conf, asides):
+            for session_id in asides.keys() - _there(asides.keys()):
+                del asides[session_id]  # another cleanup was first: what lies aside is its own
             with contextlib.ExitStack() as undo:
                 for aside in asides.values():
                     undo.enter_context(aside)
                 trash.take(place, list(asides.values()))  # before: nobody waits for it to write
-                gone = _delete(wanted)
+                gone = _delete([session for session in wanted if session.id in asides])
             for session_id in asides.keys() - gone:  # it has just been pinned, say
                 asides[session_id].undo()
     except OSError:
@@ -90,6 +92,11 @@ def _locked(conf: Conf, session_ids: Collection[UUID]) -> Iterator[None]:
         for _, session_id in sorted(places.items()):
             stack.enter_context(workspace.locked(conf, session_id))
         yield
+
+
+def _there(session_ids: Collection[UUID]) -> set[UUID]:
+    """Those that still have rows."""
+    return set(AgentSession.objects.filter(id__in=session_ids).values_list("id", flat=True))
 
 
 @transaction.atomic()

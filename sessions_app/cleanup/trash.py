@@ -86,14 +86,14 @@ class Aside:
         name = self._name
         try:
             os.rename(name, name, src_dir_fd=outer, dst_dir_fd=inner)
-            self._moved = True
+            self._taken = self._moved = True
         except OSError as error:
             # EXDEV: overlayfs cannot move what is in a lower layer; it is removed where it lies
             if error.errno not in (errno.ENOENT, errno.EXDEV):
                 raise
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError):  # by another cleanup: not ours to put back
                 os.mkdir(name, 0o700, dir_fd=inner)
-        self._taken = True
+                self._taken = True
         with contextlib.suppress(BlockingIOError):
             self._hold(inner)
 

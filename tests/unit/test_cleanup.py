@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from sessions_app import cleanup, control, registry, services
+from sessions_app import cleanup, control, registry, removal, services
 from sessions_app.cleanup import together, trash
 from sessions_app.conf import Conf
 from sessions_app.errors import Invalid
@@ -217,6 +217,20 @@ def test_one_that_cannot_be_taken_keeps_none_of_the_others(conf: Conf) -> None:
     assert (Path(two.working_dir) / "session.json").exists()
     assert not exists(one)
     assert not exists(three)
+
+
+def test_what_another_cleanup_is_removing_is_left_to_it(conf: Conf) -> None:
+    # given sessions whose files another cleanup has set aside and not yet removed
+    many = [finished(1) for _ in range(3)]
+    other = trash.Aside(removal.sessions_place(conf), str(many[0].id))
+    AgentSession.objects.filter(id=many[0].id).delete()
+    other.take()
+    # when one that has read of all of them before goes on
+    told = [step.session_id for step in cleanup.chosen(many) if step]
+    # then it removes the others, and this one lies where it was
+    assert told == [many[1].id, many[2].id]
+    assert (conf.sessions_dir / trash.NAME / str(many[0].id) / "session.json").exists()
+    assert not Path(many[0].working_dir).exists()
 
 
 def test_whoever_leaves_early_leaves_nothing_half_done(conf: Conf) -> None:

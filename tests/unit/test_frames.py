@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from autobahn.exception import Disconnected
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
@@ -92,6 +93,17 @@ async def test_any_other_server_gets_messages() -> None:
         {"type": "websocket.send", "text": "word"},
         {"type": "websocket.send", "bytes": b"\0" * 7 + b"\7log"},
     ]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), Disconnected("closing")], ids=["asgi", "daphne"]
+)
+async def test_what_is_sent_to_a_page_that_leaves_goes_nowhere(error: Exception) -> None:
+    async def send(message: dict[str, Any]) -> None:
+        raise error
+
+    await Sender(send).text("word")
+    await Sender(send).piece(7, b"log")
 
 
 async def test_a_page_is_a_plain_asgi_application() -> None:
