@@ -18,12 +18,13 @@ from django.db import DatabaseError
 
 from hiveweb import answers, internal_operations
 from hiveweb.elsewhere import Receive, operation, target
+from hiveweb.internal_edge import Channel, Shared
 from hiveweb.request import Scope
 from hiveweb.sending import Message, Send
 from sessions_app import callers, db, logs, problems, services
 from sessions_app.callers import Caller
 from sessions_app.cluster import asking, passes
-from sessions_app.conf import Conf
+from sessions_app.conf import Conf, Edge
 from sessions_app.errors import HiveError, NotFound, TooLarge, Unavailable
 from sessions_app.models import AgentSession
 
@@ -165,6 +166,10 @@ def _with(body: bytes, receive: Receive) -> Receive:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, edge: Edge) -> None:
+        super().__init__(config)
+        self.server_state = Shared(edge, MOST)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """The signals are for the process whose part this is."""
@@ -198,7 +203,7 @@ class Listener:
         self._server = _Server(
             uvicorn.Config(
                 application,
-                http="h11",
+                http=Channel,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -209,7 +214,8 @@ class Listener:
                 limit_concurrency=MOST,
                 timeout_keep_alive=IDLE,
                 timeout_graceful_shutdown=GRACE,
-            )
+            ),
+            self._conf.edge,
         )
         work = self._server.serve(sockets=[listener])
         self._task = asyncio.create_task(work, name="internal listener")

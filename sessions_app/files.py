@@ -1,7 +1,9 @@
 """Files that are replaced whole, directories opened without following links, and stamps of both."""
 
 import contextlib
+import errno
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +12,9 @@ from typing import TypeAlias
 #: Inode, size and time of change of a file.
 Stamp: TypeAlias = tuple[int, int, int]
 _NOFOLLOW_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: O_NONBLOCK: opening a pipe must not wait for its reader.
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+_APPEND |= os.O_NONBLOCK
 
 
 @contextlib.contextmanager
@@ -20,6 +25,29 @@ def open_directory(path: str | Path, dir_fd: int | None = None) -> Iterator[int]
         yield fd
     finally:
         os.close(fd)
+
+
+def open_for_appending(path: str) -> int:
+    """A file's descriptor, made if missing. The caller closes it.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    try:
+        fd = os.open(path, _APPEND, 0o640)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, a socket
+            raise _not_regular(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _not_regular(path)
+    os.set_blocking(fd, True)  # as whoever writes to it expects
+    return fd
+
+
+def _not_regular(path: str) -> OSError:
+    return OSError(errno.EINVAL, "this is no regular file", path)
 
 
 def write_atomically(

@@ -201,14 +201,13 @@ def untouched(session: AgentSession) -> bool:
 
 
 def open_log(session: AgentSession, user: RunUser) -> int:
-    """The log file's descriptor for appending, made if missing. The caller closes it."""
+    """The log file's descriptor; see ``files.open_for_appending``."""
     path = session.log_file
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(path, flags, 0o640)
+        fd = files.open_for_appending(path)
     except FileNotFoundError:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, flags, 0o640)
+        fd = files.open_for_appending(path)
     if user.switch:
         os.fchown(fd, -1, user.gid)
     return fd

@@ -51,17 +51,23 @@ class Lease:
     def guard(self, session_id: UUID, attempt: int) -> None:
         """Before it is launched: this session would be tried again elsewhere.
 
+        Nothing is written where that is written down already: a full disk takes nothing.
+
         Raises:
             OSError: that cannot be written down, so it must not be launched.
         """
+        path = self._directory / str(session_id)
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == b"%d" % attempt:
+                return
         self._directory.mkdir(mode=0o700, exist_ok=True)
         draft = self._directory / f".{session_id}"
         draft.write_text(str(attempt), encoding="ascii")
-        draft.replace(self._directory / str(session_id))
+        draft.replace(path)
 
     def guarded(self) -> set[str]:
         """The ids of the sessions that the fence would stop."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             names = os.listdir(self._directory)  # noqa: PTH208 - asked at each heartbeat
             return {name for name in names if "." not in name}
         return set()

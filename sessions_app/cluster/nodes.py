@@ -67,7 +67,7 @@ def arrive(conf: Conf) -> bool:
     cluster, ours = conf.cluster, instance(conf.state_dir)
     with transaction.atomic():
         known = Node.objects.select_for_update().filter(name=cluster.node).first()
-        if known is not None and known.instance != ours and not _silent(known):
+        if known is not None and known.instance not in ("", ours) and not _silent(known):
             raise Conflict(
                 f"another host with another HIVE_STATE_DIR calls itself {cluster.node} and is "
                 f"alive; give this one a HIVE_NODE of its own"
@@ -130,7 +130,7 @@ def depart(conf: Conf) -> None:
 def lose_silent(lease: float) -> list[str]:
     """Take for lost whoever has been silent for longer than its lease; their names.
 
-    In a transaction of the caller's, which settles their sessions in it: their rows are locked.
+    In a transaction of the caller's: their rows are locked.
     Silence counts only while somebody looked all the time: where the database was away from
     everybody, nobody is lost for it.
 

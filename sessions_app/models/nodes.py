@@ -15,7 +15,8 @@ class Node(models.Model):
     """
 
     name = models.CharField(max_length=40, primary_key=True)
-    #: Of its state directory: a second host of the same name has another.
+    #: Of its state directory: a second host of the same name has another. Empty: it is known from
+    #: its sessions only, and has not arrived.
     instance = models.CharField(max_length=36)
     boot_id = models.CharField(max_length=36)
     version = models.CharField(max_length=32)

@@ -24,7 +24,7 @@ from sessions_app.launchers import fence
 from sessions_app.launchers.base import Launcher
 from sessions_app.lifecycle import NodeState, OnLost
 from sessions_app.models import AgentSession
-from sessions_app.spawner import reconcile, strays
+from sessions_app.spawner import ledger, reconcile, strays
 
 logger = logging.getLogger(__name__)
 #: The database hears of us this often, as a share of the lease.
@@ -86,10 +86,20 @@ class Hosting:
         await db.call(nodes.arrive, self._conf)
         self._lease.renew(since)
 
-    def adopting(self, session: AgentSession) -> None:
-        """A session of ours from before is in hand again."""
-        if session.on_lost == OnLost.RETRY:
+    async def adopting(self, session: AgentSession) -> None:
+        """A session of ours from before is about to be taken in hand again.
+
+        It may run already. Where it cannot be guarded it goes on, and is tried nowhere else if
+        this host is lost: the fence could not stop it before.
+        """
+        if session.on_lost != OnLost.RETRY:
+            return
+        try:
             self._lease.guard(session.id, session.attempt)
+        except OSError as error:
+            why = f"it cannot be guarded here ({error.strerror})"
+            logger.error("session %s: %s: it is not tried again elsewhere", session.id, why)
+            await db.call(ledger.unguarded, session, why)
 
     def helpers(self) -> "list[asyncio.Task[None]]":
         """What runs beside the spawner's loop, from when its sessions are adopted."""
@@ -149,7 +159,7 @@ class Hosting:
         since = boot_clock()
         state = await db.call(nodes.beat, self._conf, admission.brake(self._conf))
         if state is NodeState.LOST:
-            logger.warning("host %s was taken for lost; it comes back", self._node)
+            logger.warning("host %s was taken for lost, or its row is gone: it returns", self._node)
             since = boot_clock()
             await db.call(nodes.arrive, self._conf)
             state = await db.call(nodes.beat, self._conf)

@@ -6,8 +6,11 @@ brings session.json up to it.
 
 import logging
 from collections.abc import Container
+from functools import partial
 from typing import Any
 from uuid import UUID
+
+from django.db import transaction
 
 from sessions_app import claims, db, services, workspace
 from sessions_app.clock import boot_clock
@@ -15,7 +18,7 @@ from sessions_app.cluster import lease
 from sessions_app.collect import Collection
 from sessions_app.conf import current
 from sessions_app.launchers.base import Exit
-from sessions_app.lifecycle import EventKind, Reason, Status
+from sessions_app.lifecycle import ACTIVE, EventKind, OnLost, Reason, Status
 from sessions_app.models import AgentSession, moments
 from sessions_app.spawner import retries, usage_limits
 from sessions_app.spawner.verdict import outcome
@@ -186,7 +189,10 @@ def _pause_over(session: AgentSession) -> dict[str, Any]:
 
 
 def lost(session: AgentSession, detail: str) -> bool:
-    """End a session whose host is lost; ``detail`` says so. False: somebody else was first."""
+    """End a session whose host is lost; ``detail`` says so. False: somebody else was first.
+
+    In a transaction of the caller's: session.json tells it once that is committed.
+    """
     if session.verdict:
         status, reason = Status(session.verdict_status), Reason(session.verdict)
         detail = f"{session.verdict_detail}; {detail}"
@@ -195,7 +201,29 @@ def lost(session: AgentSession, detail: str) -> bool:
     if session.status == Status.STARTING:  # it may have been launched: nobody knows
         status = Status.FAILED
     changes = {**_pause_over(session), **retries.consequences(session, reason)}
-    return _finish(session, [Status(session.status)], status, reason, detail, **changes)
+    when = [Status(session.status)]
+    held = {"claimed_by": session.claimed_by}
+    return _finish(session, when, status, reason, detail, guard=held, committed=False, **changes)
+
+
+def unguarded(session: AgentSession, why: str) -> None:
+    """The fence could not stop it before others try it again: nobody is to, then; its events say
+    so and ``why``. Changes ``session``, too.
+    """
+    facts: dict[str, Any] = {"on_lost": OnLost.FAIL}
+    now = moments.now()
+    changed = AgentSession.objects.advance(
+        session.id,
+        EventKind.UPDATED,
+        when=sorted(ACTIVE),
+        guard={"attempt": session.attempt, "claimed_by": session.claimed_by},
+        data={"changed": "on_lost", "why": why},
+        at=now,
+        **facts,
+    )
+    if changed:
+        vars(session).update(facts, updated=now)
+        workspace.project(session.id)
 
 
 def stop_all() -> int:
@@ -216,9 +244,12 @@ def _finish(
     guard: dict[str, Any] | None = None,
     through: dict[EventKind, dict[str, Any]] | None = None,
     known: bool = False,
+    committed: bool = True,
     **facts: Any,
 ) -> bool:
-    """End a session if it is as expected; ``known``: the whole row was, by ``guard``."""
+    """End a session if it is as expected; ``known``: the whole row was, by ``guard``;
+    ``committed``: the change is, so that files may tell it.
+    """
     now = moments.now()
     changes = {"ended_at": now, **facts, "status": status, "reason": reason, "detail": detail}
     finished = AgentSession.objects.advance(
@@ -233,6 +264,9 @@ def _finish(
     )
     if finished:
         vars(session).update(changes, updated=now)
-        workspace.project(session.id, session if known else None)
+        if committed:
+            workspace.project(session.id, session if known else None)
+        else:
+            transaction.on_commit(partial(workspace.project, session.id))
         logger.info("session %s %s (%s): %s", session.id, status, reason, detail)
     return finished

@@ -157,9 +157,9 @@ class Spawner:
 
     async def _adopt_all(self) -> None:
         for session in await db.read(lambda: list(claims.taken_on(self._name))):
-            self._supervise(session.id, adopt=True, row=session)
             if self._hosting:
-                self._hosting.adopting(session)
+                await self._hosting.adopting(session)
+            self._supervise(session.id, adopt=True, row=session)
 
     async def _look(self) -> None:
         """Pass on verdicts, then claim and launch what fits into the slots."""

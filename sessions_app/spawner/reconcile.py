@@ -2,16 +2,21 @@
 
 It looks at rows only, does nothing twice, runs on every host, and on one at a time: under an
 advisory lock. So a lost permit, a job that a dead worker left, a host that went silent are put
-right within a moment by whoever is there.
+right within a moment by whoever is there. Each step is a transaction of its own, so that one that
+fails undoes no other and keeps none from being done.
 """
 
 import logging
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from functools import partial
+from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from sessions_app.cluster import permits
-from sessions_app.cluster.nodes import lose_silent, now
+from sessions_app.cluster.nodes import lose_silent
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE
 from sessions_app.models import AgentSession, Node
@@ -30,18 +35,24 @@ def pause(conf: Conf) -> float:
 
 
 def once(conf: Conf) -> None:
-    """One round. Nothing is done where another host does it just now."""
-    with transaction.atomic():
-        if not _ours():
-            return
-        for name in lose_silent(conf.cluster.lease):
-            logger.error("host %s is lost: it has said nothing for longer than its lease", name)
-        _settle_lost(conf.cluster.lease)
-        permits.clear_away(conf.cluster.lease)
-    with transaction.atomic():  # what was settled stays so, whatever comes of the retries
-        if _ours():
-            retries.queue_retries()
-            permits.balance()
+    """One round. Nothing is done where another host does it just now.
+
+    Raises:
+        Exception: what failed first, once all else is done that can be.
+    """
+    failed: list[Exception] = []
+    for step in _steps(conf.cluster.lease):
+        try:
+            with transaction.atomic():
+                if not _ours():
+                    break
+                step()
+        except Exception as error:  # noqa: BLE001 - raised below
+            failed.append(error)
+            if isinstance(error, Error) and not connection.is_usable():
+                break  # the database is away
+    if failed:
+        raise failed[0]
 
 
 def _ours() -> bool:
@@ -50,17 +61,46 @@ def _ours() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _settle_lost(lease: float) -> None:
-    """End the sessions of hosts that are lost, and of hosts of which there is no row."""
-    nodes = {node.name: node for node in Node.objects.all()}
-    there = [name for name, node in nodes.items() if node.lost_at is None]
-    taken = AgentSession.objects.filter(status__in=sorted(ACTIVE)).exclude(claimed_by="")
-    for session in taken.exclude(claimed_by__in=there):
-        node = nodes.get(session.claimed_by)
-        if node is not None:
-            why = f"was lost: silent for more than {node.lease:g} s"
-        elif now() - session.updated > timedelta(seconds=lease):
-            why = "is not known"
-        else:
-            continue
-        ledger.lost(session, f"its host {session.claimed_by} {why}")
+def _steps(lease: float) -> Iterator[Callable[[], object]]:
+    """What there is to do; what was settled is seen by the steps after it."""
+    yield partial(_lose, lease)
+    lost = list(Node.objects.filter(lost_at__isnull=False).values_list("name", flat=True))
+    for session_id in _taken().filter(claimed_by__in=lost).values_list("id", flat=True):
+        yield partial(_settle, session_id)
+    for session_id in retries.wanted():
+        yield partial(retries.make, session_id)
+    yield partial(_fit_permits, lease)
+
+
+def _taken() -> QuerySet[AgentSession]:
+    return AgentSession.objects.filter(status__in=sorted(ACTIVE)).exclude(claimed_by="")
+
+
+def _lose(lease: float) -> None:
+    """Take for lost who is silent. Of whom there is no row (it was deleted by hand) we hear for the
+    first time: a whole lease is left to arrive again.
+    """
+    known = Node.objects.values("name")
+    for name in set(_taken().exclude(claimed_by__in=known).values_list("claimed_by", flat=True)):
+        logger.warning("host %s has sessions and is not entered: it has its lease to return", name)
+        stands_in = Node(name=name, slots=0, memory=0, lease=lease, heartbeat=Now(), since=Now())
+        Node.objects.bulk_create([stands_in], ignore_conflicts=True)
+    for name in lose_silent(lease):
+        logger.error("host %s is lost: it has said nothing for longer than its lease", name)
+
+
+def _settle(session_id: UUID) -> None:
+    """End a session whose host is lost, and cannot return before the transaction is over."""
+    session = _taken().filter(id=session_id).first()
+    if session is None:
+        return
+    lost = Node.objects.filter(name=session.claimed_by, lost_at__isnull=False)
+    node = lost.select_for_update(no_key=True).first()
+    if node is not None:
+        why = f"its host {node.name} was lost: silent for more than {node.lease:g} s"
+        ledger.lost(session, why)
+
+
+def _fit_permits(lease: float) -> None:
+    permits.clear_away(lease)
+    permits.balance()

@@ -3,6 +3,8 @@
 import logging
 import uuid
 
+from django.db import InterfaceError, OperationalError, transaction
+
 from sessions_app import control, services
 from sessions_app.errors import HiveError, Invalid
 from sessions_app.lifecycle import EventKind, OnLost, OnUsageLimit, Reason, Status
@@ -23,23 +25,51 @@ def consequences(session: AgentSession, reason: Reason) -> dict[str, object]:
     return {"retry_wanted": True} if limited or lost else {}
 
 
-def queue_retries() -> bool:
-    """Make the retries that are wanted, each once, however often we are interrupted.
+def wanted() -> list[uuid.UUID]:
+    """The sessions that are to be tried again."""
+    return list(AgentSession.objects.filter(retry_wanted=True).values_list("id", flat=True))
 
-    Returns whether one is left that cannot be made now.
-    """
+
+def queue_retries() -> bool:
+    """Make the retries that are wanted; returns whether one is left that cannot be made now."""
     left = False
-    for session in AgentSession.objects.filter(retry_wanted=True):
-        try:
-            _retry(session)
-        except Invalid as error:  # its profile is not in the settings any more
-            _note(session, f"not tried again: {error.detail}")
-        except HiveError as error:
-            logger.warning("session %s: cannot be tried again yet: %s", session.id, error.detail)
-            left = True
-            continue
-        AgentSession.objects.filter(id=session.id).update(retry_wanted=False)
+    for session_id in wanted():
+        left |= not make(session_id)
     return left
+
+
+def make(session_id: uuid.UUID) -> bool:
+    """Try a session again if that is wanted, once, however often we are interrupted.
+
+    What cannot be tried again at all is given up; its events say why.
+
+    Returns:
+        False where it cannot be done now.
+
+    Raises:
+        OperationalError, InterfaceError: the database cannot be used.
+    """
+    try:
+        with transaction.atomic():  # a mistake on the way spoils no larger one
+            session = AgentSession.objects.filter(id=session_id, retry_wanted=True).first()
+            if session is not None:
+                _retry(session)
+    except Invalid as error:  # its profile is not in the settings any more
+        _note(session_id, f"not tried again: {error.detail}")
+    except HiveError as error:
+        logger.warning("session %s: cannot be tried again yet: %s", session_id, error.detail)
+        return False
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("session %s: cannot be tried again", session_id)
+        _note(session_id, f"not tried again: its row cannot be used: {_words(error)}")
+    AgentSession.objects.filter(id=session_id).update(retry_wanted=False)
+    return True
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _retry(session: AgentSession) -> None:
@@ -47,7 +77,7 @@ def _retry(session: AgentSession) -> None:
         _retry_lost(session)
         return
     if session.usage_retries >= MAX_RETRIES:
-        _note(session, f"not tried again: limited {MAX_RETRIES} times in a row")
+        _note(session.id, f"not tried again: limited {MAX_RETRIES} times in a row")
         return
     new_id = _another(session, "usage-limit-retry")
     waiting = AgentSession.objects.filter(id=new_id, status=Status.CREATED)
@@ -59,7 +89,7 @@ def _retry_lost(session: AgentSession) -> None:
     """Its host was lost: at once, wherever there is room. What takes one host after the other
     with it is not tried for ever."""
     if _lost_in_a_row(session) > MAX_LOST:
-        _note(session, f"not tried again: {MAX_LOST + 1} hosts were lost with it in a row")
+        _note(session.id, f"not tried again: {MAX_LOST + 1} hosts were lost with it in a row")
         return
     new_id = _another(session, "lost-retry")
     if AgentSession.objects.filter(id=new_id, status=Status.CREATED).exists():
@@ -83,5 +113,5 @@ def _lost_in_a_row(session: AgentSession) -> int:
     return count
 
 
-def _note(session: AgentSession, why: str) -> None:
-    AgentSession.objects.note(session.id, EventKind.RETRIED, why=why)
+def _note(session_id: uuid.UUID, why: str) -> None:
+    AgentSession.objects.note(session_id, EventKind.RETRIED, why=why)
