@@ -264,3 +264,27 @@ def test_runs_without_a_record_are_recognised_by_the_next_server(tmp_path: Path)
         open_gate(tmp_path / "empty", 6)
         assert ended(server, empty)["exit_code"] == 6
         assert site.processes(removed) == site.processes(empty) == {}
+
+
+@pytest.mark.parametrize("read", [False, True], ids=["alone", "with-a-reader"])
+def test_a_pipe_in_the_place_of_a_log_keeps_nobody_waiting(
+    site: Installation, server: Server, gate: Path, read: bool
+) -> None:
+    body = {"task": "x", "args": [str(gate)]}
+    session_id = str(server.request("POST", "/api/v1/sessions", body)[1]["session_id"])
+    log = site.log(session_id)
+    log.unlink()
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK) if read else -1
+    try:
+        assert server.request("POST", f"/api/v1/sessions/{session_id}/start")[0] == 202
+        session = ended(server, session_id)
+    finally:
+        if read:
+            os.close(reader)
+    assert session["reason"] == "launch_failed"
+    assert f"this is no regular file: '{log}'" in session["detail"]
+    other = create(server, str(gate))
+    running(server, other)
+    open_gate(gate)
+    ended(server, other)

@@ -1,5 +1,6 @@
 """What happens to sessions when spawners, hosts and the database fail."""
 
+import json
 import signal
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.cluster.hosts import LEASE, Cluster
 from tests.databases import PostgreSQL
-from tests.support import eventually
+from tests.support import eventually, remove_tree
 
 
 def test_a_spawner_that_dies_and_returns_adopts_its_own_sessions_first(hosts: Cluster) -> None:
@@ -70,6 +71,50 @@ def test_a_lost_host_s_sessions_go_on_elsewhere_and_never_twice_at_once(
     eventually(lambda: not hosts.alive(once), "what was settled to be stopped when a comes back")
     assert "begun" in hosts.asker.log(once).read_text()
     assert len(hosts.alive(second)) == 1
+    assert "asked to end" in hosts.asker.log(again).read_text(), "it was stopped by the fence"
+    assert not hosts.alive(again)
+    assert set(hosts.rows()) == {again, once, second}
+
+
+def test_a_host_whose_row_was_deleted_arrives_again_and_keeps_what_it_runs(hosts: Cluster) -> None:
+    a = hosts.host("a", HIVE_SLOTS="2")
+    (running,) = hosts.begin(1, "sleep", "600")
+    hosts.until("running", 1)
+    before = hosts.alive(running)
+
+    hosts.ask("UPDATE sessions_app_agentsession SET updated = now() - interval '1 hour'")
+    hosts.ask("DELETE FROM sessions_app_node")
+    there = "SELECT 1 FROM sessions_app_node WHERE instance <> '' AND lost_at IS NULL"
+    eventually(lambda: hosts.ask(there), "it to arrive again")
+    hosts.begin(1, "say", "afterwards")
+    hosts.until("completed", 1)
+
+    assert (hosts.rows()[running][0], hosts.alive(running)) == ("running", before)
+    assert "its row is gone: it returns" in a.output.read_text()
+
+
+def test_what_cannot_be_guarded_when_its_spawner_returns_goes_on_and_is_tried_nowhere_else(
+    hosts: Cluster,
+) -> None:
+    a = hosts.host("a", HIVE_SLOTS="2")
+    (running,) = hosts.begin(1, "sleep", "600", on_lost="retry")
+    hosts.until("running", 1)
+    before = hosts.alive(running)
+    # given a spawner that dies, and a file in the place of the directory of what is guarded
+    a.signal(signal.SIGKILL)
+    fence = a.site.state_dir / "fence"
+    remove_tree(fence)
+    fence.touch()
+    # when it returns, then it starts, and takes further sessions
+    a.start()
+    hosts.begin(1, "say", "afterwards")
+    hosts.until("completed", 1)
+    # and what runs goes on, but nobody would run it again: no fence could stop it before
+    assert hosts.alive(running) == before
+    assert hosts.rows("id, status, on_lost")[running] == ("running", "fail")
+    assert f"session {running}: it cannot be guarded here (Not a directory)" in a.output.read_text()
+    told = json.loads((a.site.session_dir(running) / "session.json").read_text())
+    assert told["on_lost"] == "fail"
 
 
 def test_postgresql_restarts_and_cuts_connections_and_work_goes_on(

@@ -244,6 +244,10 @@ def test_a_lease_names_what_is_to_be_fenced(conf: Conf) -> None:
 
     lease.guard(session.id, 1)
     assert lease.guarded() == {str(session.id)}
+    (conf.state_dir / "fence" / f".{session.id}").mkdir()  # nothing can be written there now
+    lease.guard(session.id, 1)
+    with pytest.raises(OSError, match="directory"):
+        lease.guard(session.id, 2)
     (conf.state_dir / "fence" / f"{session.id}.stopped").touch()
     assert was_fenced(conf, session.id)
     lease.forget(str(session.id))
