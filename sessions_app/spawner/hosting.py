@@ -97,7 +97,7 @@ class Hosting:
         try:
             self._lease.guard(session.id, session.attempt)
         except OSError as error:
-            why = f"it cannot be guarded here ({error.strerror})"
+            why = f"it cannot be guarded here ({error})"
             logger.error("session %s: %s: it is not tried again elsewhere", session.id, why)
             await db.call(ledger.unguarded, session, why)
 

@@ -112,7 +112,8 @@ def test_what_cannot_be_guarded_when_its_spawner_returns_goes_on_and_is_tried_no
     # and what runs goes on, but nobody would run it again: no fence could stop it before
     assert hosts.alive(running) == before
     assert hosts.rows("id, status, on_lost")[running] == ("running", "fail")
-    assert f"session {running}: it cannot be guarded here (Not a directory)" in a.output.read_text()
+    why = f"it cannot be guarded here ([Errno 17] File exists: '{fence}')"
+    assert f"session {running}: {why}" in a.output.read_text()
     told = json.loads((a.site.session_dir(running) / "session.json").read_text())
     assert told["on_lost"] == "fail"
 
