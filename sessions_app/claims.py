@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -10,7 +11,7 @@ from django.db.models import Q, QuerySet
 from sessions_app import admission, db
 from sessions_app.clock import wire_time
 from sessions_app.cluster import nodes, permits
-from sessions_app.conf import Conf, current
+from sessions_app.conf import current
 from sessions_app.lifecycle import ACTIVE, EventKind, Priority, Status
 from sessions_app.models import AgentSession, moments
 from sessions_app.models.compiled import SOME_ID, SOME_NUMBER, SOME_TIME, Compiled
@@ -55,8 +56,21 @@ def _queue() -> QuerySet[AgentSession]:
 
 
 _ANYBODY = Compiled(lambda: _queue().values_list("id")[:1])
-#: Those that may start, where no profile is held. Enough to fill many slots in one look.
-_NEXT = Compiled(lambda now: _queue().filter(admission.due(now))[:MOST_AT_ONCE], now=SOME_TIME)
+
+
+def _choice(may_start: Q, pool: str | None = None) -> QuerySet[AgentSession]:
+    """Who may be taken, the next one first: the one choice, on one host and on many.
+
+    What another host looks at just now is passed over; SQLite has one writer anyway.
+    """
+    waiting = _queue().filter(may_start)
+    if pool is not None:
+        waiting = waiting.filter(pool=pool)
+    return waiting.select_for_update(skip_locked=True, no_key=True)
+
+
+#: The choice where one host is all there is, and no profile is held.
+_CHOICE = Compiled(lambda now: _choice(admission.due(now))[:MOST_AT_ONCE], now=SOME_TIME)
 _AHEAD = Compiled(
     lambda now, key, behind: (
         _queue()
@@ -70,12 +84,13 @@ _AHEAD = Compiled(
 )
 
 
-def _startable(most: int) -> list[AgentSession]:
-    """Those that may start as far as they themselves are concerned, the next ones first."""
-    now = moments.now()
-    if admission.holds(now):
-        return list(_queue().filter(admission.startable(now))[:most])
-    return _NEXT.objects(now=now)[:most]
+def _choose(most: int, pool: str | None) -> list[AgentSession]:
+    """The next ``most`` of them, as they stand now."""
+    # To the moment: a permit comes when the database says that its session's time has.
+    now = nodes.now()
+    if pool is None and not db.clustered() and not admission.holds(now):
+        return _CHOICE.objects(now=now)[:most]
+    return list(_choice(admission.startable(now), pool)[:most])
 
 
 def taken_on(node: str) -> QuerySet[AgentSession]:
@@ -93,24 +108,15 @@ def anybody_waits() -> bool:
     return bool(_ANYBODY.tuples())
 
 
-def claim_waiting(owner: str, conf: Conf) -> list[AgentSession]:
-    """Take waiting sessions for ``owner``, the next ones first, as long as they may start."""
-    claimed: list[AgentSession] = []
-    if not anybody_waits():
-        return claimed
-    free = conf.slots - admission.slots_taken()
-    if free <= 0:
-        return claimed
-    with transaction.atomic():
-        for session in _startable(free):
-            if admission.brake(conf):
-                break
-            if _claim(session, owner):
-                claimed.append(session)
-    return claimed
-
-
-def claim_next(node: str, slots: int, pool: str | None = None) -> AgentSession | None:
+@overload
+def claim_next(node: str, slots: int, pool: str | None = None) -> AgentSession | None: ...
+@overload
+def claim_next(
+    node: str, slots: int, pool: str | None = None, *, limit: int
+) -> list[AgentSession]: ...
+def claim_next(
+    node: str, slots: int, pool: str | None = None, *, limit: int | None = None
+) -> AgentSession | list[AgentSession] | None:
     """Take the next waiting session for a host if it has a slot free.
 
     Where there may be several hosts, each session is taken by one of them, and nothing by one
@@ -120,23 +126,27 @@ def claim_next(node: str, slots: int, pool: str | None = None) -> AgentSession |
         node: the host's name.
         slots: how many sessions it may have.
         pool: only sessions that ask for this pool.
+        limit: take so many at most (and MOST_AT_ONCE), the next ones first, in one transaction.
+
+    Returns:
+        The session, or None; with ``limit`` a list of them.
     """
+    claimed = _claim_some(node, slots, pool, 1 if limit is None else min(limit, MOST_AT_ONCE))
+    return (claimed[0] if claimed else None) if limit is None else claimed
+
+
+def _claim_some(node: str, slots: int, pool: str | None, most: int) -> list[AgentSession]:
+    if not db.clustered() and admission.slots_taken() >= slots:
+        return []  # without a transaction, in which nobody else can write
     while True:
         with transaction.atomic():
             if db.clustered() and not nodes.may_claim(node):
-                return None
-            if admission.slots_taken(node) >= slots:
-                return None
-            # To the moment: a permit comes when the database says that its session's time has.
-            waiting = _queue().filter(admission.startable(nodes.now()))
-            if pool is not None:
-                waiting = waiting.filter(pool=pool)
-            # What another host looks at just now is passed over; SQLite has one writer anyway.
-            session = waiting.select_for_update(skip_locked=True, no_key=True).first()
-            if session is None:
-                return None
-            if _claim(session, node):
-                return session
+                return []
+            free = slots - admission.slots_taken(node)
+            chosen = _choose(min(free, most), pool) if free > 0 else []
+            claimed = [session for session in chosen if _claim(session, node)]
+        if claimed or not chosen:
+            return claimed
 
 
 def _claim(session: AgentSession, owner: str) -> bool:

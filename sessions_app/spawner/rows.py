@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from sessions_app import claims, db
+from sessions_app import admission, claims, db
 from sessions_app.conf import Conf
 from sessions_app.lifecycle import ACTIVE, Reason, Status
 from sessions_app.models import AgentSession
@@ -81,7 +81,9 @@ def read(owner: str, conf: Conf, *, claim: bool, supervised: Iterable[UUID] | No
             asked.gone = unclaimed - set(there.values_list("id", flat=True))
             if several:  # or were settled by others, who took this host for lost
                 asked.decided += unclaimed - asked.gone
-    if claim and not several:  # else it takes permits
-        asked.claimed = claims.claim_waiting(owner, conf)
-    asked.unsettled |= claims.anybody_waits()
+    waits = claims.anybody_waits()
+    if waits and claim and not several and not admission.brake(conf):  # several: by permits
+        asked.claimed = claims.claim_next(owner, conf.slots, limit=conf.slots)
+        waits = claims.anybody_waits()
+    asked.unsettled |= waits
     return asked

@@ -1,8 +1,12 @@
 """Lists, pages, the queue, and what changed."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
 from sessions_app import admission, claims, cleanup, queries, services
 from sessions_app.conf import Conf
@@ -98,6 +102,41 @@ def test_the_queue_goes_by_priority_then_age(conf: Conf) -> None:
     assert order == ["high", "medium 1", "medium 2"]
     assert claims.claim_next("here", 3) is None
     assert admission.slots_taken() == 3
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_who_takes_several_at_once_takes_whom_one_after_the_other_would_get(
+    conf: Conf, held: bool
+) -> None:
+    pool, soon = conf.cluster.node, timezone.now() + timedelta(hours=1)
+    for priority in ("low", "medium", "high", "low", "high"):
+        for asked in ("", pool):
+            services.create(priority, priority=priority, pool=asked, start=True)
+    services.create("put off", priority="high", start=True, not_before=soon)
+    held_one = services.create("held", priority="high", profile="sample", start=True)
+    if held:
+        admission.hold("sample", soon, "said so", held_one.id)
+
+    def taken(claim: Callable[[], list[AgentSession]]) -> list[tuple[str, str, int]]:
+        with transaction.atomic():
+            found = [(s.task, s.pool, s.attempt) for s in claim()]
+            transaction.set_rollback(True)
+        return found
+
+    def several(slots: int, pool: str | None) -> list[AgentSession]:
+        return claims.claim_next("here", slots, pool, limit=20)
+
+    def one_by_one(slots: int, pool: str | None) -> list[AgentSession]:
+        found = []
+        while session := claims.claim_next("here", slots, pool):
+            found.append(session)
+        return found
+
+    for slots, wanted, count in ((4, None, 4), (30, None, 10 if held else 11), (30, pool, 5)):
+        at_once = taken(lambda: several(slots, wanted))  # noqa: B023 - called at once
+        assert at_once == taken(lambda: one_by_one(slots, wanted))  # noqa: B023
+        assert len(at_once) == count
+        assert at_once[0][0] == "high"
 
 
 def test_a_released_session_waits_again_and_its_next_claim_is_a_new_attempt(conf: Conf) -> None:

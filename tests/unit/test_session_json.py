@@ -40,7 +40,7 @@ def test_words_and_numbers_of_ours_are_written_as_such() -> None:
 
 def _claimed(conf: Conf) -> AgentSession:
     services.create("a brief one", start=True)
-    [session] = claims.claim_waiting("somebody", conf)
+    [session] = claims.claim_next("somebody", conf.slots, limit=conf.slots)
     return session
 
 
