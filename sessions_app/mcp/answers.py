@@ -30,6 +30,8 @@ _BRIEF = (
     "usage_limit",
     "collected",
     "parent",
+    "pool",
+    "node",
 )
 _TASK = 300
 

@@ -106,6 +106,8 @@ class ListSessions(Arguments):
     status: Literal["", "created", "starting", "running", "completed", "failed"] = ""
     text: Word = Field("", description="Text in the task, or the beginning of an id.")
     owner: Word = Field("", description="Only theirs; `me` for your own.")
+    pool: Word = Field("", description="The pool it asks for.")
+    node: Word = Field("", description="The host that runs or ran it.")
     limit: int = Field(20, ge=1, le=MAX_LIST)
     cursor: Word = Field("", description="`next_cursor` of the answer before.")
 

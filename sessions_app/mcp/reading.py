@@ -1,6 +1,7 @@
 """The tools that tell of sessions and swarms; files.py has those that read logs and outputs."""
 
 from sessions_app import db, queries, services
+from sessions_app.filters import Filters
 from sessions_app.mcp import arguments
 from sessions_app.mcp.answers import Answer, brief, sentence
 from sessions_app.telemetry import performance, swarm
@@ -23,7 +24,8 @@ async def sessions(given: arguments.ListSessions) -> Answer:
 
 
 def _sessions(given: arguments.ListSessions) -> Answer:
-    page = queries.find(**given.model_dump())
+    wish = Filters(**given.model_dump(exclude={"limit", "cursor"}))
+    page = queries.find(filters=wish, limit=given.limit, cursor=given.cursor)
     found = [brief(session) for session in queries.many_json(page.sessions)]
     more = ", and there are more" if page.next_cursor else ""
     return Answer(

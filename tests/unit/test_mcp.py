@@ -36,7 +36,7 @@ def test_every_tool_says_what_it_is_for_and_what_it_takes() -> None:
         "session_stop"
     ]
     # agents pay for each word of it
-    assert len(json.dumps(listed)) < 13_000
+    assert len(json.dumps(listed)) < 13_250
     # and nobody changes it for others
     listed[0]["inputSchema"].clear()
     assert tools.listed()["tools"][0]["inputSchema"]
@@ -105,6 +105,20 @@ async def test_what_is_logged_of_a_call_names_its_session(caplog: pytest.LogCapt
     await tools.call("session_status", {"session_id": one})
     await tools.call("session_list", {})
     assert subjects == [one, ""]
+
+
+@pytest.mark.django_db
+def test_sessions_are_found_by_pool_and_host(conf: Conf) -> None:
+    plain, pooled = services.create("x"), services.create("y", pool=conf.cluster.node)
+    AgentSession.objects.filter(id=plain.id).update(node="host-1")
+
+    def found(**wish: Any) -> list[tuple[str, str, str | None]]:
+        listed = reading._sessions(arguments.ListSessions(**wish)).data["sessions"]
+        return [(one["session_id"], one["pool"], one["node"]) for one in listed]
+
+    assert found(node="host-1") == [(str(plain.id), "default", "host-1")]
+    assert found(pool=conf.cluster.node) == [(str(pooled.id), conf.cluster.node, None)]
+    assert found(pool="default", node="host-2") == []
 
 
 @pytest.mark.django_db
