@@ -20,6 +20,7 @@ urlpatterns = [
     path("overview", overview.overview, name="overview"),
     path("hosts", hosts.hosts, name="hosts"),
     path("hosts/drain", hosts.drain, name="drain"),
+    path("hosts/forget", hosts.forget, name="forget"),
     path("hosts/uncordon", hosts.uncordon, name="uncordon"),
     path("new", new_session.new, name="new"),
     path("sessions/bulk", bulk_actions.bulk_action, name="bulk"),

@@ -135,6 +135,7 @@ ANSWERS: dict[str, Any] = {
     "list_nodes": {"nodes": [nodes.EXAMPLE]},
     "drain_node": {**nodes.EXAMPLE, "state": "draining", "draining": True},
     "uncordon_node": nodes.EXAMPLE,
+    "forget_node": nodes.FORGOTTEN,
     "get_overview": overview.EXAMPLE,
     "create_session": CREATED,
     "list_sessions": {"sessions": [RUNNING], "next_cursor": None},

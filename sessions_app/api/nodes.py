@@ -1,4 +1,4 @@
-"""The hosts that run sessions, for administrators."""
+"""The hosts that run sessions: whoever may read sees them, administrators act."""
 
 from typing import Any, Literal
 
@@ -7,7 +7,7 @@ from ninja import Router, Schema
 from pydantic import Field
 
 from sessions_app.api.answers import answer, responses, show
-from sessions_app.cluster import nodes
+from sessions_app.cluster import forgetting, nodes
 
 router = Router(tags=["hosts"])
 
@@ -16,7 +16,10 @@ class Node(Schema):
     """A host."""
 
     name: str
-    state: Literal["active", "draining", "lost"]
+    state: Literal["active", "draining", "lost", "left"] = Field(
+        description="`left`: gone, and nobody is to look after it: it was switched off with "
+        "nothing left to run, or drained"
+    )
     draining: bool = Field(description="whether it is to take no further session, lost or not")
     pools: list[str] = Field(description="whose sessions it runs; its own name is one of them")
     slots: int
@@ -28,12 +31,22 @@ class Node(Schema):
     version: str
     boot_id: str
     obstacle: str | None = Field(description="what keeps it from starting anything now")
-    address: str | None = Field(description="where other hosts reach its API")
+    address: str | None = Field(
+        description="where other hosts reach its API; administrators see it"
+    )
     lease: float = Field(description="seconds of silence after which it is taken for lost")
     heartbeat: str = Field(description="when it was heard of last, by the database's clock")
     silent_seconds: float
     since: str = Field(description="when its spawner started")
-    lost: str | None = Field(description="since when it is lost")
+    lost: str | None = Field(description="since when it is lost, or has left")
+
+
+class Forgotten(Schema):
+    """A host that is gone for ever."""
+
+    name: str
+    removed: str = Field(description="since when")
+    sessions: int = Field(description="that were its; they stay in the list")
 
 
 class Nodes(Schema):
@@ -64,6 +77,12 @@ EXAMPLE: dict[str, Any] = {
     "since": "2026-11-25T21:14:05+00:00",
     "lost": None,
 }
+#: An example of one that was forgotten.
+FORGOTTEN: dict[str, Any] = {
+    "name": "host-3",
+    "removed": "2026-11-26T07:00:00+00:00",
+    "sessions": 118,
+}
 
 
 @router.get(
@@ -73,7 +92,8 @@ EXAMPLE: dict[str, Any] = {
     response=responses(200, Nodes),
 )
 async def list_nodes(request: HttpRequest) -> HttpResponse:
-    """The hosts that run sessions, with their states and slots. For administrators."""
+    """The hosts that run sessions, with their states, slots and load; addresses only for
+    administrators."""
     return await show(lambda: {"nodes": nodes.everybody()})
 
 
@@ -97,3 +117,15 @@ async def drain_node(request: HttpRequest, name: str) -> HttpResponse:
 async def uncordon_node(request: HttpRequest, name: str) -> HttpResponse:
     """The end of a drain. For administrators."""
     return await answer(200, lambda: nodes.drain(name, wanted=False))
+
+
+@router.post(
+    "/nodes/{name}/forget",
+    operation_id="forget_node",
+    summary="Forget a host that is gone for ever",
+    response=responses(200, Forgotten, 404, 409),
+)
+async def forget_node(request: HttpRequest, name: str) -> HttpResponse:
+    """A host that is lost or has left, and silent for longer than its lease. Its sessions stay;
+    what only it had of them is gone with it. For administrators."""
+    return await answer(200, forgetting.forget, name)

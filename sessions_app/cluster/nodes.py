@@ -17,6 +17,7 @@ from hiveweb import VERSION
 from sessions_app import callers, db, machine, validation
 from sessions_app.callers import Role
 from sessions_app.clock import wire_time
+from sessions_app.cluster import standing
 from sessions_app.conf import Conf, current
 from sessions_app.errors import Conflict, Invalid, NotFound
 from sessions_app.lifecycle import ACTIVE, DEFAULT_POOL, NodeState
@@ -241,7 +242,7 @@ def one(name: str) -> dict[str, Any]:
     """A host as :func:`everybody` tells it.
 
     Raises:
-        Forbidden: the caller is no administrator.
+        Unauthorized: nobody has said who asks.
         NotFound: there is no such host.
     """
     for told in everybody():
@@ -253,15 +254,12 @@ def one(name: str) -> dict[str, Any]:
 def everybody() -> list[dict[str, Any]]:
     """All hosts by name, with what they run; empty where one host is all there is.
 
+    Whoever may see sessions may see where they run; addresses are for administrators alone.
+
     Raises:
-        Forbidden: the caller is no administrator.
+        Unauthorized: nobody has said who asks.
     """
-    callers.require(Role.ADMINISTRATOR, "see hosts")
-    return told()
-
-
-def told() -> list[dict[str, Any]]:
-    """The same for whoever asks: what is not everybody's is left out by the caller."""
+    administers = callers.current().role.covers(Role.ADMINISTRATOR)
     moment = now()
     taken: dict[str, int] = {}
     running = AgentSession.objects.filter(status__in=ACTIVE).exclude(claimed_by="")
@@ -270,7 +268,7 @@ def told() -> list[dict[str, Any]]:
     return [
         {
             "name": node.name,
-            "state": node.state.value,
+            "state": standing.standing(node),
             "draining": node.draining,
             "pools": node.pools,
             "slots": node.slots,
@@ -282,7 +280,7 @@ def told() -> list[dict[str, Any]]:
             "version": node.version,
             "boot_id": node.boot_id,
             "obstacle": node.obstacle or None,
-            "address": node.address or None,
+            "address": (node.address or None) if administers else None,
             "lease": node.lease,
             "heartbeat": wire_time(node.heartbeat),
             "silent_seconds": round(max(0.0, (moment - node.heartbeat).total_seconds()), 3),

@@ -10,7 +10,7 @@ from sessions_app.lifecycle import NodeState
 from sessions_app.models import AgentSession, Node
 
 #: What is lost, and nobody is to look after: it was switched off with nothing left to run, or
-#: drained before or since.
+#: drained before or since. No alarm.
 LEFT = "left"
 #: A host that leaves was heard of within this share of its lease.
 _RECENT = 0.5

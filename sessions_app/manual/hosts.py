@@ -5,10 +5,11 @@ PAGES = {
     "nodes": """\
 usage: hive nodes [--json]
 
-Prints the hosts that run sessions: state (active, draining, lost), slots taken, memory, when each
-was heard of last, and the pools it serves. A host enters itself when `hive spawner` starts on it
-with a DATABASE_URL of PostgreSQL; it is lost when it has been silent for longer than its HIVE_LEASE
-or has left with nothing to do. Where one host is all there is, there are none to print.
+Prints the hosts that run sessions: state (active, draining, lost, left), slots taken, memory, when
+each was heard of last, and the pools it serves. A host enters itself when `hive spawner` starts on
+it with a DATABASE_URL of PostgreSQL; it is lost when it has been silent for longer than its
+HIVE_LEASE, and has left when it was switched off with nothing to do, or is lost and was drained:
+nobody need look after that. Where one host is all there is, there are none to print.
 
   --json          print all of it as one JSON object
 
@@ -35,9 +36,10 @@ Lets a drained host take sessions again. Prints the host as JSON.
     "forget": """\
 usage: hive forget HOST
 
-Removes a host that is gone for ever from `hive nodes`: one that is lost, and has been silent for
-longer than its lease. Its sessions stay in the list. Logs and outputs that were on its own disks
-are gone with it, and whoever asks for them is told so; what is on shared storage is there still.
+Removes a host that is gone for ever from `hive nodes`: one that is lost or has left, and has been
+silent for longer than its lease. Its sessions stay in the list. Logs and outputs that were on its
+own disks are gone with it, and whoever asks for them is told so; what is on shared storage is there
+still.
 Prints `{name, removed, sessions}` as JSON. A host that comes back after all enters itself again.
 
   hive forget host-2

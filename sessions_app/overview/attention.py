@@ -110,7 +110,7 @@ def _hosts() -> Iterator[Item]:
             Kind.HOST,
             f"The host {node.name} is lost: silent for longer than its lease",
             f"See what became of it; started again, it comes back. If it is gone for good: "
-            f"hive drain {node.name}",
+            f"hive forget {node.name}",
             since=wire_time(node.lost_at),
         )
 

@@ -1,4 +1,4 @@
-"""The hosts: how each does, and for administrators the buttons that drain one."""
+"""The hosts: how each does, and for administrators the buttons that drain or forget one."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,17 +13,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app import callers, db, presentation
 from sessions_app.callers import Role
-from sessions_app.cluster import nodes
+from sessions_app.cluster import forgetting, nodes, standing
 from sessions_app.errors import HiveError
 from sessions_app.lifecycle import NodeState, Status
 from sessions_app.models import AgentSession
 from sessions_app.views.answers import told
 
 #: What a state means, for whoever does not know the words.
-MEANING = {
+MEANING: dict[str, str] = {
     NodeState.ACTIVE: "takes sessions",
     NodeState.DRAINING: "takes no further session; what runs goes on to its end",
-    NodeState.LOST: "silent for longer than its lease, or switched off with nothing running",
+    NodeState.LOST: "silent for longer than its lease",
+    standing.LEFT: "switched off with nothing left to run, or drained: nobody need look after it",
 }
 
 
@@ -32,8 +33,8 @@ MEANING = {
 def hosts(request: HttpRequest) -> HttpResponse:
     """All hosts; static/js/hosts.js asks for it again and again."""
     administers = callers.current().role.covers(Role.ADMINISTRATOR)
-    found = [_host(node, administers=administers) for node in nodes.told()]
-    there = [host for host in found if host["state"] != NodeState.LOST]
+    found = [_host(node) for node in nodes.everybody()]
+    there = [host for host in found if not host["gone"]]
     running = _running()
     for host in found:
         host["running"] = running.get(host["name"], 0)
@@ -60,6 +61,20 @@ def uncordon(request: HttpRequest) -> HttpResponse:
     return _set(request, wanted=False)
 
 
+@require_POST
+def forget(request: HttpRequest) -> HttpResponse:
+    """A host is gone for ever."""
+    name = request.POST.get("name", "")
+    try:
+        sessions = forgetting.forget(name)["sessions"]
+    except HiveError as error:  # as below; or it may be alive still
+        messages.error(request, told(error))
+    else:
+        whose = f"{sessions} session{'' if sessions == 1 else 's'}"
+        messages.success(request, f"The host {name} is forgotten; {whose} of it stay listed.")
+    return redirect("hosts")
+
+
 def _set(request: HttpRequest, *, wanted: bool) -> HttpResponse:
     name = request.POST.get("name", "")
     try:
@@ -78,14 +93,16 @@ def _running() -> dict[str, int]:
     return dict(rows.values_list("node").annotate(count=Count("id")))
 
 
-def _host(node: dict[str, Any], *, administers: bool) -> dict[str, Any]:
+def _host(node: dict[str, Any]) -> dict[str, Any]:
     """A host as the page has it. Ages are by the database's clock, whatever ours says."""
     free = node["free_memory"]
     takes = node["state"] == NodeState.ACTIVE and not node["obstacle"]
-    gone = node["state"] == NodeState.LOST
+    gone = node["state"] in (NodeState.LOST, standing.LEFT)
     return {
         **node,
-        "meaning": MEANING[NodeState(node["state"])],
+        "meaning": MEANING[node["state"]],
+        "gone": gone,
+        "forgettable": gone and node["silent_seconds"] > node["lease"],
         "pools": [pool for pool in node["pools"] if pool != node["name"]],
         "free": max(0, node["slots"] - node["taken"]) if takes else 0,
         "takes": takes,
@@ -94,5 +111,4 @@ def _host(node: dict[str, Any], *, administers: bool) -> dict[str, Any]:
         "memory_words": presentation.size(node["memory"]),
         "free_words": "" if free is None or gone else presentation.size(free),
         "load_words": "" if node["load"] is None or gone else f"{node['load']:.2f}",
-        "address": node["address"] if administers else None,
     }

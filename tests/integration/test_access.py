@@ -140,10 +140,11 @@ def test_roles(door: Server, people: dict[str, Headers]) -> None:
             call(door, who, "POST", path, {"hours": 0}).problem(403, "forbidden")
         call(door, who, "DELETE", "/holds/sample").problem(403, "forbidden")
         call(door, who, "GET", "/audit").problem(403, "forbidden")
-        call(door, who, "GET", "/nodes").problem(403, "forbidden")
-        call(door, who, "POST", "/nodes/host/drain").problem(403, "forbidden")
-    assert call(door, people["root"], "GET", "/nodes").json == {"nodes": []}
-    call(door, people["root"], "POST", "/nodes/host/uncordon").problem(404, "not_found")
+        for deed in ("drain", "uncordon", "forget"):
+            call(door, who, "POST", f"/nodes/host/{deed}").problem(403, "forbidden")
+        assert call(door, who, "GET", "/nodes").json == {"nodes": []}
+    for deed in ("uncordon", "forget"):
+        call(door, people["root"], "POST", f"/nodes/host/{deed}").problem(404, "not_found")
     assert call(door, viewer, "GET", f"/sessions/{session_id}").json == session  # untouched
     assert call(door, anna, "PATCH", f"/sessions/{session_id}", {"priority": "low"}).status == 200
     assert call(door, people["chief"], "POST", f"/sessions/{session_id}/stop").status == 202

@@ -45,6 +45,7 @@ OPERATIONS = {
     "list_nodes": ("get", "/nodes"),
     "drain_node": ("post", "/nodes/{name}/drain"),
     "uncordon_node": ("post", "/nodes/{name}/uncordon"),
+    "forget_node": ("post", "/nodes/{name}/forget"),
     "create_webhook": ("post", "/webhooks"),
     "list_webhooks": ("get", "/webhooks"),
     "get_webhook": ("get", "/webhooks/{webhook_id}"),

@@ -86,10 +86,32 @@ def test_only_administrators_get_buttons_and_addresses(conf: Conf, client: Clien
         shown = client.get("/hosts").content.decode()
         assert "busy-2" in shown
         assert "/hosts/drain" not in shown
+        assert "/hosts/forget" not in shown
         assert "10.0.0.6" not in shown
         client.post("/hosts/drain", {"name": "busy-2"})
+        client.post("/hosts/forget", {"name": "gone-3"})
     told = {node["name"]: node["draining"] for node in nodes.everybody()}
     assert told["busy-2"] is False
+    assert told["gone-3"] is False
+
+
+@pytest.mark.django_db
+def test_a_host_that_is_gone_is_forgotten_by_a_button(conf: Conf, client: Client) -> None:
+    nodes.arrive(conf)
+    with connection.cursor() as cursor:
+        cursor.execute(OTHERS)
+    # only of one that is gone, and after a question
+    shown = client.get("/hosts").content.decode()
+    assert re.findall(r"Forget the host ([^?]*)\?", shown) == ["gone-3"]
+    client.post("/hosts/forget", {"name": "busy-2"})
+    assert "busy-2" in client.get("/hosts").content.decode()
+    client.post("/hosts/forget", {"name": "gone-3"})
+    shown = client.get("/hosts").content.decode()
+    assert "The host gone-3 is forgotten; 0 sessions of it stay listed." in shown
+    assert {node["name"] for node in nodes.everybody()} == {"busy-2", conf.cluster.node}
+    # one that was switched off with nothing to run is no alarm
+    nodes.depart(conf)
+    assert 'class="is-left"' in client.get("/hosts").content.decode()
 
 
 def test_a_server_of_pages_only_tells_of_the_hosts(site: Installation) -> None:
@@ -124,6 +146,12 @@ def test_a_server_of_pages_only_tells_of_the_hosts(site: Installation) -> None:
     eventually(
         lambda: web.request("GET", "/api/v1/overview")[1]["hosts"]["left"] == 1, "it to have left"
     )
+    found = web.request("GET", "/api/v1/nodes")[1]["nodes"]
+    assert [node["state"] for node in found] == ["active", "left"]
+    assert web.request("POST", "/api/v1/nodes/busy-2/forget")[0] == 409
+    status, forgotten = web.request("POST", "/api/v1/nodes/gone-3/forget")
+    assert (status, forgotten["sessions"]) == (200, 0)
+    assert len(web.request("GET", "/api/v1/nodes")[1]["nodes"]) == 1
 
 
 def test_the_form_asks_for_a_pool_and_so_do_its_commands(page: Page, site: Installation) -> None:

@@ -83,6 +83,10 @@ def test_who_leaves_nothing_behind_is_lost_at_once_and_who_does_is_not(conf: Con
     AgentSession.objects.update(status=Status.FAILED)
     nodes.depart(conf)
     assert nodes.beat(conf) is NodeState.LOST
+    assert [node["state"] for node in nodes.everybody()] == ["left"], "nobody need look for it"
+    long_ago = timezone.now() - timedelta(seconds=2 * conf.cluster.lease)
+    Node.objects.update(heartbeat=long_ago)
+    assert [node["state"] for node in nodes.everybody()] == ["lost"]
 
 
 def test_administrators_drain_hosts_and_it_is_in_the_audit_trail(conf: Conf) -> None:
@@ -101,10 +105,20 @@ def test_administrators_drain_hosts_and_it_is_in_the_audit_trail(conf: Conf) -> 
         ("uncordoned", "anna", {"node": name}),
     ]
 
+    with callers.acting(OPERATOR), pytest.raises(Forbidden):
+        nodes.drain(name)
+
+
+def test_whoever_reads_sees_hosts_and_administrators_their_addresses(conf: Conf) -> None:
+    nodes.arrive(conf)
+    Node.objects.update(address="http://10.0.0.5:8766")
+    with callers.acting(ADMINISTRATOR):
+        [shown] = nodes.everybody()
+    assert shown["address"] == "http://10.0.0.5:8766"
     with callers.acting(OPERATOR):
-        for action in (nodes.everybody, lambda: nodes.drain(name)):
-            with pytest.raises(Forbidden):
-                action()
+        [seen] = nodes.everybody()
+    assert {name for name in shown if shown[name] != seen[name]} <= {"address", "silent_seconds"}
+    assert seen["address"] is None
 
 
 def test_a_host_that_is_gone_for_ever_is_forgotten_and_its_sessions_say_so(conf: Conf) -> None:
