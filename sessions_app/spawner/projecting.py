@@ -11,8 +11,10 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from sessions_app import db, files, queries, registry, workspace
+from sessions_app.cluster import whereabouts
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
+from sessions_app.lifecycle import EventKind
 from sessions_app.models import AgentSession, SessionEvent
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,10 @@ REWRITE = 20
 AFTER_MISTAKE = 10.0
 #: So many session.json of active sessions are looked at in one round, in turns.
 LOOK_AT = 50
+#: What another host changes of a session of ours, whose files it does not have; and the ends, of
+#: which only those that others have settled are left to us.
+_PINS = (EventKind.PINNED, EventKind.UNPINNED)
+_ENDS = (EventKind.COMPLETED, EventKind.FAILED)
 
 
 @dataclass(slots=True)
@@ -45,6 +51,7 @@ class Projector:
         self._index = _Index()
         #: The newest event whose session.json has been dealt with; -1 before the first round.
         self._projected = -1
+        self._followed = -1  # the same, of what other hosts change
         self._rests_until = 0.0  # index.json
         self._news = db.News()
         self._turn: list[UUID] = []
@@ -66,9 +73,11 @@ class Projector:
 
     async def _round(self) -> None:
         if self._projected < 0:
-            self._projected = await db.call(self._repair)
+            self._projected = self._followed = await db.call(self._repair)
         for session_id in list(workspace.unwritten)[:REWRITE]:
             await db.call(workspace.project, session_id)
+        if whereabouts.apart():
+            await self._follow_others()
         await self._look_at_some()
         if time.monotonic() < self._rests_until:
             return
@@ -129,6 +138,13 @@ class Projector:
         self._index = _Index(newest, count, registry.write_index(self._conf))
         return time.monotonic() - begun
 
+    async def _follow_others(self) -> None:
+        """Write session.json anew of what was changed through other hosts."""
+        newest = await db.read(queries.latest_event)
+        for session_id in await db.read(_changed_elsewhere, self._followed, newest):
+            await db.call(workspace.project, session_id)
+        self._followed = newest
+
     async def _look_at_some(self) -> None:
         """Write session.json anew where it is not what we wrote. The next ones in turn."""
         turn, self._turn = self._turn[:LOOK_AT], self._turn[LOOK_AT:]
@@ -140,6 +156,16 @@ class Projector:
                 )
             await db.call(workspace.project, session_id)
         self._turn = self._turn or self._active()
+
+
+def _changed_elsewhere(after: int, until: int) -> set[UUID]:
+    """Sessions that may have been changed by other hosts since an event, up to another."""
+    told = SessionEvent.objects.filter(id__gt=after, id__lte=until, kind__in=(*_PINS, *_ENDS))
+    return {
+        session_id
+        for session_id, kind in told.order_by().values_list("session_id", "kind")
+        if kind in _PINS or session_id in workspace.written  # by us, when it had not ended
+    }
 
 
 def _touched(sessions: list[UUID]) -> list[UUID]:
