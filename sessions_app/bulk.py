@@ -261,8 +261,9 @@ def _clean_up(sessions: list[AgentSession], *, dry_run: bool) -> Work:
             yield _told(session, Outcome.SKIPPED, removal.kept)
         else:
             size = units.size_words(removal.bytes)
-            words = f"its directory and log go ({size}); its outputs stay"
-            done = f"removed ({size}); its outputs stay"
+            stays = removal.note or "its outputs stay"
+            words = f"its directory and log go ({size}); {stays}"
+            done = f"removed ({size}); {stays}"
             outcome = Outcome.WOULD if dry_run else Outcome.DONE
             yield _told(session, outcome, words if dry_run else done)
     for session in rows.values():

@@ -187,7 +187,7 @@ def is_prepared(session: AgentSession) -> bool:
         return False
 
 
-def untouched(session: AgentSession) -> bool:
+def untouched(session: AgentSession | Paths) -> bool:
     """Whether a session's directories are as they were made: nothing was added or removed."""
     try:
         inside = {entry.name for entry in os.scandir(session.working_dir)}

@@ -49,6 +49,8 @@ def _answer(told: list[Removal], *, dry_run: bool) -> dict[str, Any]:
         entry: dict[str, Any] = {"session_id": str(removal.session_id), "bytes": removal.bytes}
         if removal.kind not in (Kind.SESSION, Kind.LOG):
             entry["paths"] = list(removal.paths)
+        if removal.kind == Kind.SESSION:
+            entry["note"] = removal.note
         if removal.kind == Kind.ORPHAN:
             entry["removed"] = not removal.listed
         freed += 0 if removal.listed else removal.bytes

@@ -191,7 +191,7 @@ ANSWERS: dict[str, Any] = {
     "cleanup_sessions": {
         "removed": [_ID],
         "kept": [],
-        "sessions": [{"session_id": _ID, "bytes": 90_112}],
+        "sessions": [{"session_id": _ID, "bytes": 90_112, "note": ""}],
         "logs": [],
         "outputs": [],
         "orphans": [],

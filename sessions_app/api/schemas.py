@@ -188,10 +188,18 @@ class Kept(Schema):
 
 
 class Went(Schema):
-    """A session, or its log, that went."""
+    """The log of a session that went."""
 
     session_id: str
     bytes: int
+
+
+class WentWhole(Went):
+    """A session that went."""
+
+    note: str = Field(
+        description="what of it could not be reached: that on a host which was removed"
+    )
 
 
 class WentFrom(Went):
@@ -211,7 +219,7 @@ class CleanedUp(Schema):
 
     removed: list[str] = Field(description="ids of the sessions that went")
     kept: list[Kept]
-    sessions: list[Went] = Field(description="those of `removed`, each with its bytes")
+    sessions: list[WentWhole] = Field(description="those of `removed`, each with its bytes")
     logs: list[Went] = Field(description="logs that went while their session stays")
     outputs: list[WentFrom]
     orphans: list[Orphan]

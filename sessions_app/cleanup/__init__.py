@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sessions_app import callers, services, units, validation, workspace
-from sessions_app.cleanup import leftovers, orphans, others, retention, sessions, together
+from sessions_app.cleanup import created, leftovers, orphans, others, retention, sessions, together
 from sessions_app.cleanup.told import Kind, Removal, Run, Work
 from sessions_app.cluster import asking, whereabouts
 from sessions_app.conf import current
@@ -109,10 +109,12 @@ def chosen(some: Iterable[AgentSession], *, dry_run: bool = False) -> Work:
     return _chosen(run, some)
 
 
-def _here(some: Iterable[AgentSession], away: list[AgentSession]) -> Iterator[AgentSession]:
-    """Those whose files are here; the others are added to ``away``."""
+def _here(
+    run: Run, some: Iterable[AgentSession], away: list[AgentSession]
+) -> Iterator[AgentSession]:
+    """Those whose files are here, or were on a host that is gone; the others come to ``away``."""
     for session in some:
-        if whereabouts.elsewhere(session):
+        if session.node not in run.forgotten and whereabouts.elsewhere(session):
             away.append(session)
         else:
             yield session
@@ -121,8 +123,10 @@ def _here(some: Iterable[AgentSession], away: list[AgentSession]) -> Iterator[Ag
 def _chosen(run: Run, some: Iterable[AgentSession]) -> Work:
     away: list[AgentSession] = []
     try:
-        yield from together.remove(run, _here(some, away))
+        yield from together.remove(run, _here(run, some, away))
         yield from others.chosen(run, away)
+        if not run.dry_run:
+            yield from created.remove(run.conf, [session.id for session in away])
     finally:
         if not run.dry_run:
             leftovers.tidy(run.conf)
@@ -152,6 +156,8 @@ def _cleanup(
         if age is not None:
             rows = AgentSession.objects.filter(sessions.ended(run, age))
             yield from together.remove(run, sessions.each(rows))
+        if not run.dry_run:
+            yield from created.remove(run.conf)
         if with_orphans is not None:
             yield from orphans.deal_with(run, remove=with_orphans)
         if not run.dry_run:

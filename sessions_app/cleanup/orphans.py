@@ -5,7 +5,7 @@ from collections.abc import Generator
 from uuid import UUID
 
 from sessions_app import removal, workspace
-from sessions_app.cleanup import leftovers, rowless, trash
+from sessions_app.cleanup import created, leftovers, rowless, trash
 from sessions_app.cleanup.told import NOT_ASKED, Kind, Removal, Run, Work, words
 from sessions_app.cleanup.trash import Aside
 from sessions_app.removal import Place
@@ -51,7 +51,8 @@ def _named(run: Run) -> set[UUID]:
             pass
         except OSError as error:
             logger.warning("%s cannot be looked through: %s", place.path, words(error))
-    return found - set(trash.entries(removal.sessions_place(conf)))
+    found -= set(trash.entries(removal.sessions_place(conf)))
+    return found - set(created.left(conf, found))  # a dry run has not removed them
 
 
 def _look(

@@ -70,10 +70,10 @@ def told(removal: Removal | None) -> bytes:
     """A removal as a line for another host."""
     if removal is None:
         return AT_WORK
-    fields = [str(removal.session_id), removal.bytes, removal.kept, removal.kind, removal.paths]
-    return problems.encode(fields) + b"\n"
+    told = (removal.bytes, removal.kept, removal.kind, removal.paths, removal.note)
+    return problems.encode([str(removal.session_id), *told]) + b"\n"
 
 
 def _removal(fields: list[Any]) -> Removal:
-    session_id, size, kept, kind, paths = fields
-    return Removal(UUID(session_id), size, kept, Kind(kind), tuple(paths))
+    session_id, size, kept, kind, paths, *more = fields  # none from a host of the version before
+    return Removal(UUID(session_id), size, kept, Kind(kind), tuple(paths), *more)

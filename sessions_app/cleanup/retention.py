@@ -34,7 +34,7 @@ def remove_logs(run: Run, age: timedelta, sessions_age: timedelta | None) -> Wor
 
 
 def _remove_log(run: Run, session: AgentSession) -> Work:
-    if reason := why_kept(run.conf, session):
+    if reason := why_kept(run, session):
         yield from run.keep(session, reason)
         return
     place, name = removal.logs_place(run.conf), removal.log_name(session.id)
@@ -80,7 +80,7 @@ def remove_outputs(run: Run, age: timedelta, sessions_age: timedelta | None) -> 
 
 
 def _remove_output(run: Run, session: AgentSession, sessions_age: timedelta | None) -> Work:
-    if reason := why_kept(run.conf, session):
+    if reason := why_kept(run, session):
         yield from run.keep(session, reason)
         return
     aside = Aside(removal.outputs_place(run.conf), str(session.id))

@@ -4,17 +4,15 @@ import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from sessions_app import removal, workspace
 from sessions_app.cleanup import leftovers
-from sessions_app.cleanup.told import Removal, Run, Work, with_room, words
+from sessions_app.cleanup.told import Run, Work, with_room, words
 from sessions_app.cleanup.trash import Aside
 from sessions_app.cluster import whereabouts
-from sessions_app.conf import Conf
 from sessions_app.lifecycle import FINISHED, EventKind
 from sessions_app.models import AgentSession, SessionEvent, compiled
 
@@ -31,9 +29,12 @@ def ended(run: Run, age: timedelta) -> Q:
     """Sessions that ended at least so long ago; with no age all that have ended.
 
     All of them also when the clock was set back and their end seems to be still to come. Those
-    whose files are on another host are that one's.
+    whose files are on another host are that one's, unless it was forgotten.
     """
-    return wherever(run, age) & whereabouts.ours()
+    here = whereabouts.ours()
+    if run.forgotten:
+        here |= Q(node__in=run.forgotten)
+    return wherever(run, age) & here
 
 
 def wherever(run: Run, age: timedelta) -> Q:
@@ -58,15 +59,17 @@ def each(rows: QuerySet[AgentSession]) -> Iterator[AgentSession]:
         yield from (found[session_id] for session_id in chunk if session_id in found)
 
 
-def why_kept(conf: Conf, session: AgentSession) -> str:
+def why_kept(run: Run, session: AgentSession) -> str:
     """Why nothing of a session may be removed; empty when it may."""
     if session.pinned:
         return "it is pinned; hive unpin lets it go"
-    if session.collect_error and (conf.sessions_dir / str(session.id)).is_dir():
+    forgotten = session.node in run.forgotten  # what is here is not what it made
+    directory = run.conf.sessions_dir / str(session.id)
+    if session.collect_error and not forgotten and directory.is_dir():
         return f"its files could not be collected ({session.collect_error}); fetch them first"
     if session.retry_wanted:
         return "it is about to be tried again"
-    return removal.misplaced(conf, session)
+    return "" if forgotten else removal.misplaced(run.conf, session)
 
 
 def guard(session: AgentSession) -> dict[str, Any]:
@@ -77,10 +80,10 @@ def guard(session: AgentSession) -> dict[str, Any]:
 def remove(run: Run, session: AgentSession) -> Work:
     """Remove a session that has ended, or tell why it stays."""
     try:
-        if reason := why_kept(run.conf, session):
+        if reason := why_kept(run, session):
             yield from run.keep(session, reason)
         elif run.dry_run:
-            yield from _preview(run, session.id)
+            yield from _preview(run, session)
         else:
             yield from _remove(run, session)
     except OSError as error:
@@ -88,11 +91,11 @@ def remove(run: Run, session: AgentSession) -> Work:
         yield from run.keep(session, f"cannot be removed: {words(error)}")
 
 
-def _preview(run: Run, session_id: UUID) -> Work:
+def _preview(run: Run, session: AgentSession) -> Work:
     tally = run.tally()
-    for place, name in removal.parts(run.conf, session_id):
+    for place, name in removal.parts(run.conf, session.id):
         yield from removal.measure(place, name, tally)
-    yield Removal(session_id, tally.bytes)
+    yield run.gone(session, tally.bytes)
 
 
 def _remove(run: Run, session: AgentSession) -> Work:
@@ -114,10 +117,10 @@ def _remove(run: Run, session: AgentSession) -> Work:
         run.changed = True
         others = removal.parts(run.conf, session.id)[1:]
         error = yield from leftovers.finish(aside, others, tally)
-        yield Removal(session.id, tally.bytes)
+        yield run.gone(session, tally.bytes)
         yield from leftovers.told(session.id, aside, error)
         return
     # another cleanup was first, or it has just been pinned
     left = AgentSession.objects.filter(id=session.id).first()
     if left is not None:
-        yield from run.keep(left, why_kept(run.conf, left) or "it has just been changed")
+        yield from run.keep(left, why_kept(run, left) or "it has just been changed")

@@ -47,7 +47,9 @@ def remove(run: Run, some: Iterable[AgentSession]) -> Work:
     with contextlib.closing(_Finishing(run)) as finishing:
         while batch := list(islice(rows, BATCH)):
             taken = _take(run, batch)
-            finishing.begin(taken)
+            finishing.begin(
+                [(session, taken[session.id]) for session in batch if session.id in taken]
+            )
             for session in batch:
                 if session.id not in taken:
                     yield from sessions.remove(run, session)
@@ -60,7 +62,7 @@ def _take(run: Run, batch: list[AgentSession]) -> dict[UUID, Aside]:
 
     Returns those that were taken; the others are to be looked at one by one.
     """
-    wanted = [session for session in batch if not sessions.why_kept(run.conf, session)]
+    wanted = [session for session in batch if not sessions.why_kept(run, session)]
     place = removal.sessions_place(run.conf)
     asides = {session.id: Aside(place, str(session.id)) for session in wanted}
     try:
@@ -118,7 +120,7 @@ def _delete(some: list[AgentSession]) -> set[UUID]:
 class _Job:
     """A session whose files are being removed."""
 
-    session_id: UUID
+    session: AgentSession
     aside: Aside
     tally: Tally
     done: "Future[OSError | None]"
@@ -133,12 +135,12 @@ class _Finishing:
         self._jobs: deque[_Job] = deque()
         self._leaving = threading.Event()
 
-    def begin(self, taken: dict[UUID, Aside]) -> None:
+    def begin(self, taken: list[tuple[AgentSession, Aside]]) -> None:
         """Begin with these."""
-        for session_id, aside in taken.items():
-            tally, others = self._run.tally(), removal.parts(self._run.conf, session_id)[1:]
+        for session, aside in taken:
+            tally, others = self._run.tally(), removal.parts(self._run.conf, session.id)[1:]
             done = self._pool.submit(self._finish, leftovers.finish(aside, others, tally), aside)
-            self._jobs.append(_Job(session_id, aside, tally, done))
+            self._jobs.append(_Job(session, aside, tally, done))
 
     def _finish(self, work: Generator[None, None, OSError | None], aside: Aside) -> OSError | None:
         try:
@@ -161,8 +163,8 @@ class _Finishing:
                 yield None
             self._jobs.popleft()
             error = job.done.result()
-            yield Removal(job.session_id, job.tally.bytes)
-            yield from leftovers.told(job.session_id, job.aside, error)
+            yield self._run.gone(job.session, job.tally.bytes)
+            yield from leftovers.told(job.session.id, job.aside, error)
 
     def close(self) -> None:
         """Leave what has not been removed yet to the next cleanup."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import OperationalError
 
+from sessions_app.cluster import asking, whereabouts
 from sessions_app.conf import Conf
 from sessions_app.models import AgentSession
 from sessions_app.trees import Tally
@@ -43,6 +44,7 @@ class Removal:
         kept: why it stays; empty when it went.
         kind: what it is.
         paths: where it lies, unless it is a session or its log.
+        note: what of it could not be reached, for people; empty when all of it was.
     """
 
     session_id: UUID
@@ -50,6 +52,7 @@ class Removal:
     kept: str = ""
     kind: Kind = Kind.SESSION
     paths: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def listed(self) -> bool:
@@ -77,11 +80,29 @@ class Run:
     dry_run: bool = False
     changed: bool = False
     kept: set[UUID] = field(default_factory=set)
+    _forgotten: frozenset[str] | None = None
     _names: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def tally(self) -> Tally:
         """A new count. Those of a dry run share what they know of files with several names."""
         return Tally(names=self._names)
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Hosts that are gone for ever: what was theirs is removed by whoever cleans up. May take
+        a query. None for who is asked by another host, which has done so or told of it.
+        """
+        if self._forgotten is None:
+            for_another = asking.is_for_another()
+            self._forgotten = frozenset() if for_another else whereabouts.forgotten()
+        return self._forgotten
+
+    def gone(self, session: AgentSession, size: int) -> Removal:
+        """Tell that a session went."""
+        note = ""
+        if session.node in self.forgotten:
+            note = f"what only host {session.node} had of it, which was removed, was not reached"
+        return Removal(session.id, size, note=note)
 
     def keep(self, session: AgentSession, reason: str) -> Iterator[Removal]:
         """Tell why a session stays, once."""

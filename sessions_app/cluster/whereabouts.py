@@ -119,8 +119,21 @@ def may_be_elsewhere(session: AgentSession) -> bool:
 
 
 def others() -> list[str]:
-    """The names of the other hosts that have files of sessions."""
+    """The names of the other hosts that have files of sessions: those that ran some, and those
+    that are up, where sessions may have been created that others ran. None that was forgotten.
+    """
     if not apart():
         return []
     rows = AgentSession.objects.exclude(ours()).order_by("node")
-    return list(rows.values_list("node", flat=True).distinct())
+    names = set(rows.values_list("node", flat=True).distinct())
+    up = Node.objects.filter(lost_at=None, removed_at=None).exclude(address="")
+    names.update(up.exclude(name=current().cluster.node).values_list("name", flat=True))
+    return sorted(names - forgotten())
+
+
+def forgotten() -> frozenset[str]:
+    """The names of hosts that are gone for ever: nobody can be asked for what only they had."""
+    if not apart():
+        return frozenset()
+    gone = Node.objects.exclude(removed_at=None)
+    return frozenset(gone.values_list("name", flat=True))

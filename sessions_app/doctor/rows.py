@@ -11,7 +11,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from sessions_app import files, removal, services, stored, workspace
-from sessions_app.cleanup import trash
+from sessions_app.cleanup import created, trash
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding
 from sessions_app.doctor.runs import LastRun, last_attempt
@@ -56,6 +56,7 @@ def _without_row(conf: Conf, directory: Path) -> list[uuid.UUID]:
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     ids = {session_id for name in names if (session_id := stored.canonical_id(name))}
     ids.difference_update(trash.entries(removal.sessions_place(conf)))
+    ids.difference_update(created.left(conf, ids))  # the next cleanup takes them
     return sorted(ids.difference(AgentSession.objects.values_list("id", flat=True).iterator()))
 
 

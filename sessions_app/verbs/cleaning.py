@@ -66,7 +66,8 @@ def _said(told: Removal, *, dry_run: bool) -> str:
         return f"kept {thing} ({size}): {told.kept}"
     if told.kept:
         return f"kept {thing}: {told.kept}"
-    return f"{'would remove' if dry_run else 'removed'} {thing} ({size})"
+    said = f"{'would remove' if dry_run else 'removed'} {thing} ({size})"
+    return f"{said}; {told.note}" if told.note else said
 
 
 def _number(count: int, thing: str) -> str:

@@ -28,6 +28,15 @@ _DISK = (
 )
 
 
+def own_disk(site: Installation, shared: Path) -> None:
+    """Give a host a disk of its own, where all others have the one in ``shared``. As root."""
+    site.workspace, site.log_dir = site.base / "workspace", site.base / "log"
+    for path in (site.workspace, site.log_dir):
+        path.mkdir()
+    disk = ["unshare", "--mount", "--propagation", "private", "--"]
+    site.wrap = [*disk, "sh", "-c", _DISK, str(shared), str(site.base)]
+
+
 class Three(Cluster):
     """PostgreSQL and Redis at the hub; hosts a, b, c with spawners; web servers on a and on w.
 
@@ -78,12 +87,8 @@ class Three(Cluster):
 
     def _move(self, site: Installation, name: str) -> None:
         """Into its network, and onto its disk."""
-        site.workspace, site.log_dir = site.base / "workspace", site.base / "log"
-        for path in (site.workspace, site.log_dir):
-            path.mkdir()
-        disk = ["unshare", "--mount", "--propagation", "private", "--"]
-        disk += ["sh", "-c", _DISK, str(self.base), str(site.base)]
-        site.wrap = [*self.places[name].wrap, *disk]
+        own_disk(site, self.base)
+        site.wrap = [*self.places[name].wrap, *site.wrap]
 
     def _serve(self, site: Installation) -> Server:
         server = serve(site, site.env["HIVE_HOST"])
