@@ -13,8 +13,15 @@ from hiveweb import direct  # noqa: E402 - as below
 from hiveweb.elsewhere import Proxy  # noqa: E402 - needs the models
 from hiveweb.guard import Guard  # noqa: E402 - needs the settings
 from hiveweb.reads import Reads  # noqa: E402 - needs the models
+from sessions_app import schema  # noqa: E402 - as above
+from sessions_app.errors import Conflict  # noqa: E402 - as above
 from sessions_app.mcp import http as mcp  # noqa: E402 - imports no SDK until it is asked
 from sessions_app.routing import websocket_urlpatterns  # noqa: E402 - needs the models
+
+try:
+    schema.refuse_moved()  # under daphne alone nobody else has looked
+except Conflict as error:
+    raise SystemExit(f"hive: {error.detail}") from None
 
 files = Proxy(django_application)
 

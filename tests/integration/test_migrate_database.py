@@ -15,7 +15,7 @@ import pytest
 from sessions_app.moving.tables import LEFT
 from tests.databases import PostgreSQL
 from tests.integration.acting import acting, begin, said
-from tests.support import PYTHON, ROOT, Installation, eventually, installation
+from tests.support import PYTHON, ROOT, Installation, eventually, free_port, installation
 
 API = "/api/v1"
 ACT = "import json; from sessions_app import callers, services; callers.become(callers.SYSTEM); "
@@ -249,6 +249,12 @@ def test_it_goes_on_where_rows_are_missing_and_touches_none_that_differ(move: Mo
         assert move.name.encode() in done.stderr
         assert f"remove {mark}".encode() in done.stderr
         assert done.stderr.count(b"\n") == 1
+    daphne = [PYTHON, "-m", "daphne", "-p", str(free_port()), "hiveweb.asgi:application"]
+    done = move.site._run(daphne, {"cwd": ROOT})
+    assert done.returncode == 1, done
+    assert done.stderr.startswith(b"hive: "), done
+    assert f"remove {mark}".encode() in done.stderr
+    assert done.stderr.count(b"\n") == 1
     assert move.site.hive("status", first).stdout == b"created\n"
     mark.unlink()
     assert move.site.hive("init").returncode == 0
