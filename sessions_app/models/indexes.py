@@ -26,6 +26,22 @@ class SqliteIndex(Index):
         return super().create_sql(model, schema_editor, using, **kwargs)
 
 
+class PostgresqlIndex(Index):
+    """An index that PostgreSQL alone has: where there may be several hosts."""
+
+    def create_sql(
+        self,
+        model: type[Model],
+        schema_editor: BaseDatabaseSchemaEditor,
+        using: str = "",
+        **kwargs: Any,
+    ) -> Statement:
+        """See :class:`django.db.models.Index`; nothing is made where it cannot be."""
+        if schema_editor.connection.vendor != "postgresql":
+            return Statement("SELECT 1")
+        return super().create_sql(model, schema_editor, using, **kwargs)
+
+
 class SearchIndex(SqliteIndex):
     """All that a search looks at, so that it reads no rows but those it finds.
 
@@ -93,11 +109,13 @@ RAN = Q(ended_at__isnull=False, started_at__isnull=False)
 RUNS = Q(ended_at__isnull=True, started_at__isnull=False)
 
 SESSIONS = (
-    # A list, also one of an owner, a state or a priority.
+    # A list, also one of an owner, a state, a priority, a pool or a host.
     Index(fields=["-created", "-id"], name="session_newest"),
     Index(fields=["owner", "-created", "-id"], name="session_by_owner"),
     Index(fields=["status", "-created", "-id"], name="session_by_state"),
     Index(fields=["priority", "-created", "-id"], name="session_by_priority"),
+    Index(fields=["pool", "-created", "-id"], name="session_by_pool"),
+    PostgresqlIndex(fields=["node", "-created", "-id"], name="session_by_node"),
     Index(fields=["updated", "id"], name="session_by_update"),
     # What ended since, or before: the overview, cleanup.
     Index(fields=["status", "ended_at"], name="session_by_end"),

@@ -140,6 +140,17 @@ def test_metadata_is_given_back_as_it_came(conf: Conf) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("field", ["pool", "node"])
+def test_a_list_of_a_pool_or_a_host_uses_its_index(field: str) -> None:
+    wish: dict[str, Any] = {field: "gpu"}
+    found = narrow(AgentSession.objects.all(), Filters(**wish))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+    assert f"session_by_{field}" in found.order_by("-created", "-id")[:50].explain()
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("text", ["a text", "550e8400", "swarm-1795651543251"])
 def test_a_search_uses_its_index(text: str) -> None:
     found = narrow(AgentSession.objects.all(), Filters(text=text))

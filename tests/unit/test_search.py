@@ -110,9 +110,15 @@ def test_a_search_reads_no_row_that_it_does_not_find(
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("wish", "sort"),
-    [({"status": "failed"}, ""), ({"priority": "high"}, ""), ({}, "state"), ({}, "-priority")],
+    [
+        ({"status": "failed"}, ""),
+        ({"priority": "high"}, ""),
+        ({"pool": "gpu"}, ""),
+        ({}, "state"),
+        ({}, "-priority"),
+    ],
 )
-def test_a_state_and_a_priority_have_their_indexes(wish: dict[str, Any], sort: str) -> None:
+def test_a_state_a_priority_and_a_pool_have_their_indexes(wish: dict[str, Any], sort: str) -> None:
     order, _ = orders.order(sort, "", timezone.now())
     rows = narrow(AgentSession.objects.all(), Filters(**wish))
     plan = order.stretches[0].rows(rows, None)[:100].explain()
