@@ -136,13 +136,17 @@ def claim_next(
 
 
 def _claim_some(node: str, slots: int, pool: str | None, most: int) -> list[AgentSession]:
-    if not db.clustered() and admission.slots_taken() >= slots:
-        return []  # without a transaction, in which nobody else can write
+    several = db.clustered()
+    # One host's spawner is the only one: it counts before the transaction, in which others wait.
+    free = slots if several else slots - admission.slots_taken()
+    if free <= 0:
+        return []
     while True:
         with transaction.atomic():
-            if db.clustered() and not nodes.may_claim(node):
-                return []
-            free = slots - admission.slots_taken(node)
+            if several:
+                if not nodes.may_claim(node):
+                    return []
+                free = slots - admission.slots_taken(node)
             chosen = _choose(min(free, most), pool) if free > 0 else []
             claimed = [session for session in chosen if _claim(session, node)]
         if claimed or not chosen:
