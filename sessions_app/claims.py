@@ -71,6 +71,10 @@ def _choice(may_start: Q, pool: str | None = None) -> QuerySet[AgentSession]:
 
 #: The choice where one host is all there is, and no profile is held.
 _CHOICE = Compiled(lambda now: _choice(admission.due(now))[:MOST_AT_ONCE], now=SOME_TIME)
+#: Whether there is one.
+_DUE = Compiled(
+    lambda now: _queue().filter(admission.due(now)).values_list("id")[:1], now=SOME_TIME
+)
 _AHEAD = Compiled(
     lambda now, key, behind: (
         _queue()
@@ -106,6 +110,11 @@ def taken_on(node: str) -> QuerySet[AgentSession]:
 def anybody_waits() -> bool:
     """Whether the queue has anybody in it, whatever keeps them."""
     return bool(_ANYBODY.tuples())
+
+
+def somebody_is_due(now: datetime) -> bool:
+    """Whether anybody waits for nothing but a slot, where no profile is held."""
+    return bool(_DUE.tuples(now=now))
 
 
 @overload

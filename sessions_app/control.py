@@ -12,10 +12,11 @@ from typing import Any
 from django.db import transaction
 
 from sessions_app import admission, callers, claims, validation, workspace
+from sessions_app.bell import announce
 from sessions_app.errors import Changed, Conflict, Invalid
 from sessions_app.lifecycle import EventKind, Status
 from sessions_app.models import AgentSession, AuditEvent
-from sessions_app.services import announce, create, get, start
+from sessions_app.services import create, get, start
 
 #: For arguments that are left as they are, where None has a meaning of its own.
 UNCHANGED = object()

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from sessions_app import callers, claims, doorbell, registry, run_token, validation, workspace
+from sessions_app import at_once, bell, callers, claims, run_token, validation, workspace
 from sessions_app.callers import Role, Via
 from sessions_app.cluster import nodes, permits
 from sessions_app.conf import current
@@ -65,7 +65,7 @@ def create(
     caller = callers.require(Role.OPERATOR, "create sessions")
     conf = current()
     session_id = session_id or uuid.uuid4()
-    place = workspace.paths(conf, session_id)
+    paths = workspace.paths(conf, session_id)
     command = conf.profile(profile)
     now = moments.now()
     session = AgentSession(
@@ -86,23 +86,31 @@ def create(
         updated=now,
         queued_at=now if start else None,
         not_before=not_before if start else None,
-        working_dir=place.working_dir,
-        output_dir=place.output_dir,
-        database=place.database,
-        log_file=place.log_file,
+        working_dir=paths.working_dir,
+        output_dir=paths.output_dir,
+        database=paths.database,
+        log_file=paths.log_file,
     )
     if start:
         session.queue_key = claims.queue_key(now, session.priority)
-    with workspace.creating(conf, session), transaction.atomic():
+    happened: dict[EventKind, dict[str, object]] = {EventKind.CREATED: {}}
+    claim = None
+    with at_once.starting() as place, workspace.creating(conf, session), transaction.atomic():
         if record is not None:
             record(session_id)
-        compiled.insert(session)
-        happened = {EventKind.CREATED: {}, **({EventKind.STARTING: {"args": 0}} if start else {})}
-        AgentSession.objects.note_all(session_id, happened, at=now)
         if start:
+            happened[EventKind.STARTING] = {"args": 0}
+            if claim := place.claim(session, not_before):
+                vars(session).update(claim)
+                happened[EventKind.CLAIMED] = {"attempt": session.attempt}
+                place.launch(session)
             permits.defer(session.pool, not_before)
+        compiled.insert(session)
+        AgentSession.objects.note_all(session_id, happened, at=now)
+    if claim:
+        return session
     try:
-        announce(work=start)
+        bell.announce(work=start)
     except Unavailable as error:
         logger.warning("session %s waits for a spawner: %s", session.id, error.detail)
     return session
@@ -147,27 +155,35 @@ def start(
     session = get(session_id)
     callers.require_over(session.owner, "start sessions")
     extra = validation.args(args)
-    started = False
+    started = taken = False
     if session.status == Status.CREATED:
         now = moments.now()
-        with transaction.atomic():
-            started = AgentSession.objects.advance(
-                session.id,
-                EventKind.STARTING,
-                when=[Status.CREATED],
-                at=now,
-                data={"args": len(extra)},
-                status=Status.STARTING,
-                queued_at=now,
-                queue_key=claims.queue_key(now, session.priority),
-                not_before=not_before,
-                args=validation.args([*session.args, *extra]),
-            )
-            if started and record is not None:
-                record(session.id)
-            if started:
-                permits.defer(session.pool, not_before)
-        session = workspace.project(session.id) or get(session.id)
+        with at_once.starting() as place:
+            with transaction.atomic():
+                claim = place.claim(session, not_before)
+                started = AgentSession.objects.advance(
+                    session.id,
+                    EventKind.STARTING,
+                    when=[Status.CREATED],
+                    at=now,
+                    data={"args": len(extra)},
+                    status=Status.STARTING,
+                    queued_at=now,
+                    queue_key=claims.queue_key(now, session.priority),
+                    not_before=not_before,
+                    args=validation.args([*session.args, *extra]),
+                    **claim,
+                )
+                if started and record is not None:
+                    record(session.id)
+                if started:
+                    permits.defer(session.pool, not_before)
+                if taken := started and bool(claim):
+                    told = {"attempt": claim["attempt"]}
+                    AgentSession.objects.note_all(session.id, {EventKind.CLAIMED: told}, at=now)
+            session = workspace.project(session.id) or get(session.id)
+            if taken:
+                place.launch(session)
     if session.finished:
         raise Conflict(
             f"session {session.id} has ended ({session.status}) and cannot be started again; "
@@ -176,8 +192,8 @@ def start(
     if not started and record is not None:
         with transaction.atomic():
             record(session.id)
-    if session.status in ACTIVE:
-        announce(work=True)
+    if session.status in ACTIVE and not taken:
+        bell.announce(work=True)
     return session
 
 
@@ -219,10 +235,10 @@ def stop(session_id: object) -> AgentSession:
     if ended_unlaunched:
         workspace.note_in_log(session, "stopped before it ran")
         workspace.project(session.id)
-        announce()
+        bell.announce()
     else:
         ask_to_stop(session.id, "stopped on request")
-        announce(work=True)
+        bell.announce(work=True)
     return get(session.id)
 
 
@@ -269,31 +285,5 @@ def report(session_id: object, word: str) -> AgentSession:
             f"session {session.id} is {session.status}; only a running session whose outcome "
             "is still open can report one"
         )
-    announce(work=True)
+    bell.announce(work=True)
     return get(session.id)
-
-
-def announce(*, work: bool = False) -> None:
-    """Tell the spawner that rows changed; with no spawner alive, do or arrange what it would do.
-
-    Args:
-        work: a session waits to be started or stopped, so a spawner is needed.
-
-    Raises:
-        Unavailable: a spawner is needed and cannot be started.
-    """
-    conf, state_dir = current(), str(current().state_dir)
-    elsewhere = permits.ring()
-    if doorbell.ring(state_dir) or elsewhere:
-        return
-    alive = doorbell.spawner(state_dir) is not None  # it may be busy starting: it will look
-    if not alive and work and conf.autospawn:
-        try:
-            doorbell.hire(state_dir, str(conf.manage_py))
-        except OSError as error:
-            raise Unavailable(f"no spawner runs and none can be started: {error}") from error
-    elif not alive:
-        try:
-            registry.write_index(conf)
-        except OSError as error:  # a projection; the rows, which count, have been written
-            logger.warning("index.json cannot be written: %s", error)

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from sessions_app import callers, services, units, validation, workspace
+from sessions_app import bell, callers, units, validation, workspace
 from sessions_app.cleanup import created, leftovers, orphans, others, retention, sessions, together
 from sessions_app.cleanup.told import Kind, Removal, Run, Work
 from sessions_app.cluster import asking, whereabouts
@@ -131,7 +131,7 @@ def _chosen(run: Run, some: Iterable[AgentSession]) -> Work:
         if not run.dry_run:
             leftovers.tidy(run.conf)
         if run.changed:
-            services.announce()
+            bell.announce()
 
 
 def _cleanup(
@@ -169,4 +169,4 @@ def _cleanup(
             if not asking.is_for_another():  # else it has been written down there
                 AuditEvent.objects.record_if_possible("cleaned_up", **wish)
         if run.changed:
-            services.announce()
+            bell.announce()

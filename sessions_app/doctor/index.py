@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sessions_app import files, registry, services, stored
+from sessions_app import bell, files, registry, stored
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
 from sessions_app.models import SessionEvent
@@ -21,7 +21,7 @@ def check(examination: Examination) -> Iterator[Finding]:
     conf = examination.conf
     wrong = difference(conf)
     if wrong and examination.served:
-        services.announce()
+        bell.announce()
         agree_in_time(lambda: not difference(conf), LAG)
         wrong = difference(conf)
     if wrong:

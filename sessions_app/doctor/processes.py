@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from functools import partial
 
-from sessions_app import doorbell, services
+from sessions_app import bell, doorbell
 from sessions_app.cluster import whereabouts
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding, agree_in_time
@@ -89,7 +89,7 @@ def unattended(examination: Examination) -> Iterator[Finding]:
     def hire() -> str:
         if not examination.conf.autospawn:
             return "start the server: hive up (HIVE_AUTOSPAWN is off)"
-        services.announce(work=True)
+        bell.announce(work=True)
         here = agree_in_time(lambda: examination.served or not waiting.exists(), HIRE_TIME)
         return "" if here else "none has come; spawner.log in HIVE_STATE_DIR says why"
 

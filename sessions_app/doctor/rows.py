@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from sessions_app import files, removal, services, stored, workspace
+from sessions_app import bell, files, removal, stored, workspace
 from sessions_app.cleanup import created, trash
 from sessions_app.conf import Conf
 from sessions_app.doctor.findings import Examination, Finding
@@ -139,7 +139,7 @@ def _restore(conf: Conf, session_id: uuid.UUID) -> str:
     workspace.prepare_directory(conf, session)
     if insert(session, EventKind.RESTORED, found.notes):
         workspace.project(session_id)
-    services.announce(work=state is Status.RUNNING)
+    bell.announce(work=state is Status.RUNNING)
     return ""
 
 

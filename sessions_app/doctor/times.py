@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from sessions_app import claims, services, workspace
+from sessions_app import bell, claims, workspace
 from sessions_app.clock import wire_time
 from sessions_app.doctor.findings import Examination, Finding
 from sessions_app.lifecycle import EventKind, Status
@@ -58,5 +58,5 @@ def _mend(session: AgentSession, names: list[str]) -> str:
         **changes,
     )
     workspace.project(session.id)
-    services.announce()
+    bell.announce()
     return ""

@@ -13,6 +13,9 @@ from sessions_app.lifecycle import EventKind
 from sessions_app.models import compiled, moments
 from sessions_app.models.access import AuditEvent
 
+#: What only a spawner does, in whoever's transaction: nobody has asked for it.
+_OURS = frozenset({EventKind.CLAIMED})
+
 
 class SessionEvent(models.Model):
     """One thing that happened to a session. Append-only; outlives the session's row."""
@@ -45,9 +48,15 @@ def record(
     by = {"by": caller.principal} if caller else {}
     now = at or moments.now()
     rows = (
-        {"session_id": session_id, "kind": kind, "at": now, "data": {**data, **by}}
+        {
+            "session_id": session_id,
+            "kind": kind,
+            "at": now,
+            "data": data if kind in _OURS else {**data, **by},
+        }
         for session_id, kind, data in events
     )
     compiled.insert_values(SessionEvent, *rows)
-    if caller:
-        AuditEvent.objects.record_all(((k, i, d) for i, k, d in events), caller=caller)
+    asked = [(kind, session_id, data) for session_id, kind, data in events if kind not in _OURS]
+    if caller and asked:
+        AuditEvent.objects.record_all(asked, caller=caller)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from sessions_app import claims, db, doorbell, heartbeat, logs, registry, workspace
+from sessions_app import at_once, claims, db, doorbell, heartbeat, logs, registry, workspace
 from sessions_app.complaints import Complaint
 from sessions_app.conf import Conf
 from sessions_app.identity import run_user
@@ -45,12 +45,15 @@ class Spawner:
         self._name = conf.cluster.node
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self._taker = at_once.Taker(self._name, conf, self._take)
         self._watchdog = Watchdog(conf, launcher, self._supervisors, self.wake)
         self._sampler = Sampler(conf, launcher, self._supervisors)
         self._indexer = Indexer(conf, self._supervisors)
         self._news = db.News()
         self._heart = heartbeat.Heart(conf.state_dir)
         self._look_again = False
+        #: Whether somebody waits, by the last look: then the end of a run is a reason to look.
+        self._unsettled = True
         self._gone: set[UUID] = set()
         self._checked = 0.0
         self._claims = True
@@ -87,7 +90,7 @@ class Spawner:
                 self._conf.run_as,
                 user.name,
             )
-        with self._listening():
+        with self._listening(), contextlib.ExitStack() as taking:
             if self._hosting:
                 await self._hosting.arrive()
             await db.call(workspace.remove_interrupted_creates, self._conf)
@@ -110,6 +113,7 @@ class Spawner:
                 *(self._hosting.helpers() if self._hosting else ()),
             ]
             try:
+                taking.enter_context(self._taker.taking())
                 while not (until_idle and await self._idle()):
                     self._awake.clear()
                     await self._look()
@@ -123,6 +127,7 @@ class Spawner:
                     await asyncio.sleep(earliest - time.monotonic())
                 await db.call(registry.write_index, self._conf)
             finally:
+                self._taker.close()
                 tasks = [*helpers, *(task for _, task in self._supervised.values())]
                 for task in tasks:
                     task.cancel()
@@ -194,7 +199,7 @@ class Spawner:
         for session in asked.claimed:
             self._supervise(session.id, adopt=False, row=session)
         for session_id in asked.ours:  # claimed by one who was just leaving, say
-            if session_id not in self._supervised:
+            if session_id not in self._supervised and session_id not in self._taker.coming:
                 self._supervise(session_id, adopt=True)
 
     def _read_rows(self, supervised: list[UUID]) -> rows.Asked:
@@ -203,6 +208,7 @@ class Spawner:
             self._checked = time.monotonic()
         all_of_ours = supervised if thorough else None
         asked = rows.read(self._name, self._conf, claim=self._claims, supervised=all_of_ours)
+        self._unsettled = asked.unsettled
         self._look_again = not thorough or asked.unsettled
         return asked
 
@@ -212,6 +218,7 @@ class Spawner:
         Sessions that wait go on waiting. What does not end although it was killed is left.
         """
         self._claims = False
+        self._taker.close()
         trouble = Complaint(logger, "sessions cannot be stopped")
         deadline = time.monotonic() + self._conf.stop_grace + STOP_PATIENCE
         while time.monotonic() < deadline:
@@ -231,6 +238,12 @@ class Spawner:
             else:
                 await asyncio.sleep(BREATH)
         logger.error("%s sessions could not be stopped and are left", len(self._supervised))
+
+    def _take(self, session: AgentSession) -> None:
+        """Launch what was claimed for us by whoever started it."""
+        if session.id not in self._supervised:
+            self._supervise(session.id, adopt=False, row=session)
+            self.on_change()
 
     def _supervise(
         self, session_id: UUID, *, adopt: bool, row: AgentSession | None = None
@@ -268,6 +281,8 @@ class Spawner:
             known = self._supervised.get(session_id)
             if known is not None and known[1] is asyncio.current_task():
                 del self._supervised[session_id]
-            self._awake.set()
+            if self._unsettled or not self._supervised:
+                self._awake.set()
+            self.on_change()
             if self._hosting:
                 self._hosting.freed()

@@ -87,10 +87,9 @@ class Supervisor:
         # Before anybody sees it run: deleted by hand, the log still is what the run writes to.
         with log_tail.kept_open(session.log_file) as log:
             if session.status == Status.STARTING:
-                over = await db.brief(_launched, session, run, profile, log)
-                self._changed()
-                if over:
+                if await db.brief(_launched, session, run, profile, log):
                     return
+                self._changed()
             self.log = log
             self.watched = (session, run)
             try:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sessions_app import arguments, control, queries, services, validation
+from sessions_app import arguments, bell, control, queries, services, validation
 from sessions_app.errors import Invalid, NotFound, Unavailable
 from sessions_app.models import AgentSession
 from sessions_app.verb_steps import Pause, Print, Verb, VerbTable, follow, json_object, line
@@ -84,7 +84,7 @@ def _until(
         if now - begun > seconds:
             raise Unavailable(f"session {session.id} {otherwise}; ask again")
         if now - reminded > REMIND:
-            services.announce(work=True)
+            bell.announce(work=True)
             reminded = now
         yield Pause(pause)
         pause = min(pause * 1.5, 0.25)

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from sessions_app import arguments, callers, doctor, importing, schema, services
+from sessions_app import arguments, bell, callers, doctor, importing, schema
 from sessions_app.callers import Role
 from sessions_app.conf import current
 from sessions_app.errors import Invalid
@@ -34,7 +34,7 @@ def _import(words: list[str]) -> Verb:
     finally:
         taking.close()
         if not dry_run:
-            services.announce()
+            bell.announce()
     made = counts[Status.COMPLETED] + counts[Status.FAILED]
     yield line(
         f"{'Would import' if dry_run else 'Imported'} {made:,} session{'' if made == 1 else 's'} "

@@ -73,3 +73,23 @@ def test_what_it_leaves_running_is_waited_for_or_ended(
 
     assert session["status"] == "completed"
     assert not site.processes(str(session["session_id"]))
+
+
+def test_what_need_not_wait_is_never_in_the_queue(brief: tuple[Installation, Server]) -> None:
+    site, server = brief
+    _, made = server.request("POST", "/api/v1/sessions", {"task": ":", "start": True})
+    _, other = server.request("POST", "/api/v1/sessions", {"task": ":"})
+    _, started = server.request("POST", f"/api/v1/sessions/{other['session_id']}/start")
+
+    assert [session["waiting"] for session in (made, started)] == [None, None]
+    for session in (made, started):
+        ended(server, session["session_id"])
+        with closing(connect(f"file:{site.database}?mode=ro", uri=True)) as rows:
+            found = rows.execute(
+                "SELECT kind, at, data FROM sessions_app_sessionevent WHERE session_id = ?"
+                " AND kind IN ('starting', 'claimed') ORDER BY id",
+                (UUID(session["session_id"]).hex,),
+            ).fetchall()
+        assert [kind for kind, _, _ in found] == ["starting", "claimed"]
+        assert found[0][1] == found[1][1]  # at one moment
+        assert ["by" in json.loads(data) for _, _, data in found] == [True, False]
