@@ -52,6 +52,11 @@ class Gate(policies.WrappingFactory):
 class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is untyped
     """Daphne's request, whose own refusals look like ours."""
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        #: Forms are for the application to read; Twisted would read each body that may be one.
+        self._parsePOSTFormSubmission = False
+
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """Answer with a problem; daphne's argument for the status line is not needed."""
         content = problem_body(status, body)
