@@ -7,6 +7,7 @@ only when it rests again is the kernel asked to tell: it would tell of each line
 import asyncio
 import contextlib
 import heapq
+import itertools
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,14 +18,16 @@ from asyncinotify import Inotify, Mask, Watch
 #: less, but no less than so many times less: seldom enough for 200 logs, and still 10 times a
 #: second.
 PACE = 0.05
-STRETCHED_BY, MOST_STRETCHED = 0.002, 1.3
+STRETCHED_BY, MOST_STRETCHED = 0.002, 1.45
 #: For readers who look for something in what others read: they need not be as fast.
-SLOW_PACE = 0.25
+SLOW_PACE = 0.3
 #: Logs are looked at in rounds at least this far apart (s): many that are due together at once.
 GRAIN = 0.005
-#: The kernel tells nothing of a log that is not there yet, was replaced, or is one too many for
-#: it: all are looked at this often (seconds).
-LOOK_AGAIN = 5.0
+#: The kernel tells nothing of a log that is not there yet, or is one too many for it: those are
+#: looked at this often (s), and all of them each so many times, since not all file systems tell.
+LOOK_AGAIN, ALL_EACH = 5.0, 4
+#: What the kernel is asked to tell: growth, and that it was removed or replaced.
+_NEWS = Mask.MODIFY | Mask.ATTRIB | Mask.MOVE_SELF | Mask.DELETE_SELF | Mask.ONESHOT
 
 
 @dataclass(slots=True, eq=False)
@@ -127,8 +130,7 @@ class LogWatch:
         self._do_not_ask(file)
         try:
             if self._inotify is not None:
-                mask = Mask.MODIFY | Mask.ONESHOT
-                file.watch = self._inotify.add_watch(file.path, mask)
+                file.watch = self._inotify.add_watch(file.path, _NEWS)
         except OSError:
             pass
         file.unheard = file.watch is None
@@ -190,9 +192,14 @@ class LogWatch:
                     self._look_at(file, now)
 
     async def _look_again(self) -> None:
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(self._pause)
-            resting = [path for path, file in self._files.items() if file.due is None]
+            everybody = turn % ALL_EACH == 0
+            resting = [
+                path
+                for path, file in self._files.items()
+                if file.due is None and (everybody or file.unheard)
+            ]
             for path, state in (await asyncio.to_thread(_states, resting)).items():
                 file = self._files.get(path)
                 if file is not None and file.due is None and state != file.state:

@@ -6,6 +6,7 @@ and then its file says when.
 
 import asyncio
 import contextlib
+import heapq
 import logging
 import time
 from collections.abc import Callable
@@ -26,19 +27,18 @@ PATIENCE, LONGEST = 16.0, 5.0
 
 @dataclass(slots=True)
 class _Indexed:
-    """A run's log; ``grew`` and ``due`` are monotonic."""
+    """A run's log; ``grew`` and ``due`` are monotonic. ``over``: nobody watches it any more."""
 
     attempt: int
     writer: log_index.Writer
     grew: float
     size: int = -1
     due: float = 0.0
+    over: bool = False
 
     def look(self) -> None:
-        """Take in what it has grown by, if it is its turn."""
+        """Take in what it has grown by."""
         now = time.monotonic()
-        if now < self.due:
-            return
         self.writer.look(time.time())
         if self.writer.size != self.size:
             self.size, self.grew = self.writer.size, now
@@ -58,6 +58,11 @@ class Indexer:
         self._conf = conf
         self._supervisors = supervisors
         self._logs: dict[Supervisor, _Indexed] = {}
+        #: For whom that is, if none of them is yet to come: then it is so until the list changes.
+        self._taken_up: list[Supervisor] | None = None
+        #: (when, number, log): the next one to be looked at first.
+        self._queue: list[tuple[float, int, _Indexed]] = []
+        self._queued = 0
         self._trouble = Complaint(logger, "logs cannot be indexed")
         self._leaving = False
 
@@ -75,8 +80,11 @@ class Indexer:
 
     def _take_up(self) -> None:
         """Bring the logs up to the runs there are."""
+        supervisors = self._supervisors()
+        if supervisors is self._taken_up:
+            return
         found = {}
-        for supervisor in self._supervisors():
+        for supervisor in supervisors:
             if supervisor.watched is None:
                 continue
             session, run = supervisor.watched
@@ -85,15 +93,29 @@ class Indexer:
                 run_dir = self._conf.runs_dir / str(session.id)
                 writer = log_index.Writer(run_dir, session.log_file, run.launched_at)
                 known = _Indexed(session.attempt, writer, time.monotonic())
+                self._plan(known)
             found[supervisor] = known
+        for supervisor, log in self._logs.items():
+            if found.get(supervisor) is not log:
+                log.over = True
         self._logs = found
+        self._taken_up = supervisors if len(found) == len(supervisors) else None
+
+    def _plan(self, log: _Indexed) -> None:
+        self._queued += 1
+        heapq.heappush(self._queue, (log.due, self._queued, log))
 
     def _look(self) -> float:
-        """Look at every log; returns the seconds of processor time it took."""
+        """Look at every log whose turn it is; returns the seconds of processor time it took."""
         begun, failed = time.thread_time(), False
-        for log in self._logs.values():
+        due, now = [], time.monotonic()
+        while self._queue and self._queue[0][0] <= now:
+            due.append(heapq.heappop(self._queue)[2])
+        for log in due:
             if self._leaving:
                 break
+            if log.over:
+                continue
             try:
                 log.look()
             except OSError as error:  # a full disk: everything else matters more
@@ -101,6 +123,7 @@ class Indexer:
                 failed = True
             except Exception:
                 logger.exception("a log cannot be indexed")
+            self._plan(log)
         if not failed:
             self._trouble.over()
         return time.thread_time() - begun

@@ -45,6 +45,8 @@ class Spawner:
         self._name = conf.cluster.node
         self._awake = asyncio.Event()
         self._supervised: dict[UUID, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self._listed: list[Supervisor] | None = None
+        self._watched: tuple[list[Supervisor], list[AgentSession]] = ([], [])
         self._taker = at_once.Taker(self._name, conf, self._take)
         self._watchdog = Watchdog(conf, launcher, self._supervisors, self.wake)
         self._sampler = Sampler(conf, launcher, self._supervisors)
@@ -71,7 +73,10 @@ class Spawner:
         self.on_change: Callable[[], None] = lambda: None
 
     def _supervisors(self) -> list[Supervisor]:
-        return [supervisor for supervisor, _ in self._supervised.values()]
+        """The same list for as long as they are the same."""
+        if self._listed is None:
+            self._listed = [supervisor for supervisor, _ in self._supervised.values()]
+        return self._listed
 
     def wake(self) -> None:
         """Look at the rows now."""
@@ -137,7 +142,11 @@ class Spawner:
                 await self._launcher.close()
 
     def _running(self) -> list[AgentSession]:
-        return [s.watched[0] for s, _ in self._supervised.values() if s.watched]
+        """As :meth:`_supervisors`, their sessions; another list as long as some are not watched."""
+        supervisors = self._supervisors()
+        if self._watched[0] is not supervisors or len(self._watched[1]) < len(supervisors):
+            self._watched = supervisors, [s.watched[0] for s in supervisors if s.watched]
+        return self._watched[1]
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -253,6 +262,7 @@ class Spawner:
         )
         task = asyncio.create_task(self._see_through(supervisor, adopt=adopt, row=row))
         self._supervised[session_id] = (supervisor, task)
+        self._listed = None
         return task
 
     async def _see_through(
@@ -281,6 +291,7 @@ class Spawner:
             known = self._supervised.get(session_id)
             if known is not None and known[1] is asyncio.current_task():
                 del self._supervised[session_id]
+                self._listed = None
             if self._unsettled or not self._supervised:
                 self._awake.set()
             self.on_change()

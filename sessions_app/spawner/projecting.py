@@ -25,8 +25,8 @@ PAUSE, SMALL, SHARE = 0.5, 1000, 100.0
 REWRITE = 20
 #: After what should not happen, the next round comes this much later (s).
 AFTER_MISTAKE = 10.0
-#: So many session.json of active sessions are looked at in one round, in turns.
-LOOK_AT = 50
+#: So many session.json of active sessions are looked at in turns, this far apart (s).
+LOOK_AT, LOOK_EVERY = 50, 1.0
 #: What another host changes of a session of ours, whose files it does not have; and the ends, of
 #: which only those that others have settled are left to us.
 _PINS = (EventKind.PINNED, EventKind.UNPINNED)
@@ -55,6 +55,7 @@ class Projector:
         self._rests_until = 0.0  # index.json
         self._news = db.News()
         self._turn: list[UUID] = []
+        self._looks_at = 0.0
 
     async def run(self) -> None:
         """Keep them until cancelled. What cannot be written now is written when it can be."""
@@ -147,6 +148,9 @@ class Projector:
 
     async def _look_at_some(self) -> None:
         """Write session.json anew where it is not what we wrote. The next ones in turn."""
+        if (now := time.monotonic()) < self._looks_at:
+            return
+        self._looks_at = now + LOOK_EVERY
         turn, self._turn = self._turn[:LOOK_AT], self._turn[LOOK_AT:]
         for session_id in await asyncio.to_thread(_touched, turn):
             if session_id in workspace.written:

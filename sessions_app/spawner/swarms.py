@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 PERIOD, BUDGET = 5.0, 1.0
 #: One that has had none for long is looked at again after one part in so many of that time, and
 #: after so long (s).
-PATIENCE, LONGEST = 4.0, 60.0
+PATIENCE, LONGEST = 2.0, 60.0
 #: A hive.db that changes and tells no id is read less and less often, down to this (s).
 SELDOM = 300.0
 #: The last look, at a run that has ended, may take so long (s).
@@ -46,9 +46,9 @@ class _Seen:
     pause: float = 0.0
     looked: float = 0.0
 
-    def again(self, now: float) -> bool:
-        """Whether it is time to look at the names again."""
-        return now >= self.looked + min((now - self.since) / PATIENCE, LONGEST)
+    def due_again(self, now: float) -> float:
+        """When to look at the names again."""
+        return self.looked + min((now - self.since) / PATIENCE, LONGEST)
 
 
 class SwarmFinder:
@@ -68,6 +68,8 @@ class SwarmFinder:
         self._said = said
         self._known: set[UUID] = set()
         self._seen: dict[UUID, _Seen] = {}
+        #: Of these runs nobody is to be looked at before then.
+        self._rests: tuple[object, float] = (None, 0.0)
         self._trouble = Complaint(logger, "the ids of swarms cannot be written down")
 
     async def run(self) -> None:
@@ -83,12 +85,17 @@ class SwarmFinder:
             await asyncio.sleep(PERIOD)
 
     async def _look(self) -> None:
-        watched = {session.id: session for session in self._running()}
+        running, now, said = self._running(), time.monotonic(), self._said()
+        of, until = self._rests
+        if running is of and now < until and not said:
+            return
+        watched = {session.id: session for session in running}
         self._known &= watched.keys()
-        now, said = time.monotonic(), self._said()
         unknown = watched.keys() - self._known
         self._seen = {key: self._seen.get(key) or _Seen(now) for key in unknown}
-        waiting = {key for key in unknown if key in said or self._seen[key].again(now)}
+        due = {key: seen.due_again(now) for key, seen in self._seen.items()}
+        waiting = {key for key in unknown if key in said or due[key] <= now}
+        self._rests = (running, min(due.values(), default=now + LONGEST))
         if not waiting:
             return
         without = await db.read(_without_id)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PERIOD, SHORTEST_PERIOD, LONGEST_PERIOD = 5.0, 0.25, 60.0
 #: Looking takes at most one part in so many of one processor, however many runs there are; more
 #: where something is about to be due.
-COST, COST_WHEN_DUE = 600.0, 20.0
+COST, COST_WHEN_DUE = 1000.0, 20.0
 #: Less use of the processor than this part of the time, and this many seconds, is none: a
 #: program that only waits still has timers.
 IDLE_SHARE, IDLE_SECONDS = 0.005, 0.1
@@ -112,14 +112,23 @@ class Watchdog:
     async def _rest(self, seconds: float) -> None:
         """Wait for the next look; a new run with something due soon does not wait so long."""
         known = {s for s in self._supervisors() if s.session_id in self._vitals}
+        looked_at: list[Supervisor] | None = None
         while seconds > 0:
             await asyncio.sleep(min(seconds, 1.0))
             seconds -= 1.0
-            for supervisor in self._supervisors():
-                if supervisor not in known and supervisor.watched is not None:
-                    known.add(supervisor)
-                    if _first_due(supervisor.watched[0], self._conf.stall_after) < PERIOD:
-                        return
+            supervisors = self._supervisors()
+            if supervisors is looked_at:
+                continue
+            looked_at = supervisors  # until the list is another one, unless somebody is yet to come
+            for supervisor in supervisors:
+                if supervisor in known:
+                    continue
+                if supervisor.watched is None:
+                    looked_at = None
+                    continue
+                known.add(supervisor)
+                if _first_due(supervisor.watched[0], self._conf.stall_after) < PERIOD:
+                    return
 
     async def _look(self) -> float:
         """Look at every run once; returns when (s) to look again."""

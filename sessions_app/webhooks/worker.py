@@ -120,7 +120,7 @@ class Worker:
             logger.exception("webhooks cannot be looked after, trying again")
             return RETRY_MISTAKE
         self._trouble.over()
-        return TICK
+        return TICK if self._hooks or self._idle else THOROUGH
 
     async def _round(self) -> None:
         self._idle = self._turn is not None and not await asyncio.to_thread(self._turn.mine)

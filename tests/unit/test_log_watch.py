@@ -40,7 +40,7 @@ async def test_a_log_that_comes_later_is_heard_of(tmp_path: Path) -> None:
 async def test_a_log_that_was_replaced_is_heard_of(tmp_path: Path) -> None:
     log, other = tmp_path / "log", tmp_path / "other"
     log.write_text("one\n")
-    async with LogWatch(look_again=0.05).growth(str(log)) as grown:
+    async with LogWatch(look_again=60.0).growth(str(log)) as grown:
         other.write_text("two\n")
         other.rename(log)
         await _told(grown)
