@@ -24,9 +24,9 @@ MALFORMED = 4400
 GONE = 4404
 FAILED = 1011
 
-#: A viewer that acknowledges nothing is sent this many bytes and no more. Pages acknowledge once
-#: they have a quarter of it (static/js/socket.js).
-WINDOW_BYTES = 1024 * 1024
+#: A viewer that acknowledges nothing is sent this many bytes and no more: with what else it takes,
+#: less than a megabyte. Pages acknowledge 256 kB at a time (static/js/socket.js).
+WINDOW_BYTES = 896 * 1024
 #: So many bytes may be counted as one frame: a page that has time acknowledges many at once.
 COUNTED_BYTES = 16 * 1024
 #: Something is sent at least this often (seconds), so that a page knows a dead line from quiet.

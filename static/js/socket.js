@@ -6,8 +6,8 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5000;
 // The server says something at least every 15 s; after this long the line is dead.
 const SILENCE = 32_000;
-// What was sent is acknowledged once so much of it is here (bytes); the server stops at four times
-// that (WINDOW_BYTES in sessions_app/viewer.py).
+// What was sent is acknowledged once so much of it is here (bytes); the server stops at three and
+// a half times that (WINDOW_BYTES in sessions_app/viewer.py).
 const ACKNOWLEDGED = 256 * 1024;
 // Events of the document: when it is tried again, and that the reader asks for it now.
 export const RETRY = "hive-retry";
