@@ -40,15 +40,17 @@ async def test_a_log_that_comes_later_is_heard_of(tmp_path: Path) -> None:
 async def test_a_log_that_was_replaced_is_heard_of(tmp_path: Path) -> None:
     log, other = tmp_path / "log", tmp_path / "other"
     log.write_text("one\n")
-    async with LogWatch(look_again=60.0).growth(str(log)) as grown:
-        other.write_text("two\n")
-        other.rename(log)
-        await _told(grown)
+    watch = LogWatch(look_again=60.0)
+    with log.open():  # as a run has it, which goes on writing to what was replaced
+        async with watch.growth(str(log)) as grown:
+            other.write_text("two\n")
+            other.rename(log)
+            await _told(grown)
 
-        with log.open("a") as file:
-            file.write("three\n")
+            with log.open("a") as file:
+                file.write("three\n")
 
-        await _told(grown)
+            await _told(grown)
 
 
 async def test_a_log_that_does_not_grow_is_not_told_of(tmp_path: Path) -> None:
