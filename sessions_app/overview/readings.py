@@ -19,7 +19,7 @@ FRESH = 1.0
 #: The last day is looked through again after so many times as long as it kept a processor busy.
 REST = 20.0
 #: One that takes no longer (s) is waited for; else the one before will do until it is there.
-CHEAP = 0.02
+CHEAP = 0.01
 #: What nobody has asked for so long (s) is forgotten.
 KEPT = 300.0
 
