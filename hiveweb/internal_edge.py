@@ -33,7 +33,8 @@ class Shared(ServerState):
 
 
 class _Stage(Enum):
-    #: Nothing of the next request has come; how long that may take is uvicorn's to see.
+    #: Nothing of the next request has come; how long that may take is uvicorn's to see. Of the
+    #: answer before something may not have been taken yet.
     REST = 0
     HEAD = 1
     BODY = 2
@@ -90,7 +91,7 @@ class Channel(Deadlines, H11Protocol):
         self._stage = stage
         self.setTimeout(
             {
-                _Stage.REST: None,
+                _Stage.REST: self._edge.send_timeout,
                 _Stage.HEAD: self._edge.header_timeout,
                 _Stage.BODY: self._edge.body_timeout,
                 _Stage.ANSWER: self._edge.send_timeout,
@@ -100,7 +101,8 @@ class Channel(Deadlines, H11Protocol):
     def timeoutConnection(self) -> None:  # noqa: N802 - see Deadlines
         """A deadline passed: one that takes what is sent may take its time, all else is cut off."""
         waiting, taken = progress(self.transport.get_extra_info("socket"))
-        if self._stage is not _Stage.ANSWER or (waiting and taken == self._taken):
+        late = self._stage in (_Stage.HEAD, _Stage.BODY)
+        if late or (waiting and taken == self._taken):
             cut(self.transport)
             return
         self._taken = taken if waiting else -1

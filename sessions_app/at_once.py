@@ -87,7 +87,9 @@ class Place:
         Call it in the transaction that starts it, before that is written.
         """
         taker = self._taker
-        if taker is None or not_before is not None or not _has_room(taker.conf):
+        if taker is None or not_before is not None or session.id in taker.coming:
+            return {}
+        if not _has_room(taker.conf):
             return {}
         self._wanted = session.id
         taker.coming.add(session.id)

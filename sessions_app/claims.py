@@ -146,16 +146,13 @@ def claim_next(
 
 def _claim_some(node: str, slots: int, pool: str | None, most: int) -> list[AgentSession]:
     several = db.clustered()
-    # One host's spawner is the only one: it counts before the transaction, in which others wait.
-    free = slots if several else slots - admission.slots_taken()
-    if free <= 0:
-        return []
+    if not several and admission.slots_taken() >= slots:
+        return []  # before the transaction, in which others wait
     while True:
         with transaction.atomic():
-            if several:
-                if not nodes.may_claim(node):
-                    return []
-                free = slots - admission.slots_taken(node)
+            if several and not nodes.may_claim(node):
+                return []
+            free = slots - admission.slots_taken(node)  # others may have claimed (at_once.py)
             chosen = _choose(min(free, most), pool) if free > 0 else []
             claimed = [session for session in chosen if _claim(session, node)]
         if claimed or not chosen:

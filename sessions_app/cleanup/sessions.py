@@ -63,7 +63,9 @@ def why_kept(run: Run, session: AgentSession) -> str:
     """Why nothing of a session may be removed; empty when it may."""
     if session.pinned:
         return "it is pinned; hive unpin lets it go"
-    forgotten = session.node in run.forgotten  # what is here is not what it made
+    # What is here is not what it made, unless this host had its name.
+    ran_here = (run.conf.runs_dir / str(session.id)).is_dir()
+    forgotten = session.node in run.forgotten and not ran_here
     directory = run.conf.sessions_dir / str(session.id)
     if session.collect_error and not forgotten and directory.is_dir():
         return f"its files could not be collected ({session.collect_error}); fetch them first"

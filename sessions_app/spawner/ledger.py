@@ -93,7 +93,7 @@ def brief(
 def not_launched(session: AgentSession, detail: str) -> None:
     """The command cannot be executed; ``detail`` says why, here and in the session's log."""
     workspace.note_in_log(session, detail)
-    _end_unlaunched(session.id, Reason.LAUNCH_FAILED, detail)
+    _end_unlaunched(session, Reason.LAUNCH_FAILED, detail)
 
 
 def given_up(session: AgentSession) -> None:
@@ -106,11 +106,13 @@ def given_up(session: AgentSession) -> None:
         ended(session.id, None, Collection())
     elif not claims.release(session.id, session.attempt, "its launch was interrupted"):
         workspace.note_in_log(session, NEVER_RAN)
-        _end_unlaunched(session.id, Reason.STOPPED, NEVER_RAN)
+        _end_unlaunched(session, Reason.STOPPED, NEVER_RAN)
 
 
-def _end_unlaunched(session_id: UUID, reason: Reason, detail: str) -> None:
-    while (session := load(session_id)) is not None and session.status == Status.STARTING:
+def _end_unlaunched(tried: AgentSession, reason: Reason, detail: str) -> None:
+    while (session := load(tried.id)) is not None and session.status == Status.STARTING:
+        if session.attempt != tried.attempt:  # another one has been begun since
+            return
         if session.verdict:  # stopped meanwhile
             reason = Reason(session.verdict)
         if _finish(session, [Status.STARTING], Status.FAILED, reason, detail):

@@ -1,9 +1,10 @@
 """Another try of a run that ended for a usage limit, or with its host: once, and not for ever."""
 
+import contextlib
 import logging
 import uuid
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from sessions_app import control, services
 from sessions_app.errors import HiveError, Invalid
@@ -50,7 +51,7 @@ def make(session_id: uuid.UUID) -> bool:
         OperationalError, InterfaceError: the database cannot be used.
     """
     try:
-        with transaction.atomic():  # a mistake on the way spoils no larger one
+        with _apart():
             session = AgentSession.objects.filter(id=session_id, retry_wanted=True).first()
             if session is not None:
                 _retry(session)
@@ -61,11 +62,23 @@ def make(session_id: uuid.UUID) -> bool:
         return False
     except (OperationalError, InterfaceError):
         raise
+    except (OSError, MemoryError) as error:  # no descriptor left, say: of the moment
+        logger.warning("session %s: cannot be tried again yet: %s", session_id, error)
+        return False
     except Exception as error:
         logger.exception("session %s: cannot be tried again", session_id)
         _note(session_id, f"not tried again: its row cannot be used: {_words(error)}")
     AgentSession.objects.filter(id=session_id).update(retry_wanted=False)
     return True
+
+
+def _apart() -> contextlib.AbstractContextManager[object]:
+    """In a larger transaction one of its own: a mistake on the way does not spoil the larger one.
+
+    Else none: on the way a session's directory is locked, and who cleans up has that lock first and
+    the one of SQLite's writer then.
+    """
+    return transaction.atomic() if connection.in_atomic_block else contextlib.nullcontext()
 
 
 def _words(error: Exception) -> str:

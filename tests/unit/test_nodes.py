@@ -1,5 +1,6 @@
 """Hosts as rows, who may see and drain them, and what sessions say of them."""
 
+import errno
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -300,3 +301,23 @@ def test_settings_of_a_host(tmp_path: Path) -> None:
     assert found == Cluster("h1", ("gpu", "default"), 120.0, "http://10.0.0.5:8765")
     assert found.serves == ("gpu", "default", "h1")
     assert read(Env(str(tmp_path), {"HIVE_ENV_FILE": "/dev/null"})).pools == ("default",)
+
+
+def test_a_retry_that_fails_for_the_moment_is_made_later(
+    conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = services.create("x", on_lost="retry")
+    changes = retries.consequences(session, Reason.LOST)
+    AgentSession.objects.filter(id=session.id).update(
+        status=Status.FAILED, reason=Reason.LOST, **changes
+    )
+
+    def no_descriptor_left(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "start", no_descriptor_left)
+        assert retries.queue_retries()
+    assert not retries.queue_retries()
+    [made] = AgentSession.objects.filter(parent=session.id)
+    assert made.status == Status.STARTING
