@@ -64,8 +64,8 @@ def why_kept(run: Run, session: AgentSession) -> str:
     if session.pinned:
         return "it is pinned; hive unpin lets it go"
     # What is here is not what it made, unless this host had its name.
-    ran_here = (run.conf.runs_dir / str(session.id)).is_dir()
-    forgotten = session.node in run.forgotten and not ran_here
+    records = run.conf.runs_dir / str(session.id)
+    forgotten = session.node in run.forgotten and not records.is_dir()
     directory = run.conf.sessions_dir / str(session.id)
     if session.collect_error and not forgotten and directory.is_dir():
         return f"its files could not be collected ({session.collect_error}); fetch them first"

@@ -13,6 +13,9 @@ from sessions_app.models import postgresql
 class SqliteIndex(Index):
     """An index that SQLite alone has."""
 
+    #: The database that has it.
+    vendor = "sqlite"
+
     def create_sql(
         self,
         model: type[Model],
@@ -21,25 +24,15 @@ class SqliteIndex(Index):
         **kwargs: Any,
     ) -> Statement:
         """See :class:`django.db.models.Index`; nothing is made where it cannot be."""
-        if schema_editor.connection.vendor != "sqlite":
+        if schema_editor.connection.vendor != self.vendor:
             return Statement("SELECT 1")
         return super().create_sql(model, schema_editor, using, **kwargs)
 
 
-class PostgresqlIndex(Index):
+class PostgresqlIndex(SqliteIndex):
     """An index that PostgreSQL alone has: where there may be several hosts."""
 
-    def create_sql(
-        self,
-        model: type[Model],
-        schema_editor: BaseDatabaseSchemaEditor,
-        using: str = "",
-        **kwargs: Any,
-    ) -> Statement:
-        """See :class:`django.db.models.Index`; nothing is made where it cannot be."""
-        if schema_editor.connection.vendor != "postgresql":
-            return Statement("SELECT 1")
-        return super().create_sql(model, schema_editor, using, **kwargs)
+    vendor = "postgresql"
 
 
 class SearchIndex(SqliteIndex):
